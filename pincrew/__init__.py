@@ -1,0 +1,3 @@
+"""pincrew: keep data sets alive on IPFS together."""
+
+__version__ = "0.1.0"

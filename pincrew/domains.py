@@ -1,0 +1,12 @@
+"""Domain tags: what a signature or a hash is *for*.
+
+Each signed kind has its own tag, ending in a zero byte so that none is a prefix of another; callers never choose one.
+The same identity key also signs noise handshakes ("noise-libp2p-static-key:"), which no tag here can start.
+"""
+
+ENVELOPE = b"pincrew/envelope/v1\0"
+TRUST = b"pincrew/trust/v1\0"
+CONFIG = b"pincrew-config/1\0"
+ANNOUNCEMENT = b"pincrew/announcement/v1\0"
+CLIENT_ID = b"pincrew/client-id/v1\0"
+HEADS = b"pincrew/heads/v1\0"

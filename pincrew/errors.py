@@ -1,0 +1,143 @@
+"""Everything that pincrew can tell a person went wrong, split by whose fault it is.
+
+A person is told four things: what happened, where, what it means for the data, and the command to type next.
+``code`` is the machine word of the same fault: it travels in API answers and in events, and never changes meaning.
+"""
+
+from __future__ import annotations
+
+
+class PincrewError(Exception):
+    """Something went wrong inside pincrew."""
+
+    code = "internal"
+    http_status = 500
+    exit_code = 1
+
+    def __init__(self, what: str = "", *, where: str = "", means: str = "", next_step: str = "") -> None:
+        self.what = what or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.where = where
+        self.means = means
+        self.next_step = next_step
+        super().__init__(self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        """All four parts as one paragraph, for a terminal or a log line."""
+        first = f"{self.what.rstrip('.')} ({self.where})." if self.where else f"{self.what.rstrip('.')}."
+        parts = [first, self.means, self.next_step]
+        return " ".join(part if part.endswith((".", "?", "!", "`")) else part + "." for part in parts if part)
+
+
+class Misuse(PincrewError):
+    """What was asked for cannot be done as asked."""
+
+    code = "bad_request"
+    http_status = 400
+    exit_code = 2
+
+
+class NotFound(Misuse):
+    """There is no such thing here."""
+
+    code = "not_found"
+    http_status = 404
+    exit_code = 1
+
+
+class Conflict(Misuse):
+    """That contradicts what is already here."""
+
+    code = "conflict"
+    http_status = 409
+    exit_code = 1
+
+
+class NotAllowed(Misuse):
+    """This peer may not do that."""
+
+    code = "not_allowed"
+    http_status = 403
+    exit_code = 8
+
+
+class PeerFault(PincrewError):
+    """Another peer sent something that it must not send."""
+
+    code = "peer_fault"
+    http_status = 502
+
+
+class Forged(PeerFault):
+    """A signature does not fit what it signs."""
+
+    code = "forged"
+
+
+class Malformed(PeerFault):
+    """Bytes from outside do not have the agreed form."""
+
+    code = "malformed"
+
+
+class HandshakeFailed(PeerFault):
+    """A peer answered but does not belong to this cluster, or one of us lacks its key."""
+
+    code = "handshake_failed"
+
+
+class WorldFault(PincrewError):
+    """The disk, the network or the IPFS node did not do its part."""
+
+    code = "world"
+    http_status = 503
+
+
+class StoreFault(WorldFault):
+    """The state on disk cannot be read or written."""
+
+    code = "store"
+
+
+class NewerStore(StoreFault):
+    """The state on disk was written by a newer pincrew."""
+
+    code = "newer_store"
+
+
+class NodeDown(WorldFault):
+    """The IPFS node does not answer."""
+
+    code = "node_down"
+
+
+class NodeRefused(WorldFault):
+    """The IPFS node answered with an error."""
+
+    code = "node_error"
+
+
+class NoProgress(WorldFault):
+    """No block arrived for too long."""
+
+    code = "no_progress"
+
+
+class SourceUnreachable(WorldFault):
+    """The config document could not be fetched."""
+
+    code = "source_unreachable"
+
+
+class PortInUse(WorldFault):
+    """Another program listens on that port."""
+
+    code = "port_in_use"
+    exit_code = 1
+
+
+class DaemonNotRunning(WorldFault):
+    """The pincrew daemon is not running."""
+
+    code = "daemon_not_running"
+    exit_code = 3

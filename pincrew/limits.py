@@ -1,0 +1,92 @@
+"""Every bound on what a stranger, a neighbour or a backlog can make a peer hold or do.
+
+The first group are constants of the wire version: acceptance depends on them (invariant 9), so they change only
+together with ``WIRE_VERSION`` and stand in docs/protocol.md. The second group are this process's own manners.
+Units come last in each name.
+"""
+
+from __future__ import annotations
+
+# ---- constants of wire version 1 --------------------------------------------------------------------------------
+WIRE_VERSION = 1
+ENVELOPE_BYTES_MAX = 256 * 1024
+ENVELOPE_OPERATIONS_MAX = 1_000
+ENVELOPE_DEPENDENCIES_MAX = 1_000
+ENVELOPE_REFERENCES_MAX = 1_000
+DELETE_TARGETS_MAX = 64
+RECORD_BYTES_MAX = 4 * 1024
+CID_BYTES_MAX = 128
+SHARD_BITS_DEFAULT = 12
+SHARD_BITS_MAX = 16
+TRUST_RECORD_BYTES_MAX = 64 * 1024
+TRUST_KEYS_MAX = 256
+CONFIG_DOCUMENT_BYTES_MAX = 256 * 1024
+
+# What a writer refuses; a reader keeps what it does not understand.
+PIN_NAME_BYTES_MAX = 1_024
+PIN_ALLOCATIONS_MAX = 60
+PIN_ORIGINS_MAX = 10
+PIN_METADATA_MAX = 64
+
+# ---- pages and frames of the sync stream ------------------------------------------------------------------------
+PAGE_BYTES_MAX = 1024 * 1024
+PAGE_ENVELOPES_MAX = 4_096
+FRAME_BYTES_MAX = PAGE_BYTES_MAX + 64 * 1024
+HEADS_PER_FRAME_MAX = 5_000
+SESSIONS_MAX = 100_000
+WANTS_IN_FLIGHT_MAX = 4
+WANT_TIMEOUT_S = 20.0
+ANTI_ENTROPY_INTERVAL_S = 45.0
+HEADS_INTERVAL_S = 1.0
+
+# ---- the reorder buffer (verified envelopes only) ----------------------------------------------------------------
+REORDER_ENVELOPES_MAX = 64
+REORDER_BYTES_MAX = 4 * 1024 * 1024
+
+# ---- windows: how much is applied between two commits -----------------------------------------------------------
+WINDOW_OPERATIONS_MAX = 100_000
+WINDOW_BYTES_MAX = 32 * 1024 * 1024
+DOCUMENTS_CACHED_MAX = 64
+
+# ---- announcements ----------------------------------------------------------------------------------------------
+ANNOUNCED_PEERS_MAX = 5_000
+ANNOUNCEMENT_BYTES_MAX = 8 * 1024
+ANNOUNCEMENT_INTERVAL_S = 30.0
+ANNOUNCEMENT_TTL_S = 180.0
+ANNOUNCEMENT_ADDRESSES_MAX = 16
+ANNOUNCED_NODES_CONNECTED_MAX = 50
+
+# ---- network ------------------------------------------------------------------------------------------------------
+NEIGHBOURS_MAX = 8
+NEIGHBOURS_CURATOR_MAX = 512
+REMEMBERED_PEERS_MAX = 200
+REQUESTS_IN_FLIGHT_PER_PEER_MAX = 4
+REQUEST_TIMEOUT_S = 15.0
+REQUEST_CIDS_MAX = 1_000
+REJECTED_PER_WINDOW_MAX = 50
+DUPLICATES_PER_SECOND_MAX = 200
+FLOOD_WINDOW_S = 10.0
+FLOOD_BAN_S = 600.0
+
+# ---- source fetching ----------------------------------------------------------------------------------------------
+SOURCE_REDIRECTS_MAX = 5
+SOURCE_CONNECT_TIMEOUT_S = 10.0
+SOURCE_TIMEOUT_S = 30.0
+SOURCE_RECHECK_INTERVAL_S = 3_600.0
+
+# ---- keeping ------------------------------------------------------------------------------------------------------
+PINS_IN_FLIGHT_DEFAULT = 10
+PIN_NO_PROGRESS_TIMEOUT_S = 600.0
+RETRY_DELAY_S_MIN = 10.0
+RETRY_DELAY_S_MAX = 6 * 3_600.0
+UNPIN_GRACE_S = 24 * 3_600.0
+REMOVALS_HOLD_S = 7 * 86_400.0
+REMOVALS_FRACTION_MAX = 0.10
+REMOVALS_FREE_PINS = 20
+REMOVALS_PINS_MAX = 1_000
+EVENTS_KEPT_MAX = 10_000
+
+# ---- the API ------------------------------------------------------------------------------------------------------
+API_BODY_BYTES_MAX = 64 * 1024
+API_LINE_BYTES_MAX = 64 * 1024
+SOCKET_PATH_BYTES_MAX = 100

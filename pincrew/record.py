@@ -1,0 +1,91 @@
+"""A pin's record: the CBOR map (at most 4 KiB) that a put carries.
+
+The writer refuses what breaks the limits. A reader never does: a field that it does not understand stays in the bytes,
+opaque, and one of the wrong type counts as absent, so that versions cannot disagree on what is accepted (invariant 9).
+Field names are ipfs-cluster's where it has one (Pin JSON); times are Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cbor2
+
+from pincrew import limits
+from pincrew.errors import Misuse
+from pincrew.values import Pin, PinMode
+
+
+def encode_record(pin: Pin) -> bytes:
+    """Return the record of ``pin``; fields at their default are left out. Raises Misuse beyond a limit."""
+    if len(pin.name.encode()) > limits.PIN_NAME_BYTES_MAX:
+        raise Misuse("The name of a pin is longer than 1,024 bytes", next_step="Shorten it")
+    for what, count, most in (
+        ("allocations", len(pin.allocations), limits.PIN_ALLOCATIONS_MAX),
+        ("origins", len(pin.origins), limits.PIN_ORIGINS_MAX),
+        ("metadata pairs", len(pin.metadata), limits.PIN_METADATA_MAX),
+    ):
+        if count > most:
+            raise Misuse(f"A pin has {count} {what}; {most} is the most")
+    fields: dict[str, Any] = {"added": pin.added_ms}
+    if pin.name:
+        fields["name"] = pin.name
+    if pin.mode is not PinMode.RECURSIVE:
+        fields["mode"] = pin.mode.value
+    if (pin.replication_min, pin.replication_max) != (-1, -1):
+        fields["replication"] = [pin.replication_min, pin.replication_max]
+    for key, value in (
+        ("allocations", list(pin.allocations)),
+        ("metadata", dict(pin.metadata)),
+        ("origins", list(pin.origins)),
+    ):
+        if value:
+            fields[key] = value
+    for key, number in (("size", pin.size), ("expire", pin.expire_ms), ("update", pin.update_of)):
+        if number is not None:
+            fields[key] = number
+    record = cbor2.dumps(fields, canonical=True)
+    if len(record) > limits.RECORD_BYTES_MAX:
+        raise Misuse("A pin's name, metadata, origins and allocations together exceed 4 KiB")
+    return record
+
+
+def decode_record(cid: bytes, record: bytes) -> Pin:
+    """Return what this version understands of a record. Never raises."""
+    try:
+        fields = cbor2.loads(record)
+    except Exception:  # whatever a curator signed is kept; what cannot be read shows as a pin without fields
+        fields = {}
+    if not isinstance(fields, dict):
+        fields = {}
+    replication = fields.get("replication")
+    if not (isinstance(replication, list) and len(replication) == 2 and all(type(x) is int for x in replication)):
+        replication = [-1, -1]
+    metadata = fields.get("metadata")
+    update = fields.get("update")
+    return Pin(
+        cid=cid,
+        name=name if isinstance(name := fields.get("name"), str) else "",
+        mode=PinMode.DIRECT if fields.get("mode") == PinMode.DIRECT.value else PinMode.RECURSIVE,
+        replication_min=replication[0],
+        replication_max=replication[1],
+        allocations=_texts(fields.get("allocations")),
+        metadata=tuple(
+            (key, value)
+            for key, value in (metadata.items() if isinstance(metadata, dict) else ())
+            if isinstance(key, str) and isinstance(value, str)
+        ),
+        origins=_texts(fields.get("origins")),
+        size=_whole(fields.get("size")),
+        added_ms=_whole(fields.get("added")) or 0,
+        expire_ms=_whole(fields.get("expire")),
+        update_of=update if isinstance(update, bytes) else None,
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(x for x in value if isinstance(x, str)) if isinstance(value, list) else ()
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**53 else None

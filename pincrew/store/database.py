@@ -1,0 +1,177 @@
+"""One SQLite file: opening, versions, transactions, and readers that never wait for the writer.
+
+Calls block. The writer's connection is one, guarded by a lock, so that any thread may use it in turn; readers are
+connections of their own (WAL), one per thread. A commit is durable when it returns (synchronous=FULL, invariant 4).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pincrew.errors import NewerStore, StoreFault
+from pincrew.store.schema import CREATE, MIGRATIONS, SCHEMA_VERSION
+from pincrew.values import PinState
+
+STATES: tuple[PinState, ...] = (
+    PinState.QUEUED,
+    PinState.PINNING,
+    PinState.PINNED,
+    PinState.ERROR,
+    PinState.SKIPPED,
+    PinState.REMOTE,
+    PinState.UNPINNING,
+)
+STATE_NUMBER = {state: number for number, state in enumerate(STATES)}
+_BUSY_TIMEOUT_S = 30.0
+
+
+class Database:
+    """The state of one cluster on disk."""
+
+    def __init__(self, path: Path | None, *, cluster: bytes = b"", read_only: bool = False) -> None:
+        """Open or create the file at ``path`` (None = in memory, for simulation).
+
+        ``cluster`` is the id that a new file belongs to and an old one must belong to; empty accepts any. Raises
+        NewerStore, or StoreFault in words.
+        """
+        self.path = path
+        self.read_only = read_only
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        try:
+            self.writer = self._connect(read_only=read_only)
+            self._prepare(cluster)
+        except sqlite3.Error as error:
+            raise self.fault(error) from error
+
+    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
+        if self.path is None:
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        elif read_only:
+            connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=_BUSY_TIMEOUT_S,
+            )
+        else:
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
+            )
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA wal_autocheckpoint=16000")
+        connection.execute("PRAGMA cache_size=-32768")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        return connection
+
+    def _prepare(self, cluster: bytes) -> None:
+        version = self.writer.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise NewerStore(
+                f"The state was written by a newer pincrew (format {version}, this one reads up to {SCHEMA_VERSION})",
+                where=str(self.path),
+                means="Nothing was changed",
+                next_step="Install that newer version again: `./install.sh` from its release",
+            )
+        if version == 0:
+            if self.read_only:
+                raise StoreFault("There is no state yet", where=str(self.path))
+            with self.transaction() as connection:
+                for statement in CREATE.split(";"):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO meta VALUES ('cluster', ?)", (cluster,))
+                connection.execute("INSERT INTO meta VALUES ('change', 0), ('item', 0), ('pin', 0), ('cursor', 0)")
+                connection.executemany(
+                    "INSERT INTO counters VALUES (?, 0, 0, 0)", [(number,) for number in range(len(STATES))]
+                )
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        elif version < SCHEMA_VERSION and not self.read_only:
+            for script in MIGRATIONS[version - 1 :]:
+                with self.transaction() as connection:
+                    for statement in script.split(";"):
+                        connection.execute(statement)
+        found = self.meta("cluster")
+        if cluster and found and found != cluster:
+            raise StoreFault(
+                "The state belongs to another cluster",
+                where=str(self.path),
+                means="Nothing was changed",
+                next_step="Give the other cluster another folder with --name",
+            )
+
+    def fault(self, error: sqlite3.Error) -> StoreFault:
+        """Return ``error`` in words, with what to do."""
+        text = str(error)
+        if "full" in text:
+            return StoreFault(
+                "There is no room for the state",
+                where=str(self.path),
+                means="Nothing that was acknowledged is lost",
+                next_step="Free some space on that volume; work goes on by itself",
+            )
+        if "malformed" in text or "not a database" in text:
+            return StoreFault(
+                "The state file is damaged",
+                where=str(self.path),
+                means="The pinned content itself is not affected",
+                next_step="Move the file away and start again: the list is fetched anew from the other peers",
+            )
+        return StoreFault(f"The state file cannot be used: {text}", where=str(self.path))
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the writer's connection for one transaction; an exception rolls it back, sqlite's become StoreFault."""
+        with self._lock:
+            try:
+                self.writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self.writer
+                except BaseException:
+                    self.writer.execute("ROLLBACK")
+                    raise
+                self.writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self.writer.in_transaction:
+                    self.writer.execute("ROLLBACK")
+                raise self.fault(error) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's own reading connection (in memory: the writer's)."""
+        if self.path is None or self.read_only:
+            with self._lock:
+                yield self.writer
+            return
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect(read_only=True)
+            self._readers.append(connection)
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise self.fault(error) from error
+
+    def meta(self, key: str) -> bytes | int | str | None:
+        """Return a value of the `meta` table."""
+        row = self.writer.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def counter(self, key: str) -> int:
+        """Return a rising number of the `meta` table (`change`, `item`, `pin`, `cursor`)."""
+        value = self.meta(key)
+        return value if isinstance(value, int) else 0
+
+    def close(self) -> None:
+        """Close every connection; a read-only or memory database has one."""
+        with self._lock:
+            for connection in self._readers:
+                connection.close()
+            self._readers.clear()
+            self.writer.close()

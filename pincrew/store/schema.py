@@ -1,0 +1,118 @@
+"""The tables of `state.db`, version by version.
+
+- `sessions`, `dependencies`, `shard_puts`, `log`, `evidence`, `trust`: the replicated history, as the gate needs it.
+- `items`: every put, living or dead, clustered by shard and key. A shard's document is rebuilt from its items in the
+  order of `item`, which is the order in which this replica applied them and therefore a causal one. `pin` is the row
+  that the put's record became, where it is the key's winner.
+- `pins`: the rows that users see, and this peer's progress with each. `change` rises with each change of a row, so
+  that the tracker, with its own cursor, cannot lose one.
+- `removed`: keys whose row went away and that this peer may still hold.
+- `counters`: pins and bytes by state, kept by every writer and never computed by scans.
+
+Rows in `pins` are in order of arrival and their indexes are narrow, because a million random inserts into wide ones
+is what a million pins cost.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+SCHEMA_VERSION_OLDEST = 1
+
+CREATE = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE trust (n INTEGER PRIMARY KEY, record BLOB NOT NULL);
+CREATE TABLE sessions (
+    sid INTEGER PRIMARY KEY,
+    author BLOB NOT NULL,
+    nonce BLOB NOT NULL,
+    client INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    stopped TEXT,
+    seen_ms INTEGER NOT NULL,
+    UNIQUE (author, nonce)
+);
+CREATE TABLE dependencies (
+    sid INTEGER NOT NULL, dep INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (sid, dep)
+) WITHOUT ROWID;
+CREATE TABLE shard_puts (
+    sid INTEGER NOT NULL, shard INTEGER NOT NULL, puts INTEGER NOT NULL, PRIMARY KEY (sid, shard)
+) WITHOUT ROWID;
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY,
+    sid INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    body BLOB NOT NULL,
+    signature BLOB
+);
+CREATE UNIQUE INDEX log_number ON log (sid, number);
+CREATE TABLE evidence (
+    id INTEGER PRIMARY KEY,
+    sid INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    body BLOB NOT NULL,
+    signature BLOB,
+    seen_ms INTEGER NOT NULL
+);
+CREATE TABLE items (
+    shard INTEGER NOT NULL,
+    cid BLOB NOT NULL,
+    sid INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    origin_sid INTEGER,
+    origin_n INTEGER,
+    item INTEGER NOT NULL,
+    pin INTEGER,
+    PRIMARY KEY (shard, cid, sid, n)
+) WITHOUT ROWID;
+CREATE TABLE pins (
+    id INTEGER PRIMARY KEY,
+    cid BLOB NOT NULL,
+    record BLOB NOT NULL,
+    sid INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    added INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    size INTEGER,
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_try INTEGER,
+    cause TEXT,
+    error TEXT,
+    bytes_done INTEGER,
+    blocks_done INTEGER,
+    updated INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX pins_change ON pins (change);
+CREATE INDEX pins_name ON pins (name);
+CREATE INDEX pins_added ON pins (added);
+CREATE INDEX pins_size ON pins (size);
+CREATE INDEX pins_state ON pins (state, added);
+CREATE INDEX pins_tries ON pins (tries) WHERE tries > 0;
+CREATE INDEX pins_next_try ON pins (next_try) WHERE next_try IS NOT NULL;
+CREATE TABLE removed (
+    cid BLOB PRIMARY KEY,
+    change INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER,
+    since INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_try INTEGER,
+    error TEXT
+) WITHOUT ROWID;
+CREATE INDEX removed_change ON removed (change);
+CREATE INDEX removed_since ON removed (state, since);
+CREATE TABLE counters (
+    state INTEGER PRIMARY KEY, pins INTEGER NOT NULL, bytes INTEGER NOT NULL, sized INTEGER NOT NULL
+);
+CREATE TABLE peers (
+    peer TEXT PRIMARY KEY, addresses TEXT NOT NULL, role TEXT NOT NULL, seen_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+# What leads from a released version to the next; index 0 leads from version 1 to 2.
+MIGRATIONS: tuple[str, ...] = ()

@@ -1,0 +1,171 @@
+"""What one window of envelopes changes, and its one transaction (invariant 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pincrew.record import decode_record
+from pincrew.store.database import STATE_NUMBER, Database
+from pincrew.values import PinState
+
+
+class SessionRow(NamedTuple):
+    """A session as stored. ``sid`` is this replica's own short number for it."""
+
+    sid: int
+    author: bytes
+    nonce: bytes
+    client: int
+    number: int
+    hash: bytes
+    stopped: str | None
+
+
+class LogRow(NamedTuple):
+    """An envelope as stored; ``signature`` is None where a later one of its page was checked instead."""
+
+    sid: int
+    number: int
+    hash: bytes
+    body: bytes
+    signature: bytes | None
+
+
+class ItemRow(NamedTuple):
+    """A put as stored, before it is known whether it won."""
+
+    shard: int
+    cid: bytes
+    sid: int
+    n: int
+    number: int
+    origin_sid: int | None
+    origin_n: int | None
+    item: int
+
+
+class RowChange(NamedTuple):
+    """The winner of a key changed: ``was`` and ``now`` are (sid, n) or None, ``record`` that of ``now``."""
+
+    shard: int
+    cid: bytes
+    was: tuple[int, int] | None
+    now: tuple[int, int] | None
+    record: bytes
+
+
+@dataclass
+class WindowChanges:
+    """Everything that one window adds; filled by the replica, committed whole or not at all."""
+
+    log: list[LogRow] = field(default_factory=list)
+    sessions: dict[int, SessionRow] = field(default_factory=dict)
+    dependencies: dict[tuple[int, int], int] = field(default_factory=dict)
+    shard_puts: dict[tuple[int, int], int] = field(default_factory=dict)
+    items: list[ItemRow] = field(default_factory=list)
+    rows: list[RowChange] = field(default_factory=list)
+
+    def commit(self, database: Database, now_ms: int) -> int:
+        """Write everything in one transaction and return the new change number. Blocks; raises StoreFault."""
+        with database.transaction() as db:
+            change, pin = database.counter("change"), database.counter("pin")
+            db.executemany(
+                "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET"
+                " number=excluded.number, hash=excluded.hash, stopped=excluded.stopped, seen_ms=excluded.seen_ms",
+                [(*row, now_ms) for row in self.sessions.values()],
+            )
+            db.executemany("INSERT INTO log (sid, number, hash, body, signature) VALUES (?,?,?,?,?)", self.log)
+            db.executemany(
+                "INSERT INTO dependencies VALUES (?,?,?) ON CONFLICT DO UPDATE SET number=excluded.number",
+                [(sid, dep, number) for (sid, dep), number in self.dependencies.items()],
+            )
+            db.executemany(
+                "INSERT INTO shard_puts VALUES (?,?,?) ON CONFLICT DO UPDATE SET puts=excluded.puts",
+                [(sid, shard, puts) for (sid, shard), puts in self.shard_puts.items()],
+            )
+            added: list[tuple[object, ...]] = []
+            won: dict[tuple[int, bytes], tuple[tuple[int, int], int]] = {}
+            queued = queued_bytes = queued_sized = 0
+            for row in self.rows:
+                change += 1
+                if row.was is None:
+                    assert row.now is not None
+                    pin += 1
+                    seen = decode_record(row.cid, row.record)
+                    added.append(
+                        (
+                            pin,
+                            row.cid,
+                            row.record,
+                            *row.now,
+                            change,
+                            seen.name,
+                            seen.added_ms or now_ms,
+                            seen.size,
+                        )
+                        + (now_ms,)
+                    )
+                    won[row.shard, row.cid] = (row.now, pin)
+                    queued += 1
+                    queued_bytes += seen.size or 0
+                    queued_sized += seen.size is not None
+                    continue
+                (old,) = db.execute(
+                    "SELECT pin FROM items WHERE shard=? AND cid=? AND sid=? AND n=?",
+                    (row.shard, row.cid, *row.was),
+                ).fetchone()
+                db.execute(
+                    "UPDATE items SET pin=NULL WHERE shard=? AND cid=? AND sid=? AND n=?",
+                    (row.shard, row.cid, *row.was),
+                )
+                if row.now is None:
+                    _remove(database, old, change, now_ms)
+                else:
+                    seen = decode_record(row.cid, row.record)
+                    db.execute(
+                        "UPDATE pins SET record=?, sid=?, n=?, change=?, name=?, added=?, updated=? WHERE id=?",
+                        (row.record, *row.now, change, seen.name, seen.added_ms or now_ms, now_ms, old),
+                    )
+                    won[row.shard, row.cid] = (row.now, old)
+            db.executemany(
+                "INSERT INTO pins (id, cid, record, sid, n, change, name, added, state, size, updated)"
+                f" VALUES (?,?,?,?,?,?,?,?,{STATE_NUMBER[PinState.QUEUED]},?,?)",
+                added,
+            )
+            if db.execute("SELECT EXISTS (SELECT 1 FROM removed)").fetchone()[0]:
+                db.executemany("DELETE FROM removed WHERE cid=?", [(row[1],) for row in added])
+            items = []
+            for item in sorted(self.items):
+                winner = won.get((item.shard, item.cid))
+                is_winner = winner is not None and winner[0] == (item.sid, item.n)
+                items.append((*item, winner[1] if winner is not None and is_winner else None))
+                if is_winner:
+                    del won[item.shard, item.cid]
+            db.executemany("INSERT INTO items VALUES (?,?,?,?,?,?,?,?,?)", items)
+            # yrs lets only a newly integrated put win: one that lost, or was deleted, never comes back.
+            assert not won, "a winner is not among the window's puts"
+            db.execute(
+                "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
+                (queued, queued_bytes, queued_sized, STATE_NUMBER[PinState.QUEUED]),
+            )
+            db.executemany(
+                "UPDATE meta SET value=? WHERE key=?",
+                [(change, "change"), (pin, "pin"), (database.counter("item") + len(self.items), "item")],
+            )
+        return change
+
+
+def _remove(database: Database, pin: int, change: int, now_ms: int) -> None:
+    """Move a row to `removed`, out of the counters of its state."""
+    db = database.writer
+    cid, name, size, state = db.execute("SELECT cid, name, size, state FROM pins WHERE id=?", (pin,)).fetchone()
+    db.execute("DELETE FROM pins WHERE id=?", (pin,))
+    db.execute(
+        "UPDATE counters SET pins=pins-1, bytes=bytes-?, sized=sized-? WHERE state=?",
+        (size or 0, size is not None, state),
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO removed (cid, change, name, size, since, state) VALUES (?,?,?,?,?,?)",
+        (cid, change, name, size, now_ms, state),
+    )
