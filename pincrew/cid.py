@@ -7,7 +7,6 @@ shard of a key is taken from the SHA-256 of its bytes (design: 4096 documents).
 
 from __future__ import annotations
 
-import base64
 import hashlib
 
 import libipld
@@ -15,7 +14,6 @@ import libipld
 from pincrew.errors import Malformed, Misuse
 from pincrew.limits import CID_BYTES_MAX
 
-_BASE32_LOWER = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 _IDENTITY = 0x00
 # SHA2-256 CIDs are nearly all there are; for them the prefix and the length alone prove the canonical form.
 _SHA256_V1 = (b"\x01\x55\x12\x20", b"\x01\x70\x12\x20", b"\x01\x71\x12\x20")
@@ -65,7 +63,7 @@ def cid_text(cid: bytes) -> str:
 
 def map_key(cid: bytes) -> str:
     """Return the text that stands for ``cid`` as a key of a shard's Yjs map."""
-    return base64.b32encode(cid).translate(_BASE32_LOWER).rstrip(b"=").decode()
+    return str(libipld.encode_multibase("b", cid)[1:])
 
 
 def shard_of(cid: bytes, shard_bits: int) -> int:

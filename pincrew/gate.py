@@ -53,6 +53,16 @@ class Screening(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """What became of bytes from a peer. ``fault`` is set when the sender broke the rules."""
+
+    screening: Screening
+    session: SessionId | None = None
+    number: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """It takes effect now; the gate's heads already count it."""
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from pincrew import domains, limits
 from pincrew.cid import map_key, shard_of
 from pincrew.errors import Malformed, PincrewError
-from pincrew.gate import Admitted, Gate, Screening, SessionState, Stopped
+from pincrew.gate import Admitted, Gate, Received, Screening, SessionState, Stopped
 from pincrew.inbox import Inbox, Sealed
 from pincrew.keys import SigningKey, verify
 from pincrew.pinset import DocumentFault, Documents, Item, structure
@@ -58,16 +58,6 @@ class WriteRequest(NamedTuple):
 
     cid: bytes
     record: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What became of bytes from a peer. ``fault`` is set when the sender broke the rules."""
-
-    screening: Screening
-    session: SessionId | None = None
-    number: int = 0
-    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,8 +499,8 @@ class Replica:
     ) -> Part:
         assert self._session is not None
         document = self._documents.get(shard)
-        keys = [map_key(cid) for cid in cids]
-        live = dict(zip(cids, document.winners(keys), strict=True))
+        keys = {cid: map_key(cid) for cid in cids}
+        live = dict(zip(cids, document.winners(keys.values()), strict=True))
         puts = [cid for cid in cids if latest[cid] is not None]
         deletes = [cid for cid in cids if latest[cid] is None and live[cid] is not None]
         written.absent += [cid for cid in cids if latest[cid] is None and live[cid] is None]
@@ -523,7 +513,7 @@ class Replica:
             first_n = state.puts.get(shard, 0)
         if not puts and not deletes:
             return Part(shard, first_n, ())
-        captured = document.edit(client, first_n, [map_key(c) for c in puts], [map_key(c) for c in deletes])
+        captured = document.edit(client, first_n, [keys[cid] for cid in puts], [keys[cid] for cid in deletes])
         operations: list[Operation] = []
         for cid, struct in zip(puts, captured.structs, strict=True):
             record = latest[cid]
@@ -534,7 +524,7 @@ class Replica:
             target = live[cid]
             assert target is not None
             operations.append(Delete(cid, (self._operation_id(target),)))
-        decided.update(zip(cids, zip(live.values(), document.winners(keys), strict=True), strict=True))
+        decided.update(zip(cids, zip(live.values(), document.winners(keys.values()), strict=True), strict=True))
         return Part(shard, first_n, tuple(operations))
 
     def _operation_id(self, item: ItemId) -> OperationId:

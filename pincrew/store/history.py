@@ -122,10 +122,17 @@ class History:
         with self.database.reading() as db:
             return [record for (record,) in db.execute("SELECT record FROM trust ORDER BY n")]
 
-    def keep_trust_records(self, records: list[bytes]) -> None:
-        """Add the records beyond those held; a held one never changes (invariant 14)."""
+    def trust_rival(self) -> bytes | None:
+        """Return the second record of one number that halted trust changes, if there was one."""
+        rival = self.database.meta("trust_rival")
+        return rival if isinstance(rival, bytes) else None
+
+    def keep_trust_records(self, records: list[bytes], rival: bytes | None = None) -> None:
+        """Add the records beyond those held, and the proof of a conflict; a held one never changes (invariant 14)."""
         with self.database.transaction() as db:
             db.executemany("INSERT OR IGNORE INTO trust VALUES (?,?)", list(enumerate(records)))
+            if rival is not None:
+                db.execute("INSERT OR IGNORE INTO meta VALUES ('trust_rival', ?)", (rival,))
 
     def stop_session(self, row: SessionRow, proof: list[Evidence]) -> None:
         """Mark a session as stopped and keep the proof."""

@@ -1,0 +1,137 @@
+"""One peer's membership in a cluster: trust chain, replica and announcements, as its neighbours see them.
+
+No network and no loop: the daemon's peer and the simulation drive the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pincrew import limits
+from pincrew.announcement import Announcements
+from pincrew.errors import Conflict, PeerFault
+from pincrew.frames import Standing
+from pincrew.gate import Received
+from pincrew.keys import SigningKey
+from pincrew.replica import Replica
+from pincrew.store.database import Database
+from pincrew.store.history import History
+from pincrew.trust import TrustChain, TrustRecord
+from pincrew.values import Dependency, Head, SessionId
+
+
+class Member:
+    """What ``pincrew.sync`` needs of a peer."""
+
+    def __init__(
+        self,
+        database: Database,
+        chain: TrustChain,
+        *,
+        now_ms: Callable[[], int],
+        now: Callable[[], float],
+        nonce: Callable[[], bytes],
+        key: SigningKey | None = None,
+    ) -> None:
+        """Join what ``database`` holds with ``chain`` (of the config document); ``key`` where this peer writes.
+
+        Raises Forged where the two are not of one cluster.
+        """
+        history = History(database)
+        self.chain = _stored_chain(history) or chain
+        self.chain = self.chain.merge(chain.records)
+        history.keep_trust_records(self.chain.encoded(), *self.chain.evidence())
+        self.replica = Replica(
+            database,
+            cluster=chain.cluster_id,
+            curators=self.chain.curators,
+            trust=self.chain.head.n,
+            shard_bits=chain.genesis.shard_bits,
+            now_ms=now_ms,
+            nonce=nonce,
+            key=key,
+        )
+        self.heard = Announcements(chain.cluster_id)
+        self._now = now
+
+    def adopt(self, chain: TrustChain) -> bool:
+        """Take over what a config document adds to the trust chain; return whether it moved. Raises PeerFault."""
+        merged = self.chain.merge(chain.records)
+        return self._moved(merged)
+
+    def _moved(self, merged: TrustChain) -> bool:
+        if merged == self.chain:
+            return False
+        self.replica.history.keep_trust_records(merged.encoded(), *merged.evidence())
+        self.chain = merged
+        self.replica.trust(merged.curators, merged.head.n)
+        return True
+
+    # ---- sync.Pinset ------------------------------------------------------------------------------------------
+
+    def standing(self) -> Standing:
+        """Trust number and hash, base, and the digest over them and all heads."""
+        return Standing(self.chain.head.n, self.chain.head.hash, self.replica.gate.base, self.replica.digest())
+
+    def heads(self) -> dict[SessionId, Head]:
+        """How far each session was applied."""
+        return self.replica.heads
+
+    def head(self, session: SessionId) -> Head:
+        """How far one session was applied."""
+        state = self.replica.gate.sessions.get(session)
+        return Head(0, b"") if state is None else state.head
+
+    def is_open(self, session: SessionId) -> bool:
+        """Whether more of a session can take effect here."""
+        state = self.replica.gate.sessions.get(session)
+        return self.chain.is_curator(session.author) and (state is None or state.stopped is None)
+
+    def contiguous(self, session: SessionId) -> int:
+        """The last number held without a gap."""
+        return self.replica.inbox.contiguous(session, self.head(session).number)
+
+    def waiting(self) -> list[Dependency]:
+        """What verified envelopes wait for."""
+        return self.replica.waiting()
+
+    def backlog(self) -> int:
+        """Bytes received and not applied."""
+        return self.replica.inbox.size
+
+    def page(self, session: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None:
+        """Envelopes of a session for a neighbour."""
+        return self.replica.page(session, after)
+
+    def receive_page(self, session: SessionId, bodies: tuple[bytes, ...], signature: bytes) -> Received:
+        """Envelopes of a session from a neighbour."""
+        return self.replica.receive_page(session, bodies, signature)
+
+    def trust_records(self, first: int) -> list[bytes]:
+        """Signed trust records from number ``first``, and the proof of a conflict."""
+        return self.chain.encoded()[first : first + limits.TRUST_RECORDS_PER_FRAME_MAX - 1] + self.chain.evidence()
+
+    def receive_trust(self, records: tuple[bytes, ...]) -> str | None:
+        """Trust records from a neighbour; returns what is wrong with them."""
+        try:
+            self._moved(self.chain.merge([TrustRecord.decode(record) for record in records]))
+        except (PeerFault, Conflict) as error:
+            return error.what
+        return None
+
+    def receive_announcement(self, announcement: bytes) -> bool:
+        """An announcement from a neighbour; returns whether it is news."""
+        return self.heard.accept(announcement, self._now())
+
+    def announcements(self) -> list[bytes]:
+        """The announcements worth passing on."""
+        return [heard.sealed for heard in self.heard.current(self._now())]
+
+
+def _stored_chain(history: History) -> TrustChain | None:
+    records = history.trust_records()
+    if not records:
+        return None
+    chain = TrustChain.from_encoded(records)
+    rival = history.trust_rival()
+    return chain if rival is None else chain.merge([TrustRecord.decode(rival)])

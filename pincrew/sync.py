@@ -1,0 +1,341 @@
+"""What neighbours say to each other so that both end with the same heads. Correctness rests on this alone; pubsub only
+makes it faster.
+
+Each pair compares digests on connecting, when heads change (at most once a second) and every 45 s or so. Where they
+differ, both tell their heads; whoever is behind asks for pages, one session from one neighbour at a time, and asks for
+more only when the last page came (that is the credit: a slow reader is never sent what it did not ask for). A claim
+that a neighbour cannot make good is forgotten until it makes it again.
+
+No I/O, no clock: ``now`` is given, frames go in and come out. Events only note what is known; ``evaluate`` looks at
+the whole and decides. When the same peer appears twice, the later link replaces the earlier one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+from pincrew import limits
+from pincrew.frames import (
+    Absent,
+    AnnouncementsFrame,
+    Digest,
+    Frame,
+    Heads,
+    Hello,
+    Page,
+    Standing,
+    TrustRecords,
+    TrustWant,
+    Want,
+)
+from pincrew.gate import Received, Screening
+from pincrew.values import Dependency, Head, SessionId
+
+
+class Pinset(Protocol):
+    """What sync needs of this peer's replica and trust."""
+
+    def standing(self) -> Standing: ...
+    def heads(self) -> dict[SessionId, Head]: ...
+    def head(self, session: SessionId) -> Head: ...
+    def is_open(self, session: SessionId) -> bool:
+        """Whether the session's author is a curator here and the session was not stopped."""
+        ...
+
+    def contiguous(self, session: SessionId) -> int:
+        """The last number held, applied or waiting, without a gap."""
+        ...
+
+    def waiting(self) -> list[Dependency]: ...
+    def backlog(self) -> int:
+        """Bytes received and not yet applied."""
+        ...
+
+    def page(self, session: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None: ...
+    def receive_page(self, session: SessionId, bodies: tuple[bytes, ...], signature: bytes) -> Received: ...
+    def trust_records(self, first: int) -> list[bytes]: ...
+    def receive_trust(self, records: tuple[bytes, ...]) -> str | None:
+        """Take in records; return what is wrong with them, if anything."""
+        ...
+
+    def receive_announcement(self, announcement: bytes) -> bool:
+        """Take in a signed announcement; return whether it was news. Raises Malformed or Forged."""
+        ...
+
+    def announcements(self) -> list[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a frame to a neighbour."""
+
+    peer: str
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """A neighbour broke the rules. ``fatal`` ends the link."""
+
+    peer: str
+    reason: str
+    fatal: bool = False
+
+
+Effect = Send | Blame
+
+
+@dataclass(slots=True)
+class _Link:
+    greeted: bool = False
+    heads: dict[SessionId, Head] = field(default_factory=dict)
+    wants: dict[SessionId, tuple[int, float]] = field(default_factory=dict)  # after, deadline
+    told: dict[SessionId, Head] = field(default_factory=dict)
+    told_standing: Standing | None = None
+    heads_due: bool = False
+    next_heads: float = 0.0
+    next_digest: float = 0.0
+    trust_wanted: float = 0.0
+    news: list[bytes] = field(default_factory=list)
+
+
+class Sync:
+    """One peer's side of all its sync streams in one cluster."""
+
+    def __init__(self, pinset: Pinset, cluster: bytes, random: Random) -> None:
+        self._pinset = pinset
+        self._cluster = cluster
+        self._random = random
+        self._links: dict[str, _Link] = {}
+
+    @property
+    def neighbours(self) -> list[str]:
+        """The peers with a link."""
+        return list(self._links)
+
+    def best_heads(self) -> dict[SessionId, Head]:
+        """Return the highest head that any neighbour, or we, claim per open session."""
+        best = self._pinset.heads()
+        for link in self._links.values():
+            for session, head in link.heads.items():
+                if self._pinset.is_open(session) and head.number > best.get(session, Head(0, b"")).number:
+                    best[session] = head
+        return best
+
+    # ---- events -----------------------------------------------------------------------------------------------
+
+    def linked(self, peer: str, now: float) -> list[Effect]:
+        """A stream to ``peer`` is open."""
+        link = self._links[peer] = _Link(news=self._pinset.announcements())
+        link.next_digest = now + self._interval()
+        return [Send(peer, Hello(limits.WIRE_VERSION, self._cluster, self._pinset.standing()))]
+
+    def unlinked(self, peer: str, now: float) -> list[Effect]:
+        """The stream to ``peer`` ended; what it was asked for is asked of others."""
+        self._links.pop(peer, None)
+        return self.evaluate(now)
+
+    def changed(self, now: float) -> list[Effect]:
+        """Our heads, trust or inbox moved."""
+        for link in self._links.values():
+            link.heads_due = True
+        return self.evaluate(now)
+
+    def hinted(self, peer: str, session: SessionId, number: int, now: float) -> list[Effect]:
+        """Pubsub brought an envelope by way of ``peer``, which therefore should have those before it."""
+        link = self._links.get(peer)
+        if link is not None and link.heads.get(session, Head(0, b"")).number < number:
+            link.heads[session] = Head(number, b"")
+        return self.evaluate(now)
+
+    def announced(self, announcement: bytes, now: float) -> list[Effect]:
+        """There is a new announcement of our own."""
+        self._spread(announcement, None)
+        return self.evaluate(now)
+
+    def received(self, peer: str, frame: Frame, now: float) -> list[Effect]:
+        """A neighbour said something."""
+        link = self._links.get(peer)
+        if link is None:
+            return []
+        if isinstance(frame, Hello):
+            if frame.version != limits.WIRE_VERSION:
+                return [Blame(peer, f"it speaks version {frame.version} of the protocol", fatal=True)]
+            if frame.cluster != self._cluster:
+                return [Blame(peer, "it belongs to another cluster", fatal=True)]
+            link.greeted = True
+        if not link.greeted:
+            return [Blame(peer, "it did not say hello", fatal=True)]
+        effects: list[Effect] = []
+        match frame:
+            case Hello(_, _, standing) | Digest(standing):
+                effects = self._compare(peer, link, standing, now)
+            case Heads(heads):
+                for session, head in heads:
+                    if session in link.heads or len(link.heads) < limits.SESSIONS_MAX:
+                        link.heads[session] = head
+            case Want(session, after):
+                effects = [self._serve(peer, session, after)]
+            case Page():
+                effects = self._page(peer, link, frame, now)
+            case Absent(session, after):
+                if link.wants.get(session, (-1, 0.0))[0] == after:
+                    del link.wants[session]
+                    link.heads.pop(session, None)
+            case TrustWant(first):
+                records = self._pinset.trust_records(first)[: limits.TRUST_RECORDS_PER_FRAME_MAX]
+                effects = [Send(peer, TrustRecords(tuple(records)))]
+            case TrustRecords(records):
+                link.trust_wanted = 0.0
+                fault = self._pinset.receive_trust(records)
+                effects = [] if fault is None else [Blame(peer, fault)]
+                return effects + self.changed(now)
+            case AnnouncementsFrame(announcements):
+                effects = self._announcements(peer, announcements)
+        return effects + self.evaluate(now)
+
+    # ---- the decision -----------------------------------------------------------------------------------------
+
+    def evaluate(self, now: float) -> list[Effect]:
+        """Say what is to be sent, given all that is known; call it at every event and once a second."""
+        effects: list[Effect] = []
+        self._expire_wants(now)
+        effects += self._ask(now)
+        for peer, link in self._links.items():
+            if not link.greeted:
+                continue
+            if link.heads_due and now >= link.next_heads:
+                effects += self._tell(peer, link, now)
+            if now >= link.next_digest:
+                link.next_digest = now + self._interval()
+                effects.append(Send(peer, Digest(self._pinset.standing())))
+            while link.news:
+                few = tuple(link.news[: limits.ANNOUNCEMENTS_PER_FRAME_MAX])
+                del link.news[: limits.ANNOUNCEMENTS_PER_FRAME_MAX]
+                effects.append(Send(peer, AnnouncementsFrame(few)))
+        return effects
+
+    def next_due(self) -> float:
+        """Return when ``evaluate`` next has something to say by itself."""
+        times = [link.next_digest for link in self._links.values()]
+        times += [link.next_heads for link in self._links.values() if link.heads_due]
+        times += [deadline for link in self._links.values() for _, deadline in link.wants.values()]
+        return min(times, default=float("inf"))
+
+    def _ask(self, now: float) -> list[Effect]:
+        """Ask for what neighbours have and we lack: first what verified envelopes wait for."""
+        effects: list[Effect] = []
+        asked = {session for link in self._links.values() for session in link.wants}
+        needed = {dependency.session for dependency in self._pinset.waiting()}
+        lacking: dict[SessionId, list[str]] = {}
+        for peer, link in self._links.items():
+            if not link.greeted or len(link.wants) >= limits.WANTS_IN_FLIGHT_MAX:
+                continue
+            for session, head in link.heads.items():
+                if session not in asked and self._is_behind(session, head):
+                    lacking.setdefault(session, []).append(peer)
+        room = self._pinset.backlog() < limits.WINDOW_BYTES_MAX
+        for session in sorted(lacking, key=lambda one: (one not in needed, one)):
+            if not room and session not in needed:
+                continue
+            able = [p for p in lacking[session] if len(self._links[p].wants) < limits.WANTS_IN_FLIGHT_MAX]
+            if not able:
+                continue
+            peer = min(able, key=lambda one: (len(self._links[one].wants), self._random.random()))
+            link = self._links[peer]
+            after = min(self._pinset.contiguous(session), link.heads[session].number - 1)
+            link.wants[session] = (after, now + limits.WANT_TIMEOUT_S)
+            effects.append(Send(peer, Want(session, after)))
+        return effects
+
+    def _is_behind(self, session: SessionId, head: Head) -> bool:
+        """Return whether a neighbour's head tells of something new, or of a fork at our own head."""
+        if not self._pinset.is_open(session):
+            return False
+        if head.number > self._pinset.contiguous(session):
+            return True
+        ours = self._pinset.head(session)
+        return head.number == ours.number and bool(head.hash) and head.hash != ours.hash
+
+    def _tell(self, peer: str, link: _Link, now: float) -> list[Effect]:
+        """Tell a neighbour which of our heads it does not have yet."""
+        link.heads_due = False
+        link.next_heads = now + limits.HEADS_INTERVAL_S
+        news = [
+            (session, head)
+            for session, head in self._pinset.heads().items()
+            if link.told.get(session) != head and link.heads.get(session) != head
+        ]
+        link.told.update(news)
+        effects: list[Effect] = [
+            Send(peer, Heads(tuple(news[at : at + limits.HEADS_PER_FRAME_MAX])))
+            for at in range(0, len(news), limits.HEADS_PER_FRAME_MAX)
+        ]
+        standing = self._pinset.standing()
+        if link.told_standing is not None and link.told_standing[:3] != standing[:3]:
+            effects.append(Send(peer, Digest(standing)))
+        link.told_standing = standing
+        return effects
+
+    # ---- parts of events --------------------------------------------------------------------------------------
+
+    def _compare(self, peer: str, link: _Link, theirs: Standing, now: float) -> list[Effect]:
+        ours = self._pinset.standing()
+        effects: list[Effect] = []
+        if theirs.trust >= ours.trust and theirs.trust_hash != ours.trust_hash and now >= link.trust_wanted:
+            link.trust_wanted = now + limits.WANT_TIMEOUT_S
+            first = ours.trust + 1 if theirs.trust > ours.trust else ours.trust
+            effects.append(Send(peer, TrustWant(first)))
+        if theirs.digest != ours.digest:
+            # Whatever was told before, the neighbour may have lost or forgotten it.
+            link.told.clear()
+            link.heads_due = True
+            link.next_heads = min(link.next_heads, now)
+        return effects
+
+    def _serve(self, peer: str, session: SessionId, after: int) -> Effect:
+        page = self._pinset.page(session, after)
+        if page is None:
+            return Send(peer, Absent(session, after))
+        return Send(peer, Page(session, tuple(page[1]), page[2]))
+
+    def _page(self, peer: str, link: _Link, page: Page, now: float) -> list[Effect]:
+        if link.wants.pop(page.session, None) is None:
+            return [Blame(peer, "it sent a page that nobody asked for")]
+        received = self._pinset.receive_page(page.session, page.bodies, page.signature)
+        if received.fault is not None:
+            link.heads.pop(page.session, None)
+            return [Blame(peer, received.fault)]
+        if received.screening is Screening.NEWER_TRUST and now >= link.trust_wanted:
+            link.trust_wanted = now + limits.WANT_TIMEOUT_S
+            link.heads.pop(page.session, None)
+            return [Send(peer, TrustWant(self._pinset.standing().trust + 1))]
+        if received.screening is not Screening.CHECK:
+            link.heads.pop(page.session, None)
+        return []
+
+    def _announcements(self, peer: str, announcements: tuple[bytes, ...]) -> list[Effect]:
+        for announcement in announcements:
+            try:
+                if self._pinset.receive_announcement(announcement):
+                    self._spread(announcement, peer)
+            except Exception as error:  # Malformed or Forged; anything else is a bug that must not end the stream
+                return [Blame(peer, f"its announcement is bad: {error}")]
+        return []
+
+    def _spread(self, announcement: bytes, origin: str | None) -> None:
+        for peer, link in self._links.items():
+            if peer != origin and len(link.news) < limits.ANNOUNCED_PEERS_MAX:
+                link.news.append(announcement)
+
+    def _expire_wants(self, now: float) -> None:
+        for link in self._links.values():
+            for session, (_, deadline) in list(link.wants.items()):
+                if now >= deadline:
+                    del link.wants[session]
+                    link.heads.pop(session, None)
+
+    def _interval(self) -> float:
+        return limits.ANTI_ENTROPY_INTERVAL_S * (0.7 + 0.6 * self._random.random())

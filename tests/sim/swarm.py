@@ -1,0 +1,316 @@
+"""Many peers in one process, driven by a seeded queue: no event loop, no sockets, no clock but the queue's.
+
+Each peer is a real ``Member`` (gate, inbox, documents, SQLite in memory as its disk) with a real ``Sync``. Frames go
+through their encoding. Streams keep order and break as a whole; pubsub loses, doubles and reorders. A crash takes
+whatever was not committed, at any step of a window; a disk can be copied and put back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from pincrew.errors import Malformed
+from pincrew.frames import decode_frame, encode_frame
+from pincrew.keys import SigningKey
+from pincrew.member import Member
+from pincrew.record import encode_record
+from pincrew.replica import Step, WriteRequest
+from pincrew.store.database import Database
+from pincrew.store.rows import Rows
+from pincrew.sync import Blame, Effect, Send, Sync
+from pincrew.trust import TrustChain, first_record
+from pincrew.values import Pin, SessionId
+from pincrew.wire import encode_sealed
+
+
+def key_of(name: str) -> SigningKey:
+    """A key that depends on the name alone."""
+    return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
+
+
+def cid_of(number: int) -> bytes:
+    """A raw SHA2-256 CID."""
+    return b"\x01\x55\x12\x20" + hashlib.sha256(b"cid%d" % number).digest()
+
+
+def finish(steps: Generator[Step, None, Any]) -> Any:
+    """Run the steps of a window to their end."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        if step is not None:
+            step()
+
+
+@dataclass
+class Node:
+    """One simulated peer. ``member`` is None while it is down."""
+
+    name: str
+    disk: Database
+    key: SigningKey | None
+    member: Member | None = None
+    sync: Sync | None = None
+    highest: dict[SessionId, int] = field(default_factory=dict)
+    restored: bool = False
+
+
+@dataclass
+class Weather:
+    """How hostile the network is."""
+
+    gossip: bool = True
+    loss: float = 0.3
+    duplicate: float = 0.2
+    delay_s: float = 2.0
+
+
+class Swarm:
+    """The peers, the queue and what is known of acknowledged writes."""
+
+    def __init__(
+        self, seed: int, *, curators: int, followers: int, keys: int = 12, weather: Weather | None = None
+    ) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.weather = weather or Weather()
+        self.now = 0.0
+        self.keys = keys
+        self.nodes: dict[str, Node] = {}
+        self.links: set[frozenset[str]] = set()
+        self.cut: set[frozenset[str]] = set()
+        self.acknowledged: dict[SessionId, int] = {}
+        self.blames: list[Blame] = []
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._epoch: dict[frozenset[str], int] = {}
+        self._last: dict[tuple[str, str], float] = {}
+        names = [f"curator{i}" for i in range(curators)] + [f"follower{i}" for i in range(followers)]
+        owner = key_of("owner")
+        record = first_record(
+            [owner.public], [key_of(name).public for name in names[:curators]], b"s" * 16, shard_bits=2
+        )
+        self.chain = TrustChain.from_records([record.signed(owner)])
+        for name in names:
+            self.add(name, key_of(name) if name.startswith("curator") else None)
+
+    # ---- peers ------------------------------------------------------------------------------------------------
+
+    def add(self, name: str, key: SigningKey | None, disk: Database | None = None) -> Node:
+        """Start a new peer with an empty disk, or with the given one."""
+        node = self.nodes[name] = Node(name, disk or Database(None, cluster=self.chain.cluster_id), key)
+        self.start(node)
+        return node
+
+    def start(self, node: Node) -> None:
+        """Let a peer come up from its disk."""
+        node.member = Member(
+            node.disk,
+            self.chain,
+            now_ms=lambda: int(self.now * 1000),
+            now=lambda: self.now,
+            nonce=lambda: self.random.randbytes(16),
+            key=node.key,
+        )
+        node.sync = Sync(node.member, self.chain.cluster_id, self.random)
+        for session, head in node.member.heads().items():
+            assert node.restored or head.number >= node.highest.get(session, 0), "invariant 14: a head fell"
+
+    def crash(self, node: Node) -> None:
+        """Take a peer down; what it had not committed is gone."""
+        node.member = node.sync = None
+        for other in self.nodes.values():
+            self.disconnect(node, other)
+
+    def copy_disk(self, node: Node) -> Database:
+        """Return a copy of a peer's disk as it is now."""
+        copy = Database(None, cluster=self.chain.cluster_id)
+        node.disk.writer.backup(copy.writer)
+        return copy
+
+    # ---- network ----------------------------------------------------------------------------------------------
+
+    def connect(self, a: Node, b: Node) -> None:
+        """Open a stream between two peers that are up and not cut off from each other."""
+        pair = frozenset((a.name, b.name))
+        if a is b or pair in self.links or pair in self.cut or a.sync is None or b.sync is None:
+            return
+        self.links.add(pair)
+        self._epoch[pair] = self._epoch.get(pair, 0) + 1
+        self._carry(a, a.sync.linked(b.name, self.now))
+        self._carry(b, b.sync.linked(a.name, self.now))
+
+    def disconnect(self, a: Node, b: Node) -> None:
+        """Break a stream; frames under way are lost."""
+        pair = frozenset((a.name, b.name))
+        if pair not in self.links:
+            return
+        self.links.discard(pair)
+        for one, other in ((a, b), (b, a)):
+            if one.sync is not None:
+                self._carry(one, one.sync.unlinked(other.name, self.now))
+
+    def _carry(self, node: Node, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Blame):
+                self.blames.append(effect)
+                if effect.fatal:
+                    self.disconnect(node, self.nodes[effect.peer])
+                continue
+            self._send(node, effect)
+
+    def _send(self, node: Node, send: Send) -> None:
+        pair = frozenset((node.name, send.peer))
+        if pair not in self.links:
+            return
+        data, epoch, target = encode_frame(send.frame), self._epoch[pair], self.nodes[send.peer]
+        # A stream keeps its order: nothing arrives before what was sent earlier.
+        at = max(self.now + self.random.random() * 0.2, self._last.get((node.name, send.peer), 0.0))
+        self._last[node.name, send.peer] = at
+
+        def deliver() -> None:
+            if pair in self.links and self._epoch[pair] == epoch and target.sync is not None:
+                try:
+                    frame = decode_frame(data)
+                except Malformed as error:
+                    raise AssertionError(f"our own frame is malformed: {error}") from error
+                self._carry(target, target.sync.received(node.name, frame, self.now))
+                self.later(0.01, lambda: self.apply(target))
+
+        self.at(at, deliver)
+
+    def publish(self, node: Node, sealed: bytes) -> None:
+        """Let pubsub carry a message to whoever is in reach, as badly as the weather says."""
+        if not self.weather.gossip:
+            return
+        for other in self.nodes.values():
+            if other is node or frozenset((node.name, other.name)) in self.cut:
+                continue
+            if self.random.random() < self.weather.loss:
+                continue
+            for _ in range(2 if self.random.random() < self.weather.duplicate else 1):
+                self.later(
+                    self.random.random() * self.weather.delay_s,
+                    lambda other=other: self.gossip_arrives(other, sealed, node.name),
+                )
+
+    def gossip_arrives(self, node: Node, sealed: bytes, forwarder: str) -> None:
+        """One pubsub message reaches a peer."""
+        if node.member is None or node.sync is None:
+            return
+        received = node.member.replica.receive(sealed)
+        if received.fault is None and received.session is not None:
+            self._carry(node, node.sync.hinted(forwarder, received.session, received.number, self.now))
+        self.later(0.01, lambda: self.apply(node))
+
+    # ---- work -------------------------------------------------------------------------------------------------
+
+    def apply(self, node: Node) -> None:
+        """Let a peer apply what is ready."""
+        while node.member is not None and node.sync is not None:
+            applied = finish(node.member.replica.apply())
+            if not applied.envelopes:
+                break
+            self._note(node)
+            self._carry(node, node.sync.changed(self.now))
+
+    def write(self, node: Node, requests: list[WriteRequest], crash_after: int | None = None) -> None:
+        """Let a curator write; with ``crash_after`` it dies after so many steps, wherever that is."""
+        if node.member is None or node.sync is None:
+            return
+        steps = node.member.replica.write(requests)
+        if crash_after is not None:
+            for _ in range(crash_after):
+                try:
+                    step = next(steps)
+                except StopIteration:
+                    break
+                if step is not None:
+                    step()
+            steps.close()
+            self.crash(node)
+            return
+        written = finish(steps)
+        self._note(node)
+        for body, signature in written.sealed:
+            envelope = node.member.replica.gate.sessions[node.member.replica._session]
+            state = node.member.replica.history.sealed(envelope.sid, envelope.number)
+            assert state is not None, "invariant 4: handed out before it was durable"
+            self.acknowledged[envelope.id] = max(self.acknowledged.get(envelope.id, 0), envelope.number)
+            self.publish(node, encode_sealed(body, signature))
+        self._carry(node, node.sync.changed(self.now))
+
+    def random_requests(self, most: int = 4) -> list[WriteRequest]:
+        """Some puts and deletes on few keys, so that they collide."""
+        requests = []
+        for _ in range(self.random.randint(1, most)):
+            cid = cid_of(self.random.randrange(self.keys))
+            if self.random.random() < 0.3:
+                requests.append(WriteRequest(cid, None))
+            else:
+                name = f"n{self.random.randrange(1_000_000)}"
+                requests.append(WriteRequest(cid, encode_record(Pin(cid, name=name, added_ms=1))))
+        return requests
+
+    def _note(self, node: Node) -> None:
+        assert node.member is not None
+        for session, head in node.member.heads().items():
+            assert self.chain.is_curator(session.author), "invariant 1: an untrusted author took effect"
+            assert node.restored or head.number >= node.highest.get(session, 0), "invariant 14: a head fell"
+            node.highest[session] = head.number
+
+    # ---- time -------------------------------------------------------------------------------------------------
+
+    def at(self, time: float, action: Callable[[], None]) -> None:
+        """Do something at a time of the queue's clock."""
+        self._sequence += 1
+        heapq.heappush(self._queue, (time, self._sequence, action))
+
+    def later(self, delay: float, action: Callable[[], None]) -> None:
+        """Do something after a delay."""
+        self.at(self.now + delay, action)
+
+    def run(self, until: float) -> None:
+        """Let things happen until a time."""
+        while self._queue and self._queue[0][0] <= until:
+            self.now, _, action = heapq.heappop(self._queue)
+            action()
+        self.now = until
+
+    def tick(self) -> None:
+        """Let every peer say what time alone makes it say."""
+        for node in list(self.nodes.values()):
+            if node.sync is not None:
+                self._carry(node, node.sync.evaluate(self.now))
+                self.apply(node)
+
+    def settle(self, seconds: float = 600.0) -> None:
+        """Heal everything, connect a ring with chords, and let time pass until all stand alike."""
+        self.cut.clear()
+        nodes = list(self.nodes.values())
+        for node in nodes:
+            if node.member is None:
+                self.start(node)
+        deadline = self.now + seconds
+        while self.now < deadline:
+            for index, node in enumerate(nodes):
+                self.connect(node, nodes[(index + 1) % len(nodes)])
+                self.connect(node, nodes[(index * 7 + 3) % len(nodes)])
+            self.run(self.now + 1.0)
+            self.tick()
+            digests = {node.member.replica.digest() for node in nodes if node.member is not None}
+            idle = all(node.member is not None and not node.member.backlog() for node in nodes)
+            if len(digests) == 1 and idle:
+                return
+        raise AssertionError(f"seed {self.seed}: not settled after {seconds} s")
+
+    def rows(self, node: Node) -> list[tuple[bytes, bytes, bytes, bytes, int]]:
+        """A peer's rows, in order."""
+        return list(Rows(node.disk).contents())
