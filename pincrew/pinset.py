@@ -48,7 +48,7 @@ class ShardDocument:
 
     def __init__(self, client: int, items: Iterable[Item] = ()) -> None:
         """Build the document of ``items``, given in a causal order. ``client`` is that of this process's edits."""
-        self._doc = pycrdt.Doc(client_id=client)
+        self._doc: pycrdt.Doc[Any] = pycrdt.Doc(client_id=client)
         self._map = self._doc.get(ROOT, type=pycrdt.Map).integrated
         dead: list[ItemId] = []
         run: list[Item] = []

@@ -6,7 +6,8 @@
   that the put's record became, where it is the key's winner.
 - `pins`: the rows that users see, and this peer's progress with each. `change` rises with each change of a row, so
   that the tracker, with its own cursor, cannot lose one.
-- `removed`: keys whose row went away and that this peer may still hold.
+- `removed`: keys whose row went away and of which the tracker has not heard; `leaving`: keys that this peer may still
+  hold although their row went away or names other peers.
 - `counters`: pins and bytes by state, kept by every writer and never computed by scans.
 
 Rows in `pins` are in order of arrival and their indexes are narrow, because a million random inserts into wide ones
@@ -94,18 +95,14 @@ CREATE INDEX pins_state ON pins (state, added);
 CREATE INDEX pins_tries ON pins (tries) WHERE tries > 0;
 CREATE INDEX pins_next_try ON pins (next_try) WHERE next_try IS NOT NULL;
 CREATE TABLE removed (
-    cid BLOB PRIMARY KEY,
-    change INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    size INTEGER,
-    since INTEGER NOT NULL,
-    state INTEGER NOT NULL,
-    tries INTEGER NOT NULL DEFAULT 0,
-    next_try INTEGER,
-    error TEXT
+    cid BLOB PRIMARY KEY, change INTEGER NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX removed_change ON removed (change);
-CREATE INDEX removed_since ON removed (state, since);
+CREATE TABLE leaving (cid BLOB PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX leaving_since ON leaving (since);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, fields TEXT NOT NULL
+);
 CREATE TABLE counters (
     state INTEGER PRIMARY KEY, pins INTEGER NOT NULL, bytes INTEGER NOT NULL, sized INTEGER NOT NULL
 );

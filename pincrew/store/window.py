@@ -93,19 +93,8 @@ class WindowChanges:
                     assert row.now is not None
                     pin += 1
                     seen = decode_record(row.cid, row.record)
-                    added.append(
-                        (
-                            pin,
-                            row.cid,
-                            row.record,
-                            *row.now,
-                            change,
-                            seen.name,
-                            seen.added_ms or now_ms,
-                            seen.size,
-                        )
-                        + (now_ms,)
-                    )
+                    seen_ms = seen.added_ms or now_ms
+                    added.append((pin, row.cid, row.record, *row.now, change, seen.name, seen_ms, seen.size, now_ms))
                     won[row.shard, row.cid] = (row.now, pin)
                     queued += 1
                     queued_bytes += seen.size or 0
@@ -120,7 +109,7 @@ class WindowChanges:
                     (row.shard, row.cid, *row.was),
                 )
                 if row.now is None:
-                    _remove(database, old, change, now_ms)
+                    _remove(database, old, change)
                 else:
                     seen = decode_record(row.cid, row.record)
                     db.execute(
@@ -156,16 +145,13 @@ class WindowChanges:
         return change
 
 
-def _remove(database: Database, pin: int, change: int, now_ms: int) -> None:
+def _remove(database: Database, pin: int, change: int) -> None:
     """Move a row to `removed`, out of the counters of its state."""
     db = database.writer
-    cid, name, size, state = db.execute("SELECT cid, name, size, state FROM pins WHERE id=?", (pin,)).fetchone()
+    cid, size, state, tries = db.execute("SELECT cid, size, state, tries FROM pins WHERE id=?", (pin,)).fetchone()
     db.execute("DELETE FROM pins WHERE id=?", (pin,))
     db.execute(
         "UPDATE counters SET pins=pins-1, bytes=bytes-?, sized=sized-? WHERE state=?",
         (size or 0, size is not None, state),
     )
-    db.execute(
-        "INSERT OR REPLACE INTO removed (cid, change, name, size, since, state) VALUES (?,?,?,?,?,?)",
-        (cid, change, name, size, now_ms, state),
-    )
+    db.execute("INSERT OR REPLACE INTO removed VALUES (?,?,?,?)", (cid, change, state, tries))

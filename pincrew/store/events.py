@@ -1,0 +1,45 @@
+"""What happened in one cluster, newest 10,000, for people and scripts. Calls block."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from pincrew.limits import EVENTS_KEPT_MAX
+from pincrew.store.database import Database
+
+
+class EventRow(NamedTuple):
+    """One event; ``id`` rises by one."""
+
+    id: int
+    time_ms: int
+    kind: str
+    text: str
+    fields: dict[str, Any]
+
+
+class Events:
+    """An append-only ring."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def add(self, time_ms: int, kind: str, text: str, fields: dict[str, Any]) -> int:
+        """Append an event and return its id."""
+        with self.database.transaction() as db:
+            number = db.execute(
+                "INSERT INTO events (time, kind, text, fields) VALUES (?,?,?,?)",
+                (time_ms, kind, text, json.dumps(fields, sort_keys=True)),
+            ).lastrowid
+            assert number is not None
+            db.execute("DELETE FROM events WHERE id<=?", (number - EVENTS_KEPT_MAX,))
+        return number
+
+    def after(self, number: int, limit: int = 1_000) -> list[EventRow]:
+        """Return events beyond an id, oldest first."""
+        with self.database.reading() as db:
+            rows = db.execute(
+                "SELECT id, time, kind, text, fields FROM events WHERE id>? ORDER BY id LIMIT ?", (number, limit)
+            ).fetchall()
+        return [EventRow(*row[:4], fields=json.loads(row[4])) for row in rows]

@@ -1,0 +1,230 @@
+"""How far this peer got with each pin: the tracker's ``PinBook`` on SQLite.
+
+Every change of a state moves the counters in the same transaction; nothing here scans. A status never raises a row's
+change number, so the pinner does not see its own writes as changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from pincrew.cid import shard_of
+from pincrew.record import decode_record
+from pincrew.store.database import STATE_NUMBER, STATES, Database
+from pincrew.tracker import Candidate, Change, Lane, Leaving, StatusUpdate
+from pincrew.values import PinState
+
+_HOUR_MS = 3_600_000
+_QUEUED, _PINNING, _PINNED = (
+    STATE_NUMBER[PinState.QUEUED],
+    STATE_NUMBER[PinState.PINNING],
+    STATE_NUMBER[PinState.PINNED],
+)
+_ERROR, _REMOTE, _UNPINNING = (
+    STATE_NUMBER[PinState.ERROR],
+    STATE_NUMBER[PinState.REMOTE],
+    STATE_NUMBER[PinState.UNPINNING],
+)
+
+
+class Statuses:
+    """Implements ``tracker.PinBook``. Calls block."""
+
+    def __init__(self, database: Database, shard_bits: int) -> None:
+        self.database = database
+        self._shard_bits = shard_bits
+
+    def change_cursor(self) -> int:
+        """Return the change number up to which the tracker has seen the rows."""
+        return self.database.counter("cursor")
+
+    def changes(self, limit: int) -> list[Change]:
+        """Return changed and removed rows beyond the cursor, in the order of their change numbers."""
+        with self.database.reading() as db:
+            (cursor,) = db.execute("SELECT value FROM meta WHERE key='cursor'").fetchone()
+            found = [
+                Change(change, cid, decode_record(cid, record), STATES[state], tries, self._is_leaving(db, cid))
+                for change, cid, record, state, tries in db.execute(
+                    "SELECT change, cid, record, state, tries FROM pins WHERE change>? ORDER BY change LIMIT ?",
+                    (cursor, limit),
+                )
+            ]
+            found += [
+                Change(change, cid, None, STATES[state], tries, self._is_leaving(db, cid))
+                for change, cid, state, tries in db.execute(
+                    "SELECT change, cid, state, tries FROM removed WHERE change>? ORDER BY change LIMIT ?",
+                    (cursor, limit),
+                )
+            ]
+        return sorted(found, key=lambda one: one.change)[:limit]
+
+    def settle(self, updates: Sequence[StatusUpdate], cursor: int | None) -> None:
+        """Record ``updates``, in order, and move the cursor (None: leave it), in one transaction."""
+        moved: dict[int, list[int]] = {}
+        with self.database.transaction() as db:
+            for update in updates:
+                if update.leaving_ms is not None:
+                    added = db.execute(
+                        "INSERT OR IGNORE INTO leaving VALUES (?,?)", (update.cid, update.leaving_ms)
+                    ).rowcount
+                    _move(moved, _UNPINNING, added, 0, 0)
+                elif update.state is not PinState.UNPINNING:
+                    gone = db.execute("DELETE FROM leaving WHERE cid=?", (update.cid,)).rowcount
+                    _move(moved, _UNPINNING, -gone, 0, 0)
+                if update.state is not None and update.state is not PinState.UNPINNING:
+                    self._settle_row(db, update, moved)
+            db.executemany(
+                "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
+                [(*delta, state) for state, delta in moved.items() if any(delta)],
+            )
+            if cursor is not None:
+                db.execute("UPDATE meta SET value=? WHERE key='cursor'", (cursor,))
+                db.execute("DELETE FROM removed WHERE change<=?", (cursor,))
+
+    def _settle_row(self, db: sqlite3.Connection, update: StatusUpdate, moved: dict[int, list[int]]) -> None:
+        assert update.state is not None
+        pin = self._pin(db, update.cid)
+        if pin is None:
+            return
+        row = db.execute(
+            "SELECT state, size, tries, next_try, cause, error, bytes_done, blocks_done FROM pins WHERE id=?", (pin,)
+        ).fetchone()
+        size = row[1] if update.size is None else update.size
+        state = STATE_NUMBER[update.state]
+        fresh = (
+            *(state, size, update.tries, update.next_try_ms, update.cause, update.error),
+            *(update.bytes_done, update.blocks_done),
+        )
+        if fresh == row:
+            return
+        db.execute(
+            "UPDATE pins SET state=?, size=?, tries=?, next_try=?, cause=?, error=?, bytes_done=?, blocks_done=?,"
+            " updated=? WHERE id=?",
+            (*fresh, update.updated_ms, pin),
+        )
+        _move(moved, row[0], -1, -(row[1] or 0), -(row[1] is not None))
+        _move(moved, state, 1, size or 0, int(size is not None))
+
+    def candidates(self, lane: Lane, *, now_ms: int, limit: int) -> list[Candidate]:
+        """Return rows in state ``queued`` (fresh: newest first; backlog: oldest first) or due ``error`` rows."""
+        if lane is Lane.RETRY:
+            where, order = f"next_try<={int(now_ms)} AND state={_ERROR}", "next_try"
+        else:
+            where, order = f"state={_QUEUED}", "added DESC" if lane is Lane.FRESH else "added"
+        return self._candidates(f"WHERE {where} ORDER BY {order} LIMIT ?", limit)
+
+    def interrupted(self, limit: int) -> list[Candidate]:
+        """Return rows in state ``pinning``; asked once at start, when whoever pinned them is gone."""
+        return self._candidates(f"WHERE state={_PINNING} LIMIT ?", limit)
+
+    def _candidates(self, rest: str, limit: int) -> list[Candidate]:
+        with self.database.reading() as db:
+            return [
+                Candidate(decode_record(cid, record), STATES[state], tries)
+                for cid, record, state, tries in db.execute(
+                    f"SELECT cid, record, state, tries FROM pins {rest}", (limit,)
+                )
+            ]
+
+    def next_due_ms(self) -> int | None:
+        """Return the earliest next try of the ``error`` rows."""
+        with self.database.reading() as db:
+            row = db.execute(
+                "SELECT next_try FROM pins WHERE next_try IS NOT NULL ORDER BY next_try LIMIT 1"
+            ).fetchone()
+        return None if row is None else row[0]
+
+    def requeue(self, cid: bytes | None, *, now_ms: int) -> int:
+        """Make ``error`` rows (or the row ``cid``, unless ``pinning`` or ``remote``) ``queued``; return how many."""
+        with self.database.transaction() as db:
+            if cid is None:
+                where = f"state={_ERROR}"
+            else:
+                pin = self._pin(db, cid)
+                if pin is None:
+                    return 0
+                where, values = f"id={pin} AND state NOT IN ({_PINNING},{_REMOTE})", ()
+            rows = db.execute(
+                f"SELECT state, count(*), sum(coalesce(size,0)), count(size) FROM pins WHERE {where} GROUP BY state",
+                values,
+            ).fetchall()
+            db.execute(
+                f"UPDATE pins SET state={_QUEUED}, next_try=NULL, cause=NULL, error=NULL, updated=? WHERE {where}",
+                (now_ms,),
+            )
+            moved: dict[int, list[int]] = {}
+            for state, pins, size, sized in rows:
+                _move(moved, state, -pins, -size, -sized)
+                _move(moved, _QUEUED, pins, size, sized)
+            db.executemany(
+                "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
+                [(*delta, state) for state, delta in moved.items()],
+            )
+        return sum(row[1] for row in rows)
+
+    def pinned_page(self, after: bytes | None, limit: int) -> list[bytes]:
+        """Return CIDs in state ``pinned`` in order of arrival, behind ``after``."""
+        with self.database.reading() as db:
+            start = 0 if after is None else (self._pin(db, after) or 0)
+            return [
+                cid
+                for (cid,) in db.execute(
+                    f"SELECT cid FROM pins WHERE id>? AND state={_PINNED} ORDER BY id LIMIT ?", (start, limit)
+                )
+            ]
+
+    def counts(self) -> Mapping[PinState, int]:
+        """Return how many there are of each state, ``unpinning`` (all `leaving` entries) included, from counters."""
+        with self.database.reading() as db:
+            return {STATES[state]: pins for state, pins in db.execute("SELECT state, pins FROM counters")}
+
+    def sizes(self) -> Mapping[PinState, tuple[int, int]]:
+        """Return, per state, the bytes of pins of known size, and how many those are."""
+        with self.database.reading() as db:
+            return {
+                STATES[state]: (size, sized)
+                for state, size, sized in db.execute("SELECT state, bytes, sized FROM counters")
+            }
+
+    def leaving(self, *, to_ms: int, limit: int) -> list[Leaving]:
+        """Return `leaving` entries with ``since_ms <= to_ms``, oldest first."""
+        with self.database.reading() as db:
+            rows = db.execute("SELECT cid, since FROM leaving WHERE since<=? ORDER BY since LIMIT ?", (to_ms, limit))
+            return [Leaving(cid, since) for cid, since in rows]
+
+    def leaving_hours(self, *, after_ms: int) -> list[tuple[int, int]]:
+        """Return (start of the hour in ms, how many) of the `leaving` entries with ``since_ms > after_ms``."""
+        with self.database.reading() as db:
+            return db.execute(
+                f"SELECT since / {_HOUR_MS} * {_HOUR_MS} AS hour, count(*) FROM leaving WHERE since>?"
+                " GROUP BY hour ORDER BY hour",
+                (after_ms,),
+            ).fetchall()
+
+    def removals_state(self) -> str | None:
+        """Return what ``save_removals_state`` kept."""
+        with self.database.reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE key='removals'").fetchone()
+        return None if row is None else str(row[0])
+
+    def save_removals_state(self, text: str) -> None:
+        """Keep a text of at most 4 KiB, durably."""
+        with self.database.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('removals', ?)", (text,))
+
+    def _pin(self, db: sqlite3.Connection, cid: bytes) -> int | None:
+        row = db.execute(
+            "SELECT pin FROM items WHERE shard=? AND cid=? AND pin IS NOT NULL", (shard_of(cid, self._shard_bits), cid)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def _is_leaving(self, db: sqlite3.Connection, cid: bytes) -> bool:
+        return db.execute("SELECT 1 FROM leaving WHERE cid=?", (cid,)).fetchone() is not None
+
+
+def _move(moved: dict[int, list[int]], state: int, pins: int, size: int, sized: int) -> None:
+    delta = moved.setdefault(state, [0, 0, 0])
+    delta[0] += pins
+    delta[1] += size
+    delta[2] += sized
