@@ -19,6 +19,8 @@ from pincrew.store.history import History
 from pincrew.trust import TrustChain, TrustRecord
 from pincrew.values import Dependency, Head, SessionId
 
+_NO_HEAD = Head(0, b"")
+
 
 class Member:
     """What ``pincrew.sync`` needs of a peer."""
@@ -79,8 +81,7 @@ class Member:
 
     def head(self, session: SessionId) -> Head:
         """How far one session was applied."""
-        state = self.replica.gate.sessions.get(session)
-        return Head(0, b"") if state is None else state.head
+        return self.replica.heads.get(session, _NO_HEAD)
 
     def is_open(self, session: SessionId) -> bool:
         """Whether more of a session can take effect here."""

@@ -8,9 +8,10 @@ Two things change a replica, and its one owner does one at a time:
   handed out only after the commit (invariant 4).
 
 Both are generators of *steps*, so that the owner decides how to wait: a step is None (a place to let others run; the
-work between two is a few milliseconds) or a function that blocks and may run in a thread. The last step's result is
-the generator's return value. A commit that fails, or may have failed, ends the session: documents and gate are built
-anew from disk, and the next write draws a new nonce.
+work between two is a few milliseconds) or a function that blocks and may run in a thread; what it raises is thrown
+into the generator (``finish`` shows how). While a window is open, ``receive`` may be called; what others see of the
+heads moves only with the commit (invariant 4). A commit that fails, or may have failed, ends the session: documents
+and gate are built anew from disk, and the next write draws a new nonce.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import hashlib
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pincrew import domains, limits
 from pincrew.cid import map_key, shard_of
@@ -48,6 +49,7 @@ from pincrew.yjs import ItemId, build_update
 Step = Callable[[], None] | None
 # Per CID the winner of its key before and after a window.
 Decided = dict[bytes, tuple[ItemId | None, ItemId | None]]
+Result = TypeVar("Result")
 _SHARDS_PER_SLICE = 8
 _WRITE_BYTES_TARGET = 192 * 1024
 _OPERATION_OVERHEAD_BYTES = 96
@@ -115,6 +117,7 @@ class Replica:
         self.cluster = cluster
         self.shard_bits = shard_bits
         self.inbox = Inbox()
+        self._forks: list[tuple[Sealed, ...]] = []
         self._key = key
         self._now_ms = now_ms
         self._nonce = nonce
@@ -132,6 +135,8 @@ class Replica:
             SessionState(row.sid, SessionId(row.author, row.nonce), row.client, row.number, row.hash, row.stopped)
             for row in self.history.sessions()
         )
+        self._heads = {session.id: session.head for session in self.gate.sessions.values() if session.number}
+        self._digest = b""
         self._item = self.database.counter("item")
         self._session = self._draw_session() if self._key is not None else None
         client = client_id(self._session) if self._session is not None else 2
@@ -153,6 +158,7 @@ class Replica:
         assert number >= self._trust
         self._curators, self._trust = curators, number
         self.gate.curators, self.gate.trust = curators, number
+        self._digest = b""
 
     @property
     def writes(self) -> bool:
@@ -161,8 +167,8 @@ class Replica:
 
     @property
     def heads(self) -> dict[SessionId, Head]:
-        """How far each session was applied."""
-        return {session.id: session.head for session in self.gate.sessions.values() if session.number}
+        """How far each session was applied, durably. Not to be changed."""
+        return self._heads
 
     @property
     def stopped(self) -> dict[SessionId, str]:
@@ -171,7 +177,9 @@ class Replica:
 
     def digest(self) -> bytes:
         """Return a hash of trust number, base number and all heads: equal digests, equal pinsets (invariant 11)."""
-        return heads_digest(self._trust, self.gate.base, self.heads)
+        if not self._digest:
+            self._digest = heads_digest(self._trust, self.gate.base, self._heads)
+        return self._digest
 
     def page(self, session: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None:
         """Return envelopes of a session after a number, ending at a checked signature; None if none are held."""
@@ -227,18 +235,21 @@ class Replica:
             sealed = Sealed(envelope, signature if envelope is last else None)
             waiting = self.inbox.get(envelope.session, envelope.number)
             if waiting is not None and waiting.envelope.hash != envelope.hash:
-                self._stop(sealed, f"two envelopes with number {envelope.number}", waiting)
+                self._forks.append((sealed, waiting))
                 break
             if envelope.number > head:
                 self.inbox.offer(sealed, head)
             elif self.gate.screen(envelope) is not Screening.HELD:
-                self._stop(sealed, f"two envelopes with number {envelope.number}")
+                self._forks.append((sealed,))
                 break
         return Received(Screening.CHECK, last.session, last.number)
 
     def apply(self) -> Generator[Step, None, Applied]:
         """Apply one window of what is ready; nothing ready gives an empty ``Applied``."""
         applied = Applied()
+        for sealed, *others in self._forks:
+            self._stop(sealed, f"two envelopes with number {sealed.envelope.number}", *others, into=applied)
+        self._forks.clear()
         batch = self._next_window(applied)
         if not batch:
             return applied
@@ -249,7 +260,7 @@ class Replica:
             if self._window_envelopes_max > 1:
                 self._window_envelopes_max = 1
             else:
-                self._stop(batch[0], f"its operations cannot be applied: {fault}")
+                self._stop(batch[0], f"its operations cannot be applied: {fault}", into=applied)
             return applied
         except PincrewError:
             self._reload()
@@ -281,8 +292,7 @@ class Replica:
                     verdict = self.gate.admit(sealed.envelope)
                     if isinstance(verdict, Stopped):
                         if not batch:
-                            self._stop(sealed, verdict.reason)
-                            applied.stopped.append((session, verdict.reason))
+                            self._stop(sealed, verdict.reason, into=applied)
                         break
                     if not isinstance(verdict, Admitted):
                         break
@@ -306,7 +316,7 @@ class Replica:
                     wanted[dependency.session] = dependency
         return list(wanted.values())
 
-    def _stop(self, sealed: Sealed, reason: str, *others: Sealed) -> None:
+    def _stop(self, sealed: Sealed, reason: str, *others: Sealed, into: Applied) -> None:
         """End a session here, and keep what proves why (invariant 3); the log holds an applied other half."""
         envelope = sealed.envelope
         state = self.gate.sessions.get(envelope.session)
@@ -317,6 +327,7 @@ class Replica:
             self.gate.restore([state])
         if state.stopped is None:
             state.stopped = reason
+            into.stopped.append((envelope.session, reason))
             proof = [
                 Evidence(state.sid, reason, one.envelope.body, one.signature, self._now_ms())
                 for one in (*others, sealed)
@@ -371,6 +382,8 @@ class Replica:
         yield None
         yield lambda: _keep(applied, changes.commit(self.database, self._now_ms()))
         self.gate.window_committed()
+        self._heads = self._heads | {session: self.gate.sessions[session].head for session in applied.advanced}
+        self._digest = b""
         applied.changed += len(changes.rows)
 
     def _decide(self, shard: int, parts: list[tuple[SessionState, int, Part]]) -> Decided:
@@ -567,6 +580,22 @@ class Replica:
         if not isinstance(verdict, Admitted):
             raise PincrewError(f"the gate refused this peer's own envelope: {verdict}")
         return Sealed(envelope, self._key.sign(domains.ENVELOPE, body))
+
+
+def finish(steps: Generator[Step, None, Result]) -> Result:
+    """Run all steps here and now."""
+    raised: Exception | None = None
+    while True:
+        try:
+            step = next(steps) if raised is None else steps.throw(raised)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        raised = None
+        if step is not None:
+            try:
+                step()
+            except Exception as error:  # whatever it is, the generator decides what it means
+                raised = error
 
 
 def heads_digest(trust: int, base: int, heads: dict[SessionId, Head]) -> bytes:

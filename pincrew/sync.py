@@ -17,6 +17,7 @@ from random import Random
 from typing import Protocol
 
 from pincrew import limits
+from pincrew.errors import PeerFault
 from pincrew.frames import (
     Absent,
     AnnouncementsFrame,
@@ -95,6 +96,8 @@ class _Link:
     told: dict[SessionId, Head] = field(default_factory=dict)
     told_standing: Standing | None = None
     heads_due: bool = False
+    must_tell: bool = False
+    awaits_heads: bool = False
     next_heads: float = 0.0
     next_digest: float = 0.0
     trust_wanted: float = 0.0
@@ -115,9 +118,15 @@ class Sync:
         """The peers with a link."""
         return list(self._links)
 
+    @property
+    def has_compared(self) -> bool:
+        """Whether some neighbour said where it stands, and none owes us its heads."""
+        greeted = [link for link in self._links.values() if link.greeted]
+        return bool(greeted) and not any(link.awaits_heads for link in greeted)
+
     def best_heads(self) -> dict[SessionId, Head]:
         """Return the highest head that any neighbour, or we, claim per open session."""
-        best = self._pinset.heads()
+        best = dict(self._pinset.heads())
         for link in self._links.values():
             for session, head in link.heads.items():
                 if self._pinset.is_open(session) and head.number > best.get(session, Head(0, b"")).number:
@@ -173,6 +182,7 @@ class Sync:
             case Hello(_, _, standing) | Digest(standing):
                 effects = self._compare(peer, link, standing, now)
             case Heads(heads):
+                link.awaits_heads = False
                 for session, head in heads:
                     if session in link.heads or len(link.heads) < limits.SESSIONS_MAX:
                         link.heads[session] = head
@@ -271,8 +281,9 @@ class Sync:
         link.told.update(news)
         effects: list[Effect] = [
             Send(peer, Heads(tuple(news[at : at + limits.HEADS_PER_FRAME_MAX])))
-            for at in range(0, len(news), limits.HEADS_PER_FRAME_MAX)
+            for at in range(0, max(len(news), int(link.must_tell)), limits.HEADS_PER_FRAME_MAX)
         ]
+        link.must_tell = False
         standing = self._pinset.standing()
         if link.told_standing is not None and link.told_standing[:3] != standing[:3]:
             effects.append(Send(peer, Digest(standing)))
@@ -291,8 +302,10 @@ class Sync:
         if theirs.digest != ours.digest:
             # Whatever was told before, the neighbour may have lost or forgotten it.
             link.told.clear()
-            link.heads_due = True
+            link.heads_due = link.must_tell = link.awaits_heads = True
             link.next_heads = min(link.next_heads, now)
+        else:
+            link.awaits_heads = False
         return effects
 
     def _serve(self, peer: str, session: SessionId, after: int) -> Effect:
@@ -321,7 +334,7 @@ class Sync:
             try:
                 if self._pinset.receive_announcement(announcement):
                     self._spread(announcement, peer)
-            except Exception as error:  # Malformed or Forged; anything else is a bug that must not end the stream
+            except PeerFault as error:
                 return [Blame(peer, f"its announcement is bad: {error}")]
         return []
 

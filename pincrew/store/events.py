@@ -42,4 +42,6 @@ class Events:
             rows = db.execute(
                 "SELECT id, time, kind, text, fields FROM events WHERE id>? ORDER BY id LIMIT ?", (number, limit)
             ).fetchall()
-        return [EventRow(*row[:4], fields=json.loads(row[4])) for row in rows]
+        return [
+            EventRow(number, time_ms, kind, text, json.loads(fields)) for number, time_ms, kind, text, fields in rows
+        ]

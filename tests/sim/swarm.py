@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from pincrew.errors import Malformed
 from pincrew.frames import decode_frame, encode_frame
 from pincrew.keys import SigningKey
 from pincrew.member import Member
 from pincrew.record import encode_record
-from pincrew.replica import Step, WriteRequest
+from pincrew.replica import WriteRequest, finish
 from pincrew.store.database import Database
 from pincrew.store.rows import Rows
 from pincrew.sync import Blame, Effect, Send, Sync
@@ -36,17 +35,6 @@ def key_of(name: str) -> SigningKey:
 def cid_of(number: int) -> bytes:
     """A raw SHA2-256 CID."""
     return b"\x01\x55\x12\x20" + hashlib.sha256(b"cid%d" % number).digest()
-
-
-def finish(steps: Generator[Step, None, Any]) -> Any:
-    """Run the steps of a window to their end."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        if step is not None:
-            step()
 
 
 @dataclass
