@@ -26,6 +26,12 @@ from pincrew.values import Delete, Dependency, Envelope, Operation, OperationId,
 
 _BODY_FIELDS = 12
 _INTEGER_MAX = 2**53
+_NESTING_MAX = 8
+# Every tag that cbor2 decodes by itself; ``tag_hook`` gets the others.
+_CBOR_TAGS = (
+    *(0, 1, 2, 3, 4, 5, 21, 22, 23, 24, 25, 28, 29, 30, 35, 36, 37),
+    *(52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799),
+)
 
 
 def envelope_hash(body: bytes) -> bytes:
@@ -104,9 +110,20 @@ def decode_sealed(data: bytes) -> tuple[bytes, bytes]:
 
 
 def load(data: bytes) -> Any:
-    """Decode one deterministic CBOR item that fills ``data``. Raises Malformed, also for any other encoding of it."""
+    """Decode one deterministic CBOR item that fills ``data``. Raises Malformed, also for any other encoding of it.
+
+    No tags: shared references and string references make a few hundred bytes into gigabytes when written again, big
+    decimals take minutes. Keys of maps are text or bytes: whole numbers can be made to collide.
+    """
     try:
-        value = cbor2.loads(data)
+        value = cbor2.loads(
+            data,
+            tag_hook=_no_tags,
+            semantic_decoders=_NO_TAGS,
+            max_depth=_NESTING_MAX,
+            allow_indefinite=False,
+            strict_hashable_types=True,
+        )
         again = cbor2.dumps(value, canonical=True)
     except Exception as error:  # the decoder's own errors, RecursionError, MemoryError of absurd length claims
         raise Malformed("bytes are not CBOR") from error
@@ -264,3 +281,10 @@ def _integer(value: Any, what: str) -> int:
 
 def _refuse(what: str) -> NoReturn:
     raise Malformed(what)
+
+
+def _no_tags(*_: object) -> NoReturn:
+    raise Malformed("CBOR has a tag")
+
+
+_NO_TAGS = dict.fromkeys(_CBOR_TAGS, _no_tags)

@@ -7,9 +7,14 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     GET    /api/v1/daemon                              DaemonInfo
     POST   /api/v1/daemon/stop                         {}
     GET    /api/v1/status                              Status
-    POST   /api/v1/clusters            {"name"}        load a cluster's folder and run it (harmless when it runs): Summary
+    POST   /api/v1/offers              OfferRequest    fetch a source and check it, join nothing: Offer
+    POST   /api/v1/offers/accept       AcceptRequest   join what was offered and run it (same cluster: harmless): Followed
+    POST   /api/v1/clusters            {"name", "publish": null | "HOST:PORT"}
+                                                       load a cluster's folder and run it (harmless when it runs), and
+                                                       offer its config document over HTTP: Summary
     DELETE /api/v1/clusters/{name}                     stop running it, keep everything: {}
     GET    /api/v1/clusters/{name}/summary             Summary
+    GET    /api/v1/clusters/{name}/ready               Ready: where a running cluster is reached
     GET    /api/v1/clusters/{name}/pins                PinLine per line; query: state, name, find, sort, limit, offset;
                                                        headers X-Total, X-Rev
     POST   /api/v1/clusters/{name}/pins                PinRequest per line in; PinsWritten
@@ -133,6 +138,74 @@ class DaemonInfo(msgspec.Struct, frozen=True):
     pid: int
     home: str
     clusters: list[str]
+
+
+class OfferRequest(msgspec.Struct, frozen=True):
+    """A source as the user typed it; a relative path starts at ``folder``."""
+
+    source: str
+    folder: str
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a source offers, for a person to take or leave. ``offer`` names it for `AcceptRequest`: the SHA-256 of the
+    document, so that what is joined is what was shown. ``joined_as``: the name under which it is joined already."""
+
+    offer: str
+    cluster_id: str
+    name: str
+    title: str
+    description: str
+    source: str
+    revision: int
+    issued: str
+    curators: list[str]
+    peers: int
+    pins_hint: int | None
+    bytes_hint: int | None
+    is_closed: bool
+    needs_secret: bool
+    joined_as: str | None
+    warnings: list[str]
+
+
+class AcceptRequest(msgspec.Struct, frozen=True):
+    """What a volunteer chose (empty: the default). ``secret_file`` is an absolute path."""
+
+    offer: str
+    name: str = ""
+    ipfs: str = ""
+    secret_file: str | None = None
+    obey: bool = False
+    unlisted: bool = False
+    listen: list[str] = []
+    announce: list[str] = []
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """A cluster that was joined. ``was_joined``: it had been before, and nothing changed."""
+
+    cluster: str
+    id: str
+    peer_id: str
+    home: str
+    was_joined: bool
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Where a running cluster is reached; ``line`` is what `serve` prints."""
+
+    cluster: str
+    peer: str
+    p2p: list[str]
+    api: str | None
+    publish: str | None
+
+    @property
+    def line(self) -> str:
+        """The one line that says that a cluster is served; values hold no spaces."""
+        parts = [f"ready {self.cluster}", f"peer={self.peer}", f"p2p={','.join(self.p2p)}", f"api={self.api or ''}"]
+        return " ".join([*parts, f"publish={self.publish}"] if self.publish else parts)
 
 
 class PinLine(msgspec.Struct, frozen=True):

@@ -1,0 +1,255 @@
+"""The one client of the daemon's API, for the command line and for the TUI. Synchronous; one method per route.
+
+What the daemon refuses is raised as the error it raised there. Lists are iterators: a million lines need no more memory
+than one. The routes and shapes are in ``pincrew.api.shapes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from pincrew.api import shapes, transport
+from pincrew.errors import Malformed, PincrewError, WorldFault
+
+ANSWER_TIMEOUT_S = 30.0
+FETCH_TIMEOUT_S = 60.0
+STREAM_TIMEOUT_S = 300.0
+LEAVE_TIMEOUT_S = 24 * 3_600.0
+BATCH_BYTES = 64 * 1024
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+Query = Sequence[tuple[str, str | int]]
+
+
+class Client:
+    """Speaks to the daemon at ``socket``. Every method raises DaemonNotRunning when there is none."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+
+    # ---- the daemon ------------------------------------------------------------------------------------------------
+
+    def daemon(self) -> shapes.DaemonInfo:
+        """Return what the daemon says of itself."""
+        return self._one("GET", "/daemon", shapes.DaemonInfo)
+
+    def stop(self) -> None:
+        """Ask the daemon to end. It has not ended yet when this returns."""
+        self._answer("POST", "/daemon/stop", body={})
+
+    def status(self) -> shapes.Status:
+        """Return every cluster at a glance."""
+        return self._one("GET", "/status", shapes.Status)
+
+    # ---- joining and running clusters ------------------------------------------------------------------------------
+
+    def offer(self, source: str, folder: Path) -> shapes.Offer:
+        """Let the daemon fetch and check a source; nothing is joined. Relative paths start at ``folder``."""
+        request = shapes.OfferRequest(source=source, folder=str(folder))
+        return self._one("POST", "/offers", shapes.Offer, body=request, timeout_s=FETCH_TIMEOUT_S)
+
+    def accept(self, request: shapes.AcceptRequest) -> shapes.Followed:
+        """Join what was offered, and run it."""
+        return self._one("POST", "/offers/accept", shapes.Followed, body=request, timeout_s=FETCH_TIMEOUT_S)
+
+    def run_cluster(self, name: str, publish: str | None = None) -> shapes.Summary:
+        """Load a cluster's folder and run it; harmless when it runs. ``publish``: HOST:PORT to offer its document."""
+        body = {"name": name, "publish": publish}
+        return self._one("POST", "/clusters", shapes.Summary, body=body, timeout_s=FETCH_TIMEOUT_S)
+
+    def stop_cluster(self, name: str) -> None:
+        """Stop running a cluster; everything is kept."""
+        self._answer("DELETE", _cluster(name), timeout_s=FETCH_TIMEOUT_S)
+
+    def ready(self, name: str) -> shapes.Ready:
+        """Return where a running cluster can be reached."""
+        return self._one("GET", f"{_cluster(name)}/ready", shapes.Ready)
+
+    def leave(self, name: str, *, dry_run: bool) -> shapes.Left:
+        """Unpin what this cluster alone holds and remove its folder. Returns when that is done."""
+        timeout_s = STREAM_TIMEOUT_S if dry_run else LEAVE_TIMEOUT_S
+        return self._one("POST", f"{_cluster(name)}/leave", shapes.Left, body={"dry_run": dry_run}, timeout_s=timeout_s)
+
+    # ---- one cluster -----------------------------------------------------------------------------------------------
+
+    def summary(self, name: str) -> shapes.Summary:
+        """Return one cluster at a glance."""
+        return self._one("GET", f"{_cluster(name)}/summary", shapes.Summary)
+
+    def pins(self, name: str, query: Query = ()) -> Iterator[shapes.PinLine]:
+        """Yield pins and how far each is; ``query``: state, name, find, sort, limit, offset."""
+        return self._lines(f"{_cluster(name)}/pins", shapes.PinLine, query)
+
+    def write_pins(self, name: str, requests: Iterable[shapes.PinRequest]) -> shapes.PinsWritten:
+        """Send pins to add and to remove. Durable at the curator when this returns."""
+        answer = self._answer(
+            "POST",
+            f"{_cluster(name)}/pins",
+            stream=_batches(requests),
+            timeout_s=STREAM_TIMEOUT_S,
+        )
+        return _decode(answer.body(), shapes.PinsWritten)
+
+    def pinset(self, name: str, cids: Sequence[str] = ()) -> Iterator[shapes.PinObject]:
+        """Yield the pinset's entries, all or those of ``cids``."""
+        return self._lines(f"{_cluster(name)}/pinset", shapes.PinObject, [("cid", cid) for cid in cids])
+
+    def pin_status(
+        self, name: str, cids: Sequence[str] = (), *, is_local: bool = False
+    ) -> Iterator[shapes.GlobalPinInfo]:
+        """Yield how far each peer that answers is with each pin."""
+        query: list[tuple[str, str | int]] = [("cid", cid) for cid in cids]
+        if is_local:
+            query.append(("local", 1))
+        return self._lines(f"{_cluster(name)}/pins/status", shapes.GlobalPinInfo, query)
+
+    def peers(self, name: str) -> Iterator[shapes.PeerLine]:
+        """Yield the peers of a cluster."""
+        return self._lines(f"{_cluster(name)}/peers", shapes.PeerLine)
+
+    def errors(self, name: str) -> Iterator[shapes.ErrorLine]:
+        """Yield the pins in error, grouped by cause."""
+        return self._lines(f"{_cluster(name)}/errors", shapes.ErrorLine)
+
+    def events(self, name: str, *, after: int | None = None, follow: bool = False) -> Iterator[shapes.EventLine]:
+        """Yield what happened, oldest first; with ``follow`` this never ends by itself."""
+        query: list[tuple[str, str | int]] = [] if after is None else [("after", after)]
+        if follow:
+            query.append(("follow", 1))
+        return self._lines(
+            f"{_cluster(name)}/events", shapes.EventLine, query, timeout_s=None if follow else STREAM_TIMEOUT_S
+        )
+
+    def removals(self, name: str) -> shapes.Removals:
+        """Return what left the list and is still held."""
+        return self._one("GET", f"{_cluster(name)}/removals", shapes.Removals)
+
+    def decide_removals(self, name: str, decision: str) -> shapes.Removals:
+        """Say ``accept`` or ``reject`` to held removals."""
+        return self._one("POST", f"{_cluster(name)}/removals", shapes.Removals, body={"decision": decision})
+
+    def publish(self, name: str, *, force_secret: bool = False) -> shapes.Published:
+        """Let the daemon make a new config document."""
+        return self._one("POST", f"{_cluster(name)}/publish", shapes.Published, body={"force_secret": force_secret})
+
+    def source(self, name: str) -> shapes.SourceInfo:
+        """Return where a follower's config document comes from."""
+        return self._one("GET", f"{_cluster(name)}/source", shapes.SourceInfo)
+
+    def decide_source(self, name: str, decision: str) -> shapes.SourceInfo:
+        """Say ``accept`` or ``reject`` to a waiting config document, or ``check`` the source now."""
+        body = {"decision": decision}
+        return self._one("POST", f"{_cluster(name)}/source", shapes.SourceInfo, body=body, timeout_s=FETCH_TIMEOUT_S)
+
+    def doctor(self, name: str) -> Iterator[shapes.Check]:
+        """Yield what the daemon checked about a cluster."""
+        return self._lines(f"{_cluster(name)}/doctor", shapes.Check)
+
+    # ---- how -------------------------------------------------------------------------------------------------------
+
+    def _one(
+        self, method: str, path: str, shape: type[Shape], *, body: object = None, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> Shape:
+        return _decode(self._answer(method, path, body=body, timeout_s=timeout_s).body(), shape)
+
+    def _lines(
+        self, path: str, shape: type[Shape], query: Query = (), *, timeout_s: float | None = STREAM_TIMEOUT_S
+    ) -> Iterator[Shape]:
+        """Ask at once, decode while iterating."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        answer = self._answer("GET", target, timeout_s=timeout_s)
+        return _decoded(answer.lines(), shape)
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        stream: Iterable[bytes] | None = None,
+        timeout_s: float | None = ANSWER_TIMEOUT_S,
+    ) -> transport.Answer:
+        """Return the answer to a request. Raises the error that it carries."""
+        answer = transport.send(
+            self.socket,
+            method,
+            f"/api/v1{path}",
+            body=stream if stream is not None else None if body is None else msgspec.json.encode(body),
+            content_type="application/json" if stream is None else "application/x-ndjson",
+            timeout_s=timeout_s,
+        )
+        if answer.status >= 400:
+            raise error_from(answer.status, answer.body())
+        return answer
+
+
+def error_from(status: int, body: bytes) -> PincrewError:
+    """Return the error that an answer carries, as the class that it was at the daemon."""
+    try:
+        fields: Any = msgspec.json.decode(body)["error"]
+        kind = _class_of(str(fields["code"]))
+        return kind(*(str(fields["what"]),), **{key: str(fields.get(key) or "") for key in ("where", "means", "next_step")})
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return WorldFault(
+            f"The daemon answers {status} without a reason",
+            next_step="See daemon.log; is this `pincrew` the version that the daemon has (`pincrew daemon status`)?",
+        )
+
+
+def _class_of(code: str) -> type[PincrewError]:
+    """Return the error class of a machine word; a word of a later version is some error."""
+    waiting: list[type[PincrewError]] = [PincrewError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code and "code" in vars(kind):
+            return kind
+        waiting.extend(kind.__subclasses__())
+    return PincrewError
+
+
+def _cluster(name: str) -> str:
+    return f"/clusters/{quote(name, safe='')}"
+
+
+def _decode(body: bytes, shape: type[Shape]) -> Shape:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.DecodeError as error:
+        raise _misunderstood(error) from error
+
+
+def _decoded(lines: Iterable[bytes], shape: type[Shape]) -> Iterator[Shape]:
+    decoder = msgspec.json.Decoder(shape)
+    for line in lines:
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError as error:
+            if line.startswith(b'{"error"'):  # it failed in the middle of a list
+                raise error_from(500, line) from error
+            raise _misunderstood(error) from error
+
+
+def _misunderstood(error: msgspec.DecodeError) -> Malformed:
+    return Malformed(
+        f"The daemon's answer has another form than this pincrew knows: {error}",
+        next_step="Are both the same version? `pincrew daemon status`, then `pincrew daemon stop` and `start`",
+    )
+
+
+def _batches(requests: Iterable[shapes.PinRequest]) -> Iterator[bytes]:
+    """Join lines to chunks, so that a million pins are not a million chunks."""
+    encoder = msgspec.json.Encoder()
+    buffer = bytearray()
+    for request in requests:
+        buffer += encoder.encode(request)
+        buffer += b"\n"
+        if len(buffer) >= BATCH_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)

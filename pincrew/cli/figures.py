@@ -1,0 +1,81 @@
+"""Numbers as people read them. Pure: the current time is an argument."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pincrew.quantities import age_text
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def count(number: int) -> str:
+    """Return ``1,204,311``."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return ``1 pin``, ``1,204 pins``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int | None) -> str:
+    """Return ``1.31 TB``; unknown is a dash."""
+    if number is None:
+        return "—"
+    value, unit = float(number), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    if unit == 0:
+        return f"{number} B"
+    return f"{value:.2f} {_UNITS[unit]}" if value < 9.995 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def share(part: int, whole: int) -> str:
+    """Return ``86.0 %``, rounded down: 100 % is said of nothing that is not whole."""
+    if whole <= 0:
+        return "—"
+    thousandths = part * 1000 // whole
+    return "100 %" if thousandths >= 1000 else f"{thousandths / 10:.1f} %"
+
+
+def moment(text: str | None) -> datetime | None:
+    """Read a time as it travels."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def ago(text: str | None, now: datetime) -> str:
+    """Return ``3 minutes ago``, or ``never``."""
+    at = moment(text)
+    if at is None:
+        return "never"
+    seconds = (now - at).total_seconds()
+    return "just now" if seconds < 1 else f"{age_text(seconds)} ago"
+
+
+def until(text: str | None, now: datetime) -> str:
+    """Return ``in 3 minutes``, or ``now``."""
+    at = moment(text)
+    if at is None:
+        return "—"
+    seconds = (at - now).total_seconds()
+    return "now" if seconds < 1 else f"in {age_text(seconds)}"
+
+
+def shorten(text: str, width: int) -> str:
+    """Return ``text`` in at most ``width`` columns; it loses its middle, since names differ at their ends."""
+    if len(text) <= width or width < 3:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without what could steer a terminal: names come from strangers."""
+    return "".join(character if character.isprintable() else "�" for character in text)

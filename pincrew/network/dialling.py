@@ -1,0 +1,213 @@
+"""Peers that are wanted, and the patience to reach them.
+
+Each wanted peer has a loop of its own: wait until it is needed, try to make it a neighbour, wait for longer and longer.
+A neighbour that is lost is needed again at once. Curators (``priority``) are always needed; others only while there are
+fewer neighbours than sought. A peer that answers but is not of this cluster is tried at the slowest pace: only a person
+can change that.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+import trio
+
+from pincrew import limits
+from pincrew.errors import HandshakeFailed, Malformed, Misuse, PincrewError, WorldFault
+from pincrew.network import addresses
+from pincrew.network.backoff import Backoff
+from pincrew.network.contract import PeerUnreachable
+from pincrew.network.neighbours import Neighbours
+
+log = logging.getLogger(__name__)
+
+
+class Reach(Protocol):
+    """What the loops do to the world: the network."""
+
+    def connected_to(self, peer: str) -> bool:
+        """Tell whether a connection with ``peer`` is up, dialled by whomever."""
+
+    async def dial(self, address: str, peer: str) -> None:
+        """Connect at one IP address. Raises PeerUnreachable or HandshakeFailed."""
+
+    async def join(self, peer: str) -> bool:
+        """Open the sync stream on a connection that is up.
+
+        True once the peer is a neighbour, False if it has no room or opened one itself. Raises HandshakeFailed, and
+        PeerUnreachable or StreamClosed when the connection is gone.
+        """
+
+    def is_out(self, peer: str) -> bool:
+        """Tell whether ``peer`` is cut off for flooding."""
+
+    def tell_failure(self, address: str, peer: str, error: HandshakeFailed) -> None:
+        """Tell a person, once per reason."""
+
+
+@dataclass(eq=False, slots=True)
+class Wish:
+    """A wanted peer. ``trouble`` says why it is not a neighbour yet."""
+
+    peer: str
+    addresses: tuple[str, ...]
+    priority: bool
+    backoff: Backoff
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    woken: trio.Event = field(default_factory=trio.Event)
+    trouble: str = ""
+
+    def wake(self) -> None:
+        """Make the loop look again now."""
+        self.woken.set()
+        self.woken = trio.Event()
+
+
+class Dialling:
+    """The table of wishes and their loops."""
+
+    def __init__(
+        self,
+        reach: Reach,
+        neighbours: Neighbours,
+        neighbours_max: int,
+        random: Random,
+        resolve: Callable[[str, str], Awaitable[list[str]]] = addresses.resolve,
+    ) -> None:
+        self._reach = reach
+        self._neighbours = neighbours
+        self._neighbours_max = neighbours_max
+        self._random = random
+        self._resolve = resolve
+        self._wishes: dict[str, Wish] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Dial until cancelled; wishes may be made before."""
+        async with trio.open_nursery() as self._nursery:
+            for wish in self._wishes.values():
+                self._nursery.start_soon(self._pursue, wish)
+            task_status.started()
+            await trio.sleep_forever()
+
+    def seek(self, peer: str, addresses: Sequence[str], *, priority: bool) -> None:
+        """Want ``peer``; a second call replaces what was known, and tries again soon if that is new."""
+        wish = self._wishes.get(peer)
+        if wish is None:
+            wish = Wish(peer, tuple(addresses), priority, Backoff(self._random))
+            self._wishes[peer] = wish
+            if self._nursery is not None:
+                self._nursery.start_soon(self._pursue, wish)
+        elif (wish.addresses, wish.priority) != (tuple(addresses), priority):
+            wish.addresses, wish.priority = tuple(addresses), priority
+            wish.backoff.steady()
+            wish.wake()
+
+    def forget(self, peer: str) -> None:
+        """Want ``peer`` no more. A connection that is up stays until it ends."""
+        wish = self._wishes.pop(peer, None)
+        if wish is not None:
+            wish.scope.cancel()
+
+    def is_wanted(self, peer: str, *, priority: bool = False) -> bool:
+        """Tell whether ``peer`` is sought (with priority)."""
+        wish = self._wishes.get(peer)
+        return wish is not None and (wish.priority or not priority)
+
+    def trouble(self, peer: str) -> str:
+        """Say in words why a wanted peer is not a neighbour; "" where there is nothing to say."""
+        wish = self._wishes.get(peer)
+        return "" if wish is None else wish.trouble
+
+    async def _pursue(self, wish: Wish) -> None:
+        with wish.scope:
+            while True:
+                await self._until_needed(wish)
+                started = trio.current_time()
+                if await self._attempt(wish):
+                    wish.trouble = ""
+                    await self._until_lost(wish)
+                    if trio.current_time() - started >= limits.REDIAL_STEADY_S:
+                        wish.backoff.steady()
+                woken = wish.woken
+                with trio.move_on_after(wish.backoff.failed()):
+                    await woken.wait()
+
+    async def _until_needed(self, wish: Wish) -> None:
+        """Wait while it is a neighbour already, or there are enough of them."""
+        while wish.peer in self._neighbours or (
+            not wish.priority and len(self._neighbours) >= self._neighbours_max
+        ):
+            if wish.peer in self._neighbours:
+                wish.trouble = ""
+            await self._neighbours.change()
+
+    async def _until_lost(self, wish: Wish) -> None:
+        while wish.peer in self._neighbours:
+            await self._neighbours.change()
+
+    async def _attempt(self, wish: Wish) -> bool:
+        """Try every way once; True if the peer became a neighbour."""
+        if self._reach.is_out(wish.peer):
+            wish.trouble = "It is cut off: it sent too much that was of no use"
+            return False
+        if self._reach.connected_to(wish.peer):
+            # The peer dialled us: opening the stream is its part, unless it does not.
+            with trio.move_on_after(limits.SYNC_INBOUND_GRACE_S):
+                await self._until_neighbour(wish)
+                return True
+            if self._reach.connected_to(wish.peer):
+                return await self._join(wish, "")
+        wish.trouble = "None of its addresses is known"
+        for address in wish.addresses:
+            try:
+                targets = await self._resolve(address, wish.peer)
+            except (Misuse, WorldFault) as error:
+                wish.trouble = error.sentence
+                continue
+            for target in targets:
+                if wish.peer in self._neighbours:
+                    return True
+                try:
+                    await self._reach.dial(target, wish.peer)
+                except HandshakeFailed as error:
+                    self._failed(wish, target, error)
+                    continue
+                except PeerUnreachable as error:
+                    wish.trouble = error.sentence
+                    continue
+                if await self._join(wish, target):
+                    return True
+                break
+        return False
+
+    async def _join(self, wish: Wish, address: str) -> bool:
+        try:
+            joined = await self._reach.join(wish.peer)
+        except HandshakeFailed as error:
+            self._failed(wish, address, error)
+            wish.backoff.hopeless()
+            return False
+        except (WorldFault, Malformed) as error:
+            wish.trouble = error.sentence
+            return False
+        if joined:
+            return True
+        wish.trouble = "It has no room for another neighbour now"
+        with trio.move_on_after(limits.SYNC_INBOUND_GRACE_S):
+            await self._until_neighbour(wish)
+            return True
+        return False
+
+    async def _until_neighbour(self, wish: Wish) -> None:
+        while wish.peer not in self._neighbours:
+            await self._neighbours.change()
+
+    def _failed(self, wish: Wish, address: str, error: PincrewError) -> None:
+        assert isinstance(error, HandshakeFailed)
+        wish.trouble = error.sentence
+        self._reach.tell_failure(address, wish.peer, error)

@@ -1,0 +1,120 @@
+"""Yamux, bounded and alive.
+
+py-libp2p's yamux tells a peer how much it may send and then takes whatever comes; its ping measures a time and nothing
+else. Here a peer that sends beyond twice the largest window loses its connection, and so does one that answers no ping:
+a silent machine is noticed although TCP keeps quiet.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from typing import Any
+
+import trio
+from libp2p.protocol_muxer.exceptions import MultiselectClientError, MultiselectError
+from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_PING, YAMUX_HEADER_FORMAT, Yamux
+from libp2p.transport.exceptions import MuxerUpgradeFailure
+from libp2p.transport.upgrader import TransportUpgrader
+
+from pincrew import limits
+
+log = logging.getLogger(__name__)
+
+_FIRST_PING_S = 0.5
+_SECOND_CHANCE_S = 1.0
+
+
+class _Buffer(bytearray):
+    """What was received of one stream and not read."""
+
+    def __init__(self, owner: GuardedYamux) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def extend(self, data: Any) -> None:
+        if len(self) + len(data) > 2 * limits.STREAM_WINDOW_BYTES_MAX:
+            self._owner.overrun()
+            raise ValueError("more was sent than the window allows")
+        super().extend(data)
+
+
+class _Buffers(dict[int, bytearray]):
+    """yamux's table of buffers; yamux puts plain ones in."""
+
+    def __init__(self, owner: GuardedYamux) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def __setitem__(self, stream: int, buffer: bytearray) -> None:
+        super().__setitem__(stream, _Buffer(self._owner))
+
+
+class GuardedYamux(Yamux):  # type: ignore[misc]
+    """A yamux connection with bounded buffers that ends when the other side falls silent."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.stream_buffers = _Buffers(self)
+
+    async def sever(self) -> None:
+        """End the connection at once. Unlike ``close`` it says no goodbye, which a peer that reads nothing would block.
+
+        The reading task then meets the end and tidies up; doing it here would race that task for the notifications.
+        """
+        with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
+            try:
+                await self.secured_conn.close()
+            except Exception as error:
+                # A connection that is broken already cannot be closed; it is gone either way.
+                log.debug("closing the connection to %s: %r", self.peer_id, error)
+
+    def overrun(self) -> None:
+        """Drop a peer that sends beyond its window."""
+        log.info("connection closed: the peer sent more than its window allows", extra={"peer": str(self.peer_id)})
+        if self._nursery is not None:
+            self._nursery.start_soon(self.sever)
+
+    async def _measure_rtt_loop(self) -> None:
+        """Ping for as long as the connection lives (in place of yamux's loop, which ignores silence)."""
+        pause = _FIRST_PING_S
+        while not self.event_shutting_down.is_set():
+            with trio.move_on_after(pause):
+                await self.event_shutting_down.wait()
+                return
+            pause = limits.LIVENESS_INTERVAL_S
+            if not await self._answers_ping():
+                log.info("connection closed: the peer is silent", extra={"peer": str(self.peer_id)})
+                await self.sever()
+                return
+
+    async def _answers_ping(self) -> bool:
+        self._ping_id += 1
+        self._ping_event = trio.Event()
+        with trio.move_on_after(limits.LIVENESS_TIMEOUT_S):
+            try:
+                await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
+            except Exception as error:
+                # Whatever a broken connection raises, it does not answer.
+                log.debug("ping to %s: %r", self.peer_id, error)
+                return False
+            self._ping_sent_time = trio.current_time()
+            await self._ping_event.wait()
+            return True
+        # It may be us who were busy for so long: the answer lies in the socket and wants a moment to be read.
+        with trio.move_on_after(_SECOND_CHANCE_S):
+            await self._ping_event.wait()
+            return True
+        return False
+
+
+class GuardedUpgrader(TransportUpgrader):  # type: ignore[misc]
+    """Noise, then our yamux (py-libp2p's upgrader would always build its own)."""
+
+    async def upgrade_connection(self, conn: Any, peer_id: Any) -> GuardedYamux:
+        """Agree on yamux over a secured connection."""
+        try:
+            await self.muxer_multistream.select_transport(conn)
+        except (MultiselectError, MultiselectClientError) as error:
+            raise MuxerUpgradeFailure("the peer does not speak yamux") from error
+        return GuardedYamux(conn, peer_id, is_initiator=conn.is_initiator)

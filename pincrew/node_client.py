@@ -1,0 +1,694 @@
+"""The node, as pincrew needs it, and Kubo's HTTP RPC behind it. The only module that speaks that RPC.
+
+Every wait has an end: connecting, each silence between two bytes of an answer, and for pins the time without a new
+block. Three things that Kubo's RPC does quietly are made loud here: a failure in the middle of an answer comes as the
+trailer `X-Stream-Error` (an HTTP library drops it, so the connection's last bytes are kept and read), an answer that
+just ends is a failure, and 200 says nothing about what follows.
+
+What goes wrong becomes NodeDown (nothing answers, or it stopped answering), NodeRefused (the node's own sentence) or
+NoProgress. It is built on httpcore, which httpx stands on: httpx has no way to the bytes after the last chunk.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import ssl
+import urllib.parse
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpcore
+import libipld
+import trio
+
+from pincrew.cid import cid_text, parse_cid
+from pincrew.errors import Misuse, NodeDown, NodeRefused, NoProgress, PincrewError
+from pincrew.limits import (
+    NODE_ADDRESS_FILE_BYTES_MAX,
+    NODE_ANSWER_BYTES_MAX,
+    NODE_BLOCK_TIMEOUT_S,
+    NODE_CONNECT_PEER_TIMEOUT_S,
+    NODE_CONNECT_TIMEOUT_S,
+    NODE_CONNECTIONS_MAX,
+    NODE_LINE_BYTES_MAX,
+    NODE_REQUEST_TIMEOUT_S,
+    NODE_ROOT_BLOCK_BYTES_MAX,
+    NODE_SILENCE_TIMEOUT_S,
+    NODE_TRAILER_BYTES_MAX,
+    PIN_NO_PROGRESS_TIMEOUT_S,
+    PIN_ORIGINS_MAX,
+)
+from pincrew.node_address import NodeAddress, choose_address
+from pincrew.values import PinMode
+
+# Called with (blocks, bytes); bytes is None where the node does not count them (Kubo before 0.40).
+OnProgress = Callable[[int, int | None], None]
+
+_DAG_PB, _RAW = 0x70, 0x55
+_KUBO_NAMES_SINCE = (0, 27)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Who the node is. ``addresses`` are multiaddrs that end in its peer id."""
+
+    peer_id: str
+    addresses: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePin:
+    """A pin on the node. ``name`` is "" for none, and None where the node has no names."""
+
+    cid: bytes
+    mode: PinMode
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RepoStat:
+    """What the node stores, its own limit (None: none known), and how many blocks (None: not counted)."""
+
+    size: int
+    storage_max: int | None
+    objects: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """One file or folder that was added; ``bytes`` as the node counts them, with its own overhead."""
+
+    name: str
+    cid: bytes
+    bytes: int
+
+
+class Node(Protocol):
+    """An IPFS node that pincrew drives. Every method raises NodeDown or NodeRefused."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+
+    async def id(self) -> NodeIdentity:
+        """Return who it is; also the sign of life."""
+
+    def pins(self, mode: PinMode) -> AsyncGenerator[NodePin, None]:
+        """Yield every pin of that mode, in the node's order. Close it (``aclosing``) when done early."""
+
+    async def pin_of(self, cid: bytes) -> NodePin | None:
+        """Return the pin of exactly this CID (not one above it), recursive before direct."""
+
+    async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
+        """Fetch and pin; returns when the node has all of it. Raises NoProgress when blocks stop arriving."""
+
+    async def unpin(self, cid: bytes) -> None:
+        """Remove the pin; none there is fine."""
+
+    async def connect(self, multiaddr: str) -> None:
+        """Connect it to another node."""
+
+    async def swarm_peers(self) -> list[str]:
+        """Return the peer ids that it is connected to."""
+
+    async def repo_stat(self, *, count: bool = False) -> RepoStat:
+        """Return how full it is; ``count`` also counts blocks, which may take long."""
+
+    async def block_get(self, cid: bytes, *, bytes_max: int, timeout_s: float) -> bytes:
+        """Return one block, from the network if need be."""
+
+    async def claimed_size(self, cid: bytes) -> int | None:
+        """Return what the root block says of the whole DAG's size, None if it says nothing (in time). A claim."""
+
+
+class KuboRpc:
+    """Kubo's HTTP RPC (and what speaks like it). Use it as an async context manager, or call ``aclose``."""
+
+    def __init__(
+        self,
+        address: NodeAddress,
+        *,
+        authorization: str | None = None,
+        find_again: Callable[[], NodeAddress] | None = None,
+        no_progress_timeout_s: float = PIN_NO_PROGRESS_TIMEOUT_S,
+        silence_timeout_s: float = NODE_SILENCE_TIMEOUT_S,
+        request_timeout_s: float = NODE_REQUEST_TIMEOUT_S,
+    ) -> None:
+        """``find_again`` is asked (in a thread) when the node does not answer: Kubo may have moved to another port."""
+        self._address = address
+        self._headers = [(b"Authorization", authorization.encode())] if authorization else []
+        self._find_again = find_again
+        self._no_progress_timeout_s = no_progress_timeout_s
+        self._silence_timeout_s = silence_timeout_s
+        self._request_timeout_s = request_timeout_s
+        self._has_names = True
+        self._pool = _pool(address)
+
+    async def __aenter__(self) -> KuboRpc:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            await self._pool.aclose()
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        return str(self._address)
+
+    async def id(self) -> NodeIdentity:
+        """Return who it is. Looks for it anew when it is not where it was."""
+        try:
+            answer = await self._object("id")
+        except NodeDown:
+            if not await self._moved():
+                raise
+            answer = await self._object("id")
+        try:
+            version, peer_id = str(answer.get("AgentVersion", "")), str(answer["ID"])
+        except KeyError as error:
+            raise NodeRefused("What answers there is not an IPFS node", where=self.address) from error
+        self._has_names = _has_names(version)
+        return NodeIdentity(peer_id, tuple(map(str, answer.get("Addresses") or ())), version)
+
+    async def pins(self, mode: PinMode) -> AsyncGenerator[NodePin, None]:
+        """Yield every pin of that mode."""
+        names = "true" if self._has_names else "false"
+        arguments = [("type", mode.value), ("stream", "true"), ("names", names)]
+        async with self._ask("pin/ls", arguments) as answer, aclosing(answer.lines()) as lines:
+            async for line in lines:
+                yield self._read_pin(line, mode)
+
+    async def pin_of(self, cid: bytes) -> NodePin | None:
+        """Return the pin of exactly this CID; never asks for indirect ones, which makes Kubo walk all its pins."""
+        for mode in (PinMode.RECURSIVE, PinMode.DIRECT):
+            arguments = [("arg", cid_text(cid)), ("type", mode.value), ("stream", "true"), ("names", "true")]
+            try:
+                line = await self._object("pin/ls", arguments)
+            except NodeRefused as refusal:
+                if "not pinned" in refusal.what:
+                    continue
+                raise
+            return replace(self._read_pin(line, mode), cid=cid)
+        return None
+
+    async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
+        """Fetch and pin, meanwhile connected to ``origins`` where they answer."""
+        async with trio.open_nursery() as nursery:
+            for origin in origins[:PIN_ORIGINS_MAX]:
+                nursery.start_soon(self._try_connect, origin)
+            failure = await self._pin(cid, mode, name, on_progress)
+            nursery.cancel_scope.cancel()
+        # Raised out here, so that it is not wrapped in the nursery's exception group.
+        if failure is not None:
+            raise failure
+
+    async def _pin(self, cid: bytes, mode: PinMode, name: str, on_progress: OnProgress) -> PincrewError | None:
+        arguments = [
+            ("arg", cid_text(cid)),
+            ("recursive", "true" if mode is PinMode.RECURSIVE else "false"),
+            ("progress", "true"),
+        ]
+        if name and self._has_names:
+            arguments.append(("name", name))
+        seen: tuple[int, int] = (0, 0)
+        finished = False
+        with trio.CancelScope(deadline=trio.current_time() + self._no_progress_timeout_s) as scope:
+            try:
+                async with self._ask("pin/add", arguments) as answer, aclosing(answer.lines()) as lines:
+                    async for line in lines:
+                        if "Pins" in line:
+                            finished = True
+                            continue
+                        now = (_count(line, "Progress") or seen[0], _count(line, "Bytes") or seen[1])
+                        if now[0] > seen[0] or now[1] > seen[1]:
+                            seen = now
+                            scope.deadline = trio.current_time() + self._no_progress_timeout_s
+                            on_progress(seen[0], seen[1] or None)
+            except NodeRefused as refusal:
+                if mode is PinMode.DIRECT and "already pinned recursively" in refusal.what:
+                    return None
+                return refusal
+            except NodeDown as down:
+                return down
+        if scope.cancelled_caught:
+            return NoProgress(f"no block arrived for {self._no_progress_timeout_s:.0f} s", where=self.address)
+        if not finished:
+            return NodeRefused("the node stopped answering before the pin was complete", where=self.address)
+        return None
+
+    async def unpin(self, cid: bytes) -> None:
+        """Remove the pin; none there is fine."""
+        try:
+            await self._object("pin/rm", [("arg", cid_text(cid)), ("recursive", "true")])
+        except NodeRefused as refusal:
+            if "not pinned" not in refusal.what:
+                raise
+
+    async def connect(self, multiaddr: str) -> None:
+        """Connect it to another node, within NODE_CONNECT_PEER_TIMEOUT_S."""
+        await self._object("swarm/connect", [("arg", multiaddr)], timeout_s=NODE_CONNECT_PEER_TIMEOUT_S)
+
+    async def _try_connect(self, multiaddr: str) -> None:
+        try:
+            await self.connect(multiaddr)
+        except (NodeDown, NodeRefused):
+            return  # An origin is only a hint: the pin itself tells what is wrong with the node.
+
+    async def swarm_peers(self) -> list[str]:
+        """Return the peer ids that it is connected to."""
+        answer = await self._object("swarm/peers")
+        return [str(peer["Peer"]) for peer in answer.get("Peers") or ()]
+
+    async def repo_stat(self, *, count: bool = False) -> RepoStat:
+        """Return how full it is."""
+        answer = await self._object("repo/stat", [] if count else [("size-only", "true")])
+        limit = _count(answer, "StorageMax")
+        return RepoStat(
+            _count(answer, "RepoSize") or 0,
+            limit if limit and limit < 2**63 else None,
+            _count(answer, "NumObjects") if count else None,
+        )
+
+    async def block_get(self, cid: bytes, *, bytes_max: int, timeout_s: float) -> bytes:
+        """Return one block; a bigger one, or none in time, is NodeRefused."""
+        arguments = [("arg", cid_text(cid))]
+        try:
+            with trio.fail_after(timeout_s):
+                async with self._ask("block/get", arguments, silence_s=timeout_s) as answer:
+                    return await answer.whole(bytes_max)
+        except trio.TooSlowError:
+            raise NodeRefused(f"no such block within {timeout_s:.0f} s", where=self.address) from None
+
+    async def claimed_size(self, cid: bytes) -> int | None:
+        """Return the root block's own figures: the sizes that its links state, and its own. A claim, never a fact."""
+        fields = libipld.decode_cid(cid)
+        codec = _DAG_PB if fields["version"] == 0 else fields["codec"]
+        if codec not in (_DAG_PB, _RAW):
+            return None
+        try:
+            block = await self.block_get(cid, bytes_max=NODE_ROOT_BLOCK_BYTES_MAX, timeout_s=NODE_BLOCK_TIMEOUT_S)
+        except NodeRefused:
+            return None
+        return len(block) + (_linked_size(block) if codec == _DAG_PB else 0)
+
+    async def add(self, source: Path | AsyncIterator[bytes], *, name: str = "", pin: bool = True) -> list[Added]:
+        """Add a file, a folder with all it holds, or a stream; the last one returned is the root.
+
+        A file that cannot be read raises OSError.
+        """
+        boundary = os.urandom(16).hex()
+        if isinstance(source, Path):
+            body = _multipart(_files_of(source, name or source.name), boundary)
+        else:
+            body = _multipart(_one_part(name or "stream", source), boundary)
+        arguments = [
+            ("cid-version", "1"),
+            ("progress", "false"),
+            ("pin", "true" if pin else "false"),
+            ("stream-channels", "true"),
+        ]
+        content_type = f"multipart/form-data; boundary={boundary}"
+        added = []
+        async with (
+            self._ask("add", arguments, content=body, content_type=content_type) as answer,
+            aclosing(answer.lines()) as lines,
+        ):
+            async for line in lines:
+                if "Hash" in line:
+                    size = int(line.get("Size") or 0)
+                    added.append(Added(str(line.get("Name", "")), parse_cid(line["Hash"]), size))
+        if not added:
+            raise NodeRefused("the node stopped answering before everything was added", where=self.address)
+        return added
+
+    async def cat(self, cid: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a file. Close it (``aclosing``) when done early."""
+        async with self._ask("cat", [("arg", cid_text(cid))]) as answer, aclosing(answer.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    # ---- requests ------------------------------------------------------------------------------------------------
+    async def _object(
+        self, command: str, arguments: Iterable[tuple[str, str]] = (), *, timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        """Ask for one JSON object (the first line of what comes, {} for nothing), all within ``timeout_s``."""
+        timeout_s = timeout_s or self._request_timeout_s
+        first: dict[str, Any] = {}
+        with trio.move_on_after(timeout_s) as scope:
+            async with (
+                self._ask(command, arguments, silence_s=timeout_s) as answer,
+                aclosing(answer.lines(NODE_ANSWER_BYTES_MAX)) as lines,
+            ):
+                async for line in lines:
+                    first = first or line
+        if scope.cancelled_caught:
+            raise NodeDown(f"The IPFS node did not answer `{command}` in {timeout_s:.0f} s", where=self.address)
+        return first
+
+    @asynccontextmanager
+    async def _ask(
+        self,
+        command: str,
+        arguments: Iterable[tuple[str, str]] = (),
+        *,
+        content: AsyncIterator[bytes] | None = None,
+        content_type: str | None = None,
+        silence_s: float | None = None,
+    ) -> AsyncIterator[_Answer]:
+        """Post a command; what fails inside the body, too, becomes one of our errors."""
+        url = f"{self._address.url}/api/v0/{command}?{urllib.parse.urlencode(list(arguments))}"
+        headers = [*self._headers, (b"User-Agent", b"pincrew")]
+        if content_type:
+            headers.append((b"Content-Type", content_type.encode()))
+        silence_s = silence_s or self._silence_timeout_s
+        timeouts = {
+            "connect": NODE_CONNECT_TIMEOUT_S,
+            "read": silence_s,
+            "write": silence_s,
+            "pool": silence_s,
+        }
+        try:
+            async with self._pool.stream(
+                "POST", url, headers=headers, content=content, extensions={"timeout": timeouts}
+            ) as response:
+                answer = _Answer(response, self.address)
+                if response.status != 200:
+                    raise await answer.refusal()
+                yield answer
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            raise _down(self.address, error) from error
+
+    async def _moved(self) -> bool:
+        if self._find_again is None:
+            return False
+        address = await trio.to_thread.run_sync(self._find_again)
+        if str(address) == str(self._address):
+            return False
+        old, self._pool, self._address = self._pool, _pool(address), address
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            await old.aclose()
+        return True
+
+    def _read_pin(self, line: Mapping[str, Any], mode: PinMode) -> NodePin:
+        try:
+            cid = parse_cid(str(line["Cid"]))
+        except (KeyError, Misuse) as error:
+            raise NodeRefused("the node listed something that is not a pin", where=self.address) from error
+        return NodePin(cid, mode, str(line.get("Name") or "") if self._has_names else None)
+
+
+class _Answer:
+    """The body of one answer, with the failure that may follow it."""
+
+    def __init__(self, response: httpcore.Response, address: str) -> None:
+        self._response = response
+        self._address = address
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body; raise NodeRefused where the node says after it that it failed."""
+        async for chunk in self._response.aiter_stream():
+            yield chunk
+        stream = self._response.extensions.get("network_stream")
+        trailing = stream.stream_error() if isinstance(stream, _TailStream) else None
+        if trailing is not None:
+            raise _said(trailing, self._address)
+
+    async def lines(self, line_bytes_max: int = NODE_LINE_BYTES_MAX) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the body's JSON objects, one a line; an object that reports a failure raises it."""
+        rest = b""
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    if line.strip():
+                        yield self._object(line)
+                if len(rest) > line_bytes_max:
+                    raise NodeRefused("the node answered with an endless line", where=self._address)
+        if rest.strip():
+            yield self._object(rest)
+
+    async def whole(self, bytes_max: int) -> bytes:
+        """Return the whole body, if it is not bigger than that."""
+        out = bytearray()
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                out += chunk
+                if len(out) > bytes_max:
+                    raise NodeRefused(f"the answer is larger than {bytes_max} bytes", where=self._address)
+        return bytes(out)
+
+    async def refusal(self) -> NodeRefused:
+        """Return what an answer that is not 200 says."""
+        try:
+            body = await self.whole(NODE_LINE_BYTES_MAX)
+        except NodeRefused as refusal:
+            return refusal
+        try:
+            return _said(str(json.loads(body)["Message"]), self._address)
+        except (ValueError, KeyError, TypeError):
+            pass  # Not Kubo's JSON: a gateway, a proxy, or Kubo's own plain 403.
+        status, words = self._response.status, " ".join(body.decode(errors="replace").split())[:200]
+        if status in (401, 403):
+            return NodeRefused(
+                f"access denied ({status}) {words}".rstrip(),
+                where=self._address,
+                next_step="Give its credentials as PINCREW_IPFS_AUTH=basic:USER:PASSWORD or bearer:TOKEN",
+            )
+        return NodeRefused(
+            f"no IPFS RPC answers there ({status})",
+            where=self._address,
+            next_step="Give the address of the RPC (usually port 5001), not that of the gateway",
+        )
+
+    def _object(self, line: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise NodeRefused("the node's answer is not JSON", where=self._address) from error
+        if not isinstance(value, dict):
+            raise NodeRefused("the node's answer is not an object", where=self._address)
+        if value.get("Type") == "error" or ("Message" in value and "Code" in value):
+            raise _said(str(value.get("Message", "")), self._address)
+        if value.get("Err"):
+            raise _said(str(value["Err"]), self._address)
+        return value
+
+
+# ---- finding it -----------------------------------------------------------------------------------------------------
+def find_node(explicit: str | None = None, environment: Mapping[str, str] | None = None) -> NodeAddress:
+    """Return where the node's RPC is, or would be. Reads `$IPFS_PATH/api` (default ~/.ipfs/api), asks nobody."""
+    environment = os.environ if environment is None else environment
+    home = environment.get("HOME")
+    repository = environment.get("IPFS_PATH") or (str(Path(home) / ".ipfs") if home else "")
+    api_file = None
+    if repository:
+        try:
+            with (Path(repository).expanduser() / "api").open(encoding="utf-8") as file:
+                api_file = file.read(NODE_ADDRESS_FILE_BYTES_MAX)
+        except (OSError, UnicodeDecodeError):
+            api_file = None  # No node there, or none running: the default is as good a guess.
+    return choose_address(explicit, environment.get("PINCREW_IPFS"), api_file)
+
+
+def authorization(setting: str | None) -> str | None:
+    """Return the header for what PINCREW_IPFS_AUTH holds: Kubo's `basic:user:password` or `bearer:token`."""
+    if not setting:
+        return None
+    kind, _, secret = setting.partition(":")
+    if kind == "basic" and ":" in secret:
+        return "Basic " + base64.b64encode(secret.encode()).decode()
+    if kind == "bearer" and secret and secret.isascii() and secret.isprintable():
+        return f"Bearer {secret}"
+    raise Misuse("PINCREW_IPFS_AUTH is not understood", next_step="Write `basic:USER:PASSWORD` or `bearer:TOKEN`")
+
+
+# ---- leaves ---------------------------------------------------------------------------------------------------------
+_STREAM_ERROR = re.compile(rb"\r\n0\r\n(?:[^\r\n]+\r\n)*?X-Stream-Error: *([^\r\n]*)\r\n(?:[^\r\n]+\r\n)*\r\n\Z", re.I)
+
+
+class _TailStream(httpcore.AsyncNetworkStream):
+    """A connection that remembers its last bytes: the trailers of a chunked answer are there when its body ends."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._tail = b""
+
+    def stream_error(self) -> str | None:
+        """Return the `X-Stream-Error` trailer of the answer that just ended."""
+        # Anchored at the end and starting at the last chunk, so that no body can pass for a trailer.
+        found = _STREAM_ERROR.search(self._tail)
+        return found[1].decode(errors="replace") if found else None
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._stream.read(max_bytes, timeout)
+        self._tail = (self._tail + data[-NODE_TRAILER_BYTES_MAX:])[-NODE_TRAILER_BYTES_MAX:]
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _TailStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _TailBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections that remember their last bytes."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.TrioBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _TailStream(stream)
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _TailStream(await self._backend.connect_unix_socket(path, timeout, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
+
+def _pool(address: NodeAddress) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        max_connections=NODE_CONNECTIONS_MAX,
+        max_keepalive_connections=NODE_CONNECTIONS_MAX,
+        keepalive_expiry=30.0,
+        uds=address.unix_path,
+        network_backend=_TailBackend(),
+    )
+
+
+def _down(address: str, error: Exception) -> NodeDown:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return NodeDown(
+        f"The IPFS node does not answer: {reason}"[:300],
+        where=address,
+        means="What is pinned stays on its disk; pinning goes on when it is back",
+        next_step="Start it (`ipfs daemon`), or see `pincrew doctor`",
+    )
+
+
+def _said(sentence: str, address: str) -> NodeRefused:
+    return NodeRefused(" ".join(sentence.split())[:2_000] or "an error without words", where=address)
+
+
+def _count(line: Mapping[str, Any], key: str) -> int | None:
+    value = line.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _has_names(agent: str) -> bool:
+    """Say whether a node of this agent version keeps names of pins; an unknown agent is taken to."""
+    if agent.startswith("go-ipfs/"):
+        return False
+    found = re.match(r"kubo/(\d+)\.(\d+)", agent)
+    return not found or (int(found[1]), int(found[2])) >= _KUBO_NAMES_SINCE
+
+
+def _linked_size(block: bytes) -> int:
+    """Return the sum of the sizes that a dag-pb block's links state; what is not dag-pb states none."""
+    total = 0
+    try:
+        for field, link in _fields(block):
+            if field == 2 and isinstance(link, bytes):
+                total += sum(size for key, size in _fields(link) if key == 3 and isinstance(size, int))
+    except (IndexError, ValueError):
+        return 0
+    return min(total, 2**62)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield (number, value) of a protobuf message's varints and byte strings, all that dag-pb has."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        value, at = _varint(message, at)
+        if tag & 7 == 0:
+            yield tag >> 3, value
+        elif tag & 7 == 2 and at + value <= len(message):
+            yield tag >> 3, message[at : at + value]
+            at += value
+        else:
+            raise ValueError("not dag-pb")
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        value |= (message[at] & 0x7F) << shift
+        at += 1
+        if message[at - 1] < 0x80:
+            return value, at
+    raise ValueError("a varint without end")
+
+
+_CHUNK_BYTES = 256 * 1024
+_Part = tuple[str, AsyncIterator[bytes] | None]
+
+
+async def _multipart(parts: AsyncIterator[_Part], boundary: str) -> AsyncIterator[bytes]:
+    """Write parts (path, content; no content = a folder) as Kubo's `add` reads them."""
+    async for path, content in parts:
+        kind = "application/octet-stream" if content is not None else "application/x-directory"
+        quoted = urllib.parse.quote(path, safe="")
+        yield (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+            f"Content-Type: {kind}\r\n\r\n"
+        ).encode()
+        if content is not None:
+            async for chunk in content:
+                yield chunk
+        yield b"\r\n"
+    yield f"--{boundary}--\r\n".encode()
+
+
+async def _one_part(name: str, content: AsyncIterator[bytes]) -> AsyncIterator[_Part]:
+    yield name, content
+
+
+async def _files_of(path: Path, name: str) -> AsyncIterator[_Part]:
+    """Yield a file, or a folder and what it holds, in the order of names; links are followed only to files."""
+    if not await trio.Path(path).is_dir():
+        yield name, _read(path)
+        return
+    yield name, None
+    for entry in sorted(await trio.to_thread.run_sync(lambda: list(path.iterdir()))):
+        if entry.is_dir() and entry.is_symlink():
+            continue
+        async for part in _files_of(entry, f"{name}/{entry.name}"):
+            yield part
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    async with await trio.open_file(path, "rb") as file:
+        while chunk := await file.read(_CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,231 @@
+"""What users may choose: one frozen tree for all clusters (`settings.toml`), one per cluster (`cluster.toml`).
+
+Defaults < file < environment. The config document can set none of this. Times are seconds in here, and text like `24h`
+in files and in the environment. An unknown key is an error that names the nearest known one. Files are changed through
+tomlkit, so that what a user wrote around a value survives.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import tomlkit
+import tomlkit.exceptions
+
+from pincrew import limits
+from pincrew.errors import Misuse, NewerStore, NotFound, StoreFault
+from pincrew.files import read_file, write_file
+from pincrew.paths import ClusterPaths, Home
+from pincrew.quantities import duration_text, parse_duration
+
+FORMAT_VERSION = 1
+_BYTES_MAX = 1024 * 1024
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+class Role(StrEnum):
+    """What this peer is in a cluster."""
+
+    FOLLOWER = "follower"
+    CURATOR = "curator"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings for all clusters. The environment variable of a field is `PINCREW_` and its name in capitals."""
+
+    ipfs: str = "auto"
+    """The IPFS node of clusters that name none: `auto` or the address of its RPC."""
+
+    gateway: str = "http://127.0.0.1:8080"
+    """The gateway of the IPFS node, through which sources that are DNSLink or IPNS names are fetched."""
+
+    api_listen: str = ""
+    """HOST:PORT on which pincrew's own API listens besides its socket; empty: nowhere."""
+
+    log_level: str = "info"
+    """How much the daemon tells: `error`, `warning`, `info` or `debug`."""
+
+    mdns: bool = True
+    """Whether peers of the same cluster in the local network find each other by themselves."""
+
+    pins_in_flight: int = limits.PINS_IN_FLIGHT_DEFAULT
+    """How many pins the node fetches at once."""
+
+    pin_no_progress: float = limits.PIN_NO_PROGRESS_TIMEOUT_S
+    """After how long without a new block a pin is given up until its next try."""
+
+    unpin_grace: float = limits.UNPIN_GRACE_S
+    """How long a follower keeps what a curator removed."""
+
+    removals_hold: float = limits.REMOVALS_HOLD_S
+    """How long a mass removal waits for the user's word before it is carried out."""
+
+    source_recheck: float = limits.SOURCE_RECHECK_INTERVAL_S
+    """How often the source of a followed cluster is asked for a newer config document."""
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """The local choices for one cluster; nothing of it is ever sent to others but `peer_name` and addresses."""
+
+    cluster_id: str
+    """The cluster's id, 64 hex digits."""
+
+    role: Role = Role.FOLLOWER
+    """`follower` or `curator`."""
+
+    source: str = ""
+    """Where a follower fetches the config document."""
+
+    peer_name: str = ""
+    """The name that others see for this peer; never the host name unless its user chose it."""
+
+    listen: tuple[str, ...] = ()
+    """The multiaddresses on which this peer listens."""
+
+    announce: tuple[str, ...] = ()
+    """The multiaddresses under which others reach this peer; empty: its own interfaces' addresses."""
+
+    ipfs: str = ""
+    """The IPFS node of this cluster; empty: the one in settings.toml."""
+
+    obey: bool = False
+    """Whether a follower removes at once what a curator removes, however much that is."""
+
+    unlisted: bool = False
+    """Whether curators keep this follower's address out of the config document that they publish."""
+
+    format: int = FORMAT_VERSION
+    """The version of this file's form."""
+
+
+Tree = TypeVar("Tree", Settings, ClusterSettings)
+
+
+def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:
+    """Return the settings for all clusters. Raises Misuse with the file or variable that is wrong."""
+    values = _read(path, Settings) if path.exists() else {}
+    for name, kind in get_type_hints(Settings).items():
+        variable = f"PINCREW_{name.upper()}"
+        if environment.get(variable):
+            values[name] = _from_text(environment[variable], kind, variable)
+    return Settings(**values)
+
+
+def load_cluster(path: Path) -> ClusterSettings:
+    """Return the settings of a cluster. Raises NotFound when it is not joined, Misuse when they are wrong."""
+    values = _read(path, ClusterSettings)
+    if "cluster_id" not in values:
+        raise StoreFault("The settings of the cluster name no cluster", where=str(path), next_step="Restore them")
+    return ClusterSettings(**values)
+
+
+def save(path: Path, tree: Settings | ClusterSettings) -> None:
+    """Write what differs from the defaults, and what the file sets already; comments in the file stay."""
+    try:
+        document = tomlkit.parse(read_file(path, _BYTES_MAX).decode())
+    except NotFound:
+        document = tomlkit.document()
+    except (tomlkit.exceptions.TOMLKitError, UnicodeDecodeError) as error:
+        raise Misuse(f"The settings are not TOML: {error}", where=str(path)) from error
+    for field in fields(tree):
+        value = getattr(tree, field.name)
+        if field.name == "format" or field.name in document or value != field.default:
+            plain = _to_toml(value)
+            if document.get(field.name) != plain:
+                document[field.name] = plain
+    write_file(path, tomlkit.dumps(document).encode())
+
+
+def environment_names() -> tuple[str, ...]:
+    """Return the environment variable of every setting for all clusters."""
+    return tuple(f"PINCREW_{name.upper()}" for name in asdict(Settings()))
+
+
+def _read(path: Path, tree: type[Settings] | type[ClusterSettings]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(read_file(path, _BYTES_MAX).decode())
+    except (ValueError, RecursionError) as error:
+        raise Misuse(f"The settings are not TOML: {error}", where=str(path), next_step="Correct the file") from error
+    version = table.get("format", FORMAT_VERSION)
+    if type(version) is int and version > FORMAT_VERSION:
+        raise NewerStore(
+            f"The settings have format {version}; this pincrew reads up to {FORMAT_VERSION}",
+            where=str(path),
+            next_step="Upgrade pincrew",
+        )
+    kinds = get_type_hints(tree)
+    for name in table:
+        if name not in kinds:
+            nearest = difflib.get_close_matches(name, kinds, 1, 0.0)
+            raise Misuse(f"There is no setting {name!r}", where=str(path), next_step=f"Did you mean `{nearest[0]}`?")
+    return {name: _from_toml(value, kinds[name], f"{path}: {name}") for name, value in table.items()}
+
+
+def _from_toml(value: Any, kind: Any, where: str) -> Any:
+    if kind is float or kind is Role:
+        if isinstance(value, str):
+            return _from_text(value, kind, where)
+    elif kind == tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif type(value) is kind and not (kind is int and value < 1):
+        return value
+    raise Misuse(f"{value!r} is not what this setting takes: {_kind_text(kind)}", where=where)
+
+
+def _from_text(text: str, kind: Any, where: str) -> Any:
+    """Read a value from the environment."""
+    lowered = text.strip().lower()
+    if kind is str:
+        return text
+    if kind is float:
+        try:
+            return parse_duration(text)
+        except Misuse as error:
+            raise Misuse(error.what, where=where, next_step=error.next_step) from error
+    if kind is Role and lowered in tuple(Role):
+        return Role(lowered)
+    if kind is bool and lowered in _TRUE + _FALSE:
+        return lowered in _TRUE
+    if kind is int and lowered.isascii() and lowered.isdigit() and int(lowered[:12]) > 0:
+        return int(lowered[:12])
+    raise Misuse(f"{text!r} is not what this setting takes: {_kind_text(kind)}", where=where)
+
+
+def _kind_text(kind: Any) -> str:
+    if kind is Role:
+        return "`follower` or `curator`"
+    words = {
+        str: "text in quotes",
+        bool: "true or false",
+        int: "a whole number from 1",
+        float: 'a time like "24h"',
+    }
+    return words.get(kind, "a list of texts")
+
+
+def _to_toml(value: Any) -> Any:
+    if isinstance(value, float):
+        return duration_text(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def find_cluster(home: Home, cluster_id: bytes) -> ClusterPaths | None:
+    """Return the folder of a cluster that is joined or curated here. Damaged neighbours are no reason to fail."""
+    for paths in home.joined():
+        try:
+            if load_cluster(paths.settings).cluster_id == cluster_id.hex():
+                return paths
+        except (Misuse, StoreFault):
+            continue
+    return None

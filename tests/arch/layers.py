@@ -1,0 +1,143 @@
+"""The one table of who may import whom (docs/architecture.md tells the same in words).
+
+Every module of the packages belongs to exactly one row: a new module fails the tests until it is placed here on
+purpose. A name covers its submodules, unless a longer name is listed too.
+"""
+
+from __future__ import annotations
+
+# From the bottom up. A module imports from its own layer and from those below it.
+LAYERS: dict[str, tuple[str, ...]] = {
+    "values": (
+        "pincrew",  # the package root: a docstring and the version
+        "pincrew.cid",
+        "pincrew.domains",
+        "pincrew.errors",
+        "pincrew.keys",
+        "pincrew.limits",
+        "pincrew.values",
+    ),
+    "pure": (
+        "pincrew.announcement",
+        "pincrew.config_document",
+        "pincrew.frames",
+        "pincrew.gate",
+        "pincrew.inbox",
+        "pincrew.node_address",
+        "pincrew.pinset",
+        "pincrew.policy",
+        "pincrew.quantities",
+        "pincrew.record",
+        "pincrew.removals",
+        "pincrew.sync",
+        "pincrew.tracker",
+        "pincrew.trust",
+        "pincrew.trust_record",
+        "pincrew.verdict",
+        "pincrew.wire",
+        "pincrew.yjs",
+    ),
+    "edges": (
+        "pincrew.addresses",
+        "pincrew.api",
+        "pincrew.bell",
+        "pincrew.files",
+        "pincrew.holdings",
+        "pincrew.identity",
+        "pincrew.network",
+        "pincrew.node",
+        "pincrew.node_client",
+        "pincrew.paths",
+        "pincrew.settings",
+        "pincrew.store",
+    ),
+    "peer": (
+        "pincrew.member",
+        "pincrew.node_watch",
+        "pincrew.ownership",
+        "pincrew.peer",
+        "pincrew.pinner",
+        "pincrew.replica",
+    ),
+    "roles": (
+        "pincrew.follow",
+        "pincrew.trusted",
+    ),
+    "daemon": ("pincrew.daemon",),
+    "doors": (
+        "pincrew.__main__",
+        "pincrew.cli",
+        "pincrew.tui",
+    ),
+}
+
+# Pairs that their layers would allow and that are still refused, each with its reason.
+REFUSED: tuple[tuple[str, str, str], ...] = (
+    ("pincrew.follow", "pincrew.trusted", "a follower is put together without a writer"),
+    ("pincrew.trusted", "pincrew.follow", "publishing knows nothing of joining"),
+    ("pincrew.api.client", "pincrew.store", "the API's client must import nothing of the daemon's"),
+)
+
+# The doors see little of what is below them: they are clients of the API. Whatever is not named here is refused.
+DOORS_SEE: dict[str, tuple[str, ...]] = {
+    "pincrew.cli": (
+        "pincrew",
+        "pincrew.api",
+        "pincrew.cid",
+        "pincrew.config_document",
+        "pincrew.domains",
+        "pincrew.errors",
+        "pincrew.follow",
+        "pincrew.identity",
+        "pincrew.keys",
+        "pincrew.limits",
+        "pincrew.paths",
+        "pincrew.record",
+        "pincrew.settings",
+        "pincrew.store",
+        "pincrew.trust",
+        "pincrew.trusted",
+        "pincrew.tui",
+        "pincrew.values",
+    ),
+    "pincrew.tui": ("pincrew", "pincrew.api", "pincrew.errors", "pincrew.values"),
+}
+
+# Doors that start the daemon's own loop import it inside the function that does so, after the command line was read.
+DAEMON_IN_FUNCTIONS: tuple[str, ...] = ("pincrew.cli",)
+
+# Third-party libraries that one module alone imports: (library, who may).
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "libp2p": ("pincrew.network", "pincrew.node"),
+    "pycrdt": ("pincrew.pinset",),
+    "textual": ("pincrew.tui",),
+    "sqlite3": ("pincrew.store", "pincrew.holdings", "pincrew.node"),
+}
+
+# Dependencies that no module imports by name: (distribution, why it is one all the same).
+NOT_IMPORTED: dict[str, str] = {}
+
+# What the values and pure layers never import: no I/O, no clock, no chance, no logging.
+PURE_NEVER: tuple[str, ...] = (
+    "asyncio",
+    "httpx",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "shutil",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "tempfile",
+    "time",
+    "trio",
+    "urllib.request",
+)
+
+# Randomness may arrive as an argument: a seeded generator.
+PURE_MAY: tuple[str, ...] = ("random.Random",)
+
+# Names that say nothing about what is inside.
+REFUSED_NAMES: tuple[str, ...] = ("base", "common", "helpers", "manager", "utils")
