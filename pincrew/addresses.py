@@ -87,3 +87,25 @@ def _is_wildcard(parts: list[str]) -> bool:
 def _refused(text: str, reason: str) -> Misuse:
     shown = text if len(text) <= 80 else text[:77] + "..."
     return Misuse(f"{shown!r} is no address for a peer: {reason}", next_step="Write it like /ip4/203.0.113.7/tcp/4001")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a multiaddr can be reached from this machine alone."""
+    host = _ip_of(address)
+    return host is not None and host.is_loopback
+
+
+def is_private(address: str) -> bool:
+    """Whether a multiaddr can be reached from a local network alone."""
+    host = _ip_of(address)
+    return host is not None and not host.is_loopback and (host.is_private or host.is_link_local)
+
+
+def _ip_of(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    parts = address.split("/")
+    if len(parts) < 3 or parts[1] not in ("ip4", "ip6"):
+        return None
+    try:
+        return ipaddress.ip_address(parts[2])
+    except ValueError:
+        return None

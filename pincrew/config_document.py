@@ -15,7 +15,7 @@
     peer = "12D3Koo..."
     value = "base64"
 
-The last four lines have exactly this form, and the signature is over every byte before ``[signature]``. So nothing can
+The last three lines have exactly this form, and the signature is over every byte before ``[signature]``. So nothing can
 follow it, and no two readers can disagree about what was signed. The signer is an owner or a curator of the newest
 trust record inside. Keys and tables that a reader does not know are ignored: they are a later version's.
 """
@@ -278,7 +278,7 @@ def _number_or_none(table: Mapping[str, Any], key: str) -> int | None:
 
 def _time(table: Mapping[str, Any], key: str) -> int:
     value = table.get(key)
-    if not isinstance(value, datetime) or value.tzinfo is None or value.year < 2000:
+    if not isinstance(value, datetime) or value.tzinfo is None or value.year < 1970:
         raise Malformed(f"`{key}` of the config document is not a time in UTC", next_step=_ASK)
     return int(value.timestamp())
 

@@ -41,7 +41,7 @@ class Inbox:
     def offer(self, sealed: Sealed, head: int) -> bool:
         """Keep an envelope that comes after ``head`` if there is room; return whether it is kept."""
         envelope = sealed.envelope
-        queue = self._queues.setdefault(envelope.session, _Queue())
+        queue = self._queues.get(envelope.session) or _Queue()
         if envelope.number in queue.waiting:
             return True
         contiguous = envelope.number == head + 1 or envelope.number - 1 in queue.waiting
@@ -54,6 +54,7 @@ class Inbox:
             )
         if not fits and envelope.number != head + 1:
             return False
+        self._queues[envelope.session] = queue
         queue.waiting[envelope.number] = sealed
         queue.size += len(envelope.body)
         self.size += len(envelope.body)
@@ -64,14 +65,22 @@ class Inbox:
         queue = self._queues.get(session)
         return None if queue is None else queue.waiting.get(number)
 
-    def pop(self, session: SessionId, number: int) -> None:
-        """Drop one that took effect."""
+    def pop(self, session: SessionId, number: int) -> Sealed:
+        """Take out one that took effect."""
         queue = self._queues[session]
-        size = len(queue.waiting.pop(number).envelope.body)
+        sealed = queue.waiting.pop(number)
+        size = len(sealed.envelope.body)
         queue.size -= size
         self.size -= size
         if not queue.waiting:
             del self._queues[session]
+        return sealed
+
+    def passed(self, session: SessionId, head: int) -> list[Sealed]:
+        """Take out those up to ``head``: others of these numbers took effect, or these did in another way."""
+        queue = self._queues.get(session)
+        numbers = [number for number in queue.waiting if number <= head] if queue is not None else []
+        return [self.pop(session, number) for number in sorted(numbers)]
 
     def forget(self, session: SessionId) -> None:
         """Drop a session's envelopes."""

@@ -12,6 +12,7 @@ NoProgress. It is built on httpcore, which httpx stands on: httpx has no way to 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -286,7 +287,7 @@ class KuboRpc:
         arguments = [("arg", cid_text(cid))]
         try:
             with trio.fail_after(timeout_s):
-                async with self._ask("block/get", arguments, silence_s=timeout_s) as answer:
+                async with self._ask("block/get", arguments) as answer:
                     return await answer.whole(bytes_max)
         except trio.TooSlowError:
             raise NodeRefused(f"no such block within {timeout_s:.0f} s", where=self.address) from None
@@ -418,10 +419,27 @@ class _Answer:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body; raise NodeRefused where the node says after it that it failed."""
-        async for chunk in self._response.aiter_stream():
-            yield chunk
         stream = self._response.extensions.get("network_stream")
-        trailing = stream.stream_error() if isinstance(stream, _TailStream) else None
+        assert isinstance(stream, _TailStream)
+        body = self._response.aiter_stream()
+        has_ended = False
+        try:
+            async for chunk in body:
+                yield chunk
+            has_ended = True
+        except GeneratorExit:
+            raise
+        except BaseException:
+            has_ended = True  # it failed inside, which ended everything in there
+            raise
+        finally:
+            if not has_ended:
+                # httpcore nests generators and closes only the outermost: left half-read, they are found by the
+                # garbage collector, much later. A read that fails ends them all now.
+                with stream.failing(), contextlib.suppress(httpcore.ReadError):
+                    async for _ in body:
+                        pass
+        trailing = stream.stream_error()
         if trailing is not None:
             raise _said(trailing, self._address)
 
@@ -524,6 +542,16 @@ class _TailStream(httpcore.AsyncNetworkStream):
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
         self._tail = b""
+        self._is_failing = False
+
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """Make every read inside the block fail; a connection that was read to its end stays good."""
+        self._is_failing = True
+        try:
+            yield
+        finally:
+            self._is_failing = False
 
     def stream_error(self) -> str | None:
         """Return the `X-Stream-Error` trailer of the answer that just ended."""
@@ -532,6 +560,8 @@ class _TailStream(httpcore.AsyncNetworkStream):
         return found[1].decode(errors="replace") if found else None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._is_failing:
+            raise httpcore.ReadError("given up")
         data = await self._stream.read(max_bytes, timeout)
         self._tail = (self._tail + data[-NODE_TRAILER_BYTES_MAX:])[-NODE_TRAILER_BYTES_MAX:]
         return data

@@ -174,6 +174,13 @@ class Pinner:
         """Rows of the pinset changed."""
         self._changes_bell.ring()
 
+    def wake(self) -> None:
+        """Look at everything again: the clock was set, or the machine slept."""
+        self._changes_bell.ring()
+        self._removals_bell.ring()
+        self._watch.look_now()
+        self._wake_pins()
+
     def connect_nodes(self, addresses: Sequence[str]) -> None:
         """Keep the node connected to other peers' nodes (multiaddrs), most important first."""
         self._watch.connect_nodes(addresses)

@@ -15,6 +15,9 @@ from pincrew import limits
 from pincrew.errors import Misuse
 from pincrew.values import Pin, PinMode
 
+# A claim of 64 TiB or more counts as none: the sums that counters keep must fit 63 bits for every window.
+_SIZE_BELOW = 2**46
+
 
 def encode_record(pin: Pin) -> bytes:
     """Return the record of ``pin``; fields at their default are left out. Raises Misuse beyond a limit."""
@@ -76,7 +79,7 @@ def decode_record(cid: bytes, record: bytes) -> Pin:
             if isinstance(key, str) and isinstance(value, str)
         ),
         origins=_texts(fields.get("origins")),
-        size=_whole(fields.get("size")),
+        size=size if (size := _whole(fields.get("size"))) is not None and size < _SIZE_BELOW else None,
         added_ms=_whole(fields.get("added")) or 0,
         expire_ms=_whole(fields.get("expire")),
         update_of=update if isinstance(update, bytes) else None,

@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 
 from pincrew import domains, limits
 from pincrew.cid import map_key, shard_of
-from pincrew.errors import Malformed, PincrewError
+from pincrew.errors import Malformed, NotAllowed, PincrewError
 from pincrew.gate import Admitted, Gate, Received, Screening, SessionState, Stopped
 from pincrew.inbox import Inbox, Sealed
 from pincrew.keys import SigningKey, verify
@@ -137,10 +137,15 @@ class Replica:
         )
         self._heads = {session.id: session.head for session in self.gate.sessions.values() if session.number}
         self._digest = b""
+        self._stale = False
         self._item = self.database.counter("item")
         self._session = self._draw_session() if self._key is not None else None
         client = client_id(self._session) if self._session is not None else 2
         self._documents = Documents(self._load_shard, client)
+
+    def _reload_if_stale(self) -> None:
+        if self._stale:
+            self._reload()
 
     def _draw_session(self) -> SessionId:
         assert self._key is not None
@@ -246,7 +251,9 @@ class Replica:
 
     def apply(self) -> Generator[Step, None, Applied]:
         """Apply one window of what is ready; nothing ready gives an empty ``Applied``."""
+        self._reload_if_stale()
         applied = Applied()
+        self._drop_passed()
         for sealed, *others in self._forks:
             self._stop(sealed, f"two envelopes with number {sealed.envelope.number}", *others, into=applied)
         self._forks.clear()
@@ -264,6 +271,9 @@ class Replica:
             return applied
         except PincrewError:
             self._reload()
+            raise
+        except BaseException:  # above all GeneratorExit: the owner gave the window up half way
+            self._stale = True
             raise
         for sealed in batch:
             self.inbox.pop(sealed.envelope.session, sealed.envelope.number)
@@ -301,6 +311,14 @@ class Replica:
                     size += len(sealed.envelope.body)
                     progress = True
         return batch
+
+    def _drop_passed(self) -> None:
+        """Take out of the inbox what took effect another way: a commit that said it failed, or this peer's writes."""
+        for session in self.inbox.sessions():
+            state = self.gate.sessions.get(session)
+            for sealed in self.inbox.passed(session, state.number if state is not None else 0):
+                if self.gate.screen(sealed.envelope) is Screening.CHECK:
+                    self._forks.append((sealed,))
 
     def waiting(self) -> list[Dependency]:
         """Return what verified envelopes wait for, so that it can be asked for."""
@@ -358,7 +376,8 @@ class Replica:
             applied.operations += envelope.operations
             applied.advanced.add(envelope.session)
         applied.envelopes += len(batch)
-        sids = {session.client: session.sid for session in self.gate.sessions.values()}
+        # Not by session: one that was stopped for its client id has that of another.
+        sids = {client: self.gate.sessions[session].sid for client, session in self.gate.clients.items()}
         for index, shard in enumerate(sorted(by_shard)):
             if index % _SHARDS_PER_SLICE == _SHARDS_PER_SLICE - 1:
                 yield None
@@ -456,6 +475,7 @@ class Replica:
         """
         if self._key is None or self._session is None:
             raise PincrewError("this peer has no author's key")
+        self._reload_if_stale()
         written, applied = Written(), Applied()
         latest = {request.cid: request.record for request in requests}
         ordered = sorted((shard_of(cid, self.shard_bits), cid) for cid in latest)
@@ -476,6 +496,9 @@ class Replica:
         except PincrewError:
             # What the documents hold may not be on disk: a new session never reuses a number (invariant 4).
             self._reload()
+            raise
+        except BaseException:  # as in ``apply``
+            self._stale = True
             raise
         written.sealed = [(sealed.envelope.body, sealed.signature or b"") for sealed in batch]
         written.change = applied.change
@@ -576,6 +599,9 @@ class Replica:
             parts=parts,
         )
         envelope = decode_envelope(body, self.shard_bits)
+        screening = self.gate.screen(envelope)
+        if screening is Screening.UNTRUSTED:
+            raise NotAllowed("The trust record in force does not name this peer as a curator")
         verdict = self.gate.admit(envelope)
         if not isinstance(verdict, Admitted):
             raise PincrewError(f"the gate refused this peer's own envelope: {verdict}")

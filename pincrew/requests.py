@@ -1,8 +1,8 @@
 """Questions between peers, and their answers, as deterministic CBOR.
 
-    request = [1, method, [cid, ...]]
-    answer  = [1, name, version, node id or null, [node address, ...], [status, ...], count]
-    status  = [cid, state, updated, error, tries]      state in pincrew's words, or "unpinned"
+request = [1, method, [cid, ...]]
+answer  = [1, name, version, node id or null, [node address, ...], [status, ...], queued]
+status  = [cid, state, updated, error, tries]      state in pincrew's words, or "unpinned"
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class CidStatus(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Who answers, and what was asked for; ``count`` is how many pins were queued again."""
+    """Who answers, and what was asked for; ``queued`` is how many pins are tried again."""
 
     name: str
     version: str
     node_id: str | None
     node_addresses: tuple[str, ...]
     statuses: tuple[CidStatus, ...] = ()
-    count: int = 0
+    queued: int = 0
 
 
 def encode_request(request: Request) -> bytes:
@@ -71,7 +71,7 @@ def decode_request(data: bytes) -> Request:
 def encode_answer(answer: Answer) -> bytes:
     """Return the bytes of an answer."""
     fields: list[Any] = [_FORMAT, answer.name, answer.version, answer.node_id, list(answer.node_addresses)]
-    fields += [[list(status) for status in answer.statuses], answer.count]
+    fields += [[list(status) for status in answer.statuses], answer.queued]
     return cbor2.dumps(fields, canonical=True)
 
 
@@ -89,7 +89,7 @@ def decode_answer(data: bytes) -> Answer:
         node_id=None if fields[3] is None else _text(fields[3]),
         node_addresses=tuple(_text(address) for address in addresses),
         statuses=tuple(_status(row) for row in statuses),
-        count=_number(fields[6]),
+        queued=_number(fields[6]),
     )
 
 

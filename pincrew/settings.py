@@ -137,7 +137,7 @@ def save(path: Path, tree: Settings | ClusterSettings) -> None:
         raise Misuse(f"The settings are not TOML: {error}", where=str(path)) from error
     for field in fields(tree):
         value = getattr(tree, field.name)
-        if field.name == "format" or field.name in document or value != field.default:
+        if field.name in ("format", "role") or field.name in document or value != field.default:
             plain = _to_toml(value)
             if document.get(field.name) != plain:
                 document[field.name] = plain

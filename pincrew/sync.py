@@ -156,7 +156,7 @@ class Sync:
         """Pubsub brought an envelope by way of ``peer``, which therefore should have those before it."""
         link = self._links.get(peer)
         if link is not None and link.heads.get(session, Head(0, b"")).number < number:
-            link.heads[session] = Head(number, b"")
+            self._claim(link, session, Head(number, b""))
         return self.evaluate(now)
 
     def announced(self, announcement: bytes, now: float) -> list[Effect]:
@@ -184,8 +184,7 @@ class Sync:
             case Heads(heads):
                 link.awaits_heads = False
                 for session, head in heads:
-                    if session in link.heads or len(link.heads) < limits.SESSIONS_MAX:
-                        link.heads[session] = head
+                    self._claim(link, session, head)
             case Want(session, after):
                 effects = [self._serve(peer, session, after)]
             case Page():
@@ -303,7 +302,6 @@ class Sync:
             # Whatever was told before, the neighbour may have lost or forgotten it.
             link.told.clear()
             link.heads_due = link.must_tell = link.awaits_heads = True
-            link.next_heads = min(link.next_heads, now)
         else:
             link.awaits_heads = False
         return effects
@@ -317,6 +315,7 @@ class Sync:
     def _page(self, peer: str, link: _Link, page: Page, now: float) -> list[Effect]:
         if link.wants.pop(page.session, None) is None:
             return [Blame(peer, "it sent a page that nobody asked for")]
+        before = self._pinset.contiguous(page.session)
         received = self._pinset.receive_page(page.session, page.bodies, page.signature)
         if received.fault is not None:
             link.heads.pop(page.session, None)
@@ -325,9 +324,15 @@ class Sync:
             link.trust_wanted = now + limits.WANT_TIMEOUT_S
             link.heads.pop(page.session, None)
             return [Send(peer, TrustWant(self._pinset.standing().trust + 1))]
-        if received.screening is not Screening.CHECK:
+        if received.screening is not Screening.CHECK or self._pinset.contiguous(page.session) == before:
+            # Asking again at once would bring the same again.
             link.heads.pop(page.session, None)
         return []
+
+    def _claim(self, link: _Link, session: SessionId, head: Head) -> None:
+        """Note what a neighbour says that it has, as far as it can ever be of use."""
+        if session in link.heads or (len(link.heads) < limits.SESSIONS_MAX and self._pinset.is_open(session)):
+            link.heads[session] = head
 
     def _announcements(self, peer: str, announcements: tuple[bytes, ...]) -> list[Effect]:
         for announcement in announcements:

@@ -193,7 +193,9 @@ def error_from(status: int, body: bytes) -> PincrewError:
     try:
         fields: Any = msgspec.json.decode(body)["error"]
         kind = _class_of(str(fields["code"]))
-        return kind(*(str(fields["what"]),), **{key: str(fields.get(key) or "") for key in ("where", "means", "next_step")})
+        return kind(
+            *(str(fields["what"]),), **{key: str(fields.get(key) or "") for key in ("where", "means", "next_step")}
+        )
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return WorldFault(
             f"The daemon answers {status} without a reason",

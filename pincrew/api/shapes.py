@@ -8,7 +8,7 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     POST   /api/v1/daemon/stop                         {}
     GET    /api/v1/status                              Status
     POST   /api/v1/offers              OfferRequest    fetch a source and check it, join nothing: Offer
-    POST   /api/v1/offers/accept       AcceptRequest   join what was offered and run it (same cluster: harmless): Followed
+    POST   /api/v1/offers/accept       AcceptRequest   join what was offered and run it (again: harmless): Followed
     POST   /api/v1/clusters            {"name", "publish": null | "HOST:PORT"}
                                                        load a cluster's folder and run it (harmless when it runs), and
                                                        offer its config document over HTTP: Summary
@@ -48,6 +48,10 @@ class Reason(msgspec.Struct, frozen=True):
     code: str
     text: str
     since: str | None
+
+
+# The field `list` of a summary hides the built-in name from its neighbours.
+Reasons = list[Reason]
 
 
 class ListProgress(msgspec.Struct, frozen=True):
@@ -112,7 +116,7 @@ class Summary(msgspec.Struct, frozen=True):
     role: str
     consensus: str
     state: str
-    reasons: list[Reason]
+    reasons: Reasons
     list: ListProgress
     pins: PinCounts
     bytes: ByteCounts

@@ -125,7 +125,19 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _ascii(text: str) -> str:
-    signs = {"✗": "x", "✓": "v", "↓": ">", "·": ".", "○": "o", "…": "...", "—": "-", "“": '"', "”": '"', "❚": "|", "◑": "o"}
+    signs = {
+        "✗": "x",
+        "✓": "v",
+        "↓": ">",
+        "·": ".",
+        "○": "o",
+        "…": "...",
+        "—": "-",
+        "“": '"',
+        "”": '"',
+        "❚": "|",
+        "◑": "o",
+    }
     for sign, plain in signs.items():
         text = text.replace(sign, plain)
     return text

@@ -84,7 +84,11 @@ class Dialling:
         self._random = random
         self._resolve = resolve
         self._wishes: dict[str, Wish] = {}
+        self._trying: set[str] = set()
         self._nursery: trio.Nursery | None = None
+
+    def __len__(self) -> int:
+        return len(self._wishes)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Dial until cancelled; wishes may be made before."""
@@ -128,7 +132,13 @@ class Dialling:
             while True:
                 await self._until_needed(wish)
                 started = trio.current_time()
-                if await self._attempt(wish):
+                self._trying.add(wish.peer)
+                try:
+                    reached = await self._attempt(wish)
+                finally:
+                    self._trying.discard(wish.peer)
+                    self._neighbours.notice()
+                if reached:
                     wish.trouble = ""
                     await self._until_lost(wish)
                     if trio.current_time() - started >= limits.REDIAL_STEADY_S:
@@ -138,13 +148,15 @@ class Dialling:
                     await woken.wait()
 
     async def _until_needed(self, wish: Wish) -> None:
-        """Wait while it is a neighbour already, or there are enough of them."""
-        while wish.peer in self._neighbours or (
-            not wish.priority and len(self._neighbours) >= self._neighbours_max
-        ):
+        """Wait while it is a neighbour already, or there are enough of them with those that are being tried."""
+        while wish.peer in self._neighbours or (not wish.priority and not self._have_room()):
             if wish.peer in self._neighbours:
                 wish.trouble = ""
             await self._neighbours.change()
+
+    def _have_room(self) -> bool:
+        tried = sum(peer not in self._neighbours for peer in self._trying)
+        return len(self._neighbours) + tried < self._neighbours_max
 
     async def _until_lost(self, wish: Wish) -> None:
         while wish.peer in self._neighbours:

@@ -190,9 +190,7 @@ def _signed_by(message: Any, topic: str) -> bytes | None:
         return None
     if len(message.seqno) != 8 or len(message.from_id) != 38 or len(message.signature) != 64:
         return None
-    signed = rpc_pb2.Message(
-        data=message.data, topicIDs=message.topicIDs, from_id=message.from_id, seqno=message.seqno
-    )
+    signed = rpc_pb2.Message(data=message.data, topicIDs=message.topicIDs, from_id=message.from_id, seqno=message.seqno)
     try:
         author = public_of(base58.b58encode(message.from_id).decode())
         nacl.signing.VerifyKey(author).verify(

@@ -41,7 +41,8 @@ from libp2p.transport.exceptions import OpenConnectionError
 from multiaddr import Multiaddr
 
 from pincrew import limits
-from pincrew.errors import HandshakeFailed
+from pincrew.errors import HandshakeFailed, Misuse
+from pincrew.keys import public_of
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.muxing import GuardedYamux
 
@@ -53,19 +54,17 @@ _READ_ATTEMPTS = 1_000
 
 def settle_library() -> None:
     """Set what py-libp2p only lets be set for the whole process. Call it before the first host; again does no harm."""
-    yamux = importlib.import_module("libp2p.stream_muxer.yamux.yamux")
+    yamux: Any = importlib.import_module("libp2p.stream_muxer.yamux.yamux")
     yamux.MAX_WINDOW_SIZE = limits.STREAM_WINDOW_BYTES_MAX
-    pubsub = importlib.import_module("libp2p.pubsub.pubsub")
+    pubsub: Any = importlib.import_module("libp2p.pubsub.pubsub")
     pubsub.RpcQueue = partial(RpcQueue, limits.GOSSIP_QUEUE_MAX, DefaultMaxMessageSize)
     # A message that arrives in more than a hundred pieces would count as torn; a slow line does that to 64 KiB.
     read_exactly.__defaults__ = (_READ_ATTEMPTS,)
     # This module logs through the root logger, which makes Python print everything from then on.
-    connection = importlib.import_module("libp2p.network.connection.swarm_connection")
+    connection: Any = importlib.import_module("libp2p.network.connection.swarm_connection")
     connection.logging = logging.getLogger("libp2p.network.connection.swarm_connection")
     # The library reports each refused stranger as an error with a traceback. What matters is logged or reported by us.
-    library = logging.getLogger("libp2p")
-    if library.level == logging.NOTSET:
-        library.setLevel(logging.CRITICAL)
+    logging.getLogger("libp2p").setLevel(logging.CRITICAL)
 
 
 class GuardedManager(TrioManager):  # type: ignore[misc]
@@ -127,11 +126,16 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
     """Connections, with admission by us and dialling in two stages that can be told apart.
 
     ``admits(peer)`` says whether a peer may connect; ``refused(address, error)`` hears of inbound handshakes that
-    failed. Both are set once by the network.
+    failed, ``connection_up(connection)`` of connections that work. The network sets them, once.
     """
 
     admits: Callable[[str], bool] = staticmethod(lambda peer: True)
     refused: Callable[[str, Exception], None] = staticmethod(lambda address, error: None)
+    connection_up: Callable[[Any], None] = staticmethod(lambda connection: None)
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.auto_connector.maybe_connect = _nothing
 
     async def dial_peer(self, peer_id: Any) -> list[Any]:
         """Refuse: only ``dial`` dials."""
@@ -168,11 +172,17 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
     async def add_conn(self, muxed_conn: Any, direction: str = "unknown") -> Any:
         """Take a new connection in, unless its peer is kept out or has enough of them."""
         peer_id = muxed_conn.peer_id
+        try:
+            public_of(str(peer_id))
+        except Misuse as error:
+            raise SwarmException(f"{peer_id} has a key that is not Ed25519") from error
         if not self.admits(str(peer_id)):
             raise SwarmException(f"{peer_id} is kept out")
         if len(self.get_connections(peer_id)) >= limits.CONNECTIONS_PER_PEER_MAX:
             raise SwarmException(f"{peer_id} has enough connections")
-        return await super().add_conn(muxed_conn, direction)
+        connection = await super().add_conn(muxed_conn, direction)
+        self.connection_up(connection)
+        return connection
 
     async def upgrade_inbound_raw_conn(self, raw_conn: Any, maddr: Any) -> Any:
         """Serve an inbound connection from its handshake to its end."""
@@ -186,6 +196,10 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         # The caller holds one of the inbound slots until this returns, and closes the socket when it raises.
         await muxed_conn.event_closed.wait()
         raise SwarmException("the connection ended")
+
+
+async def _nothing() -> None:
+    """Stand in for the library's connector."""
 
 
 class GuardedHost(BasicHost):  # type: ignore[misc]

@@ -108,13 +108,16 @@ class LocalPeers:
     def _start(self, noticed: Callable[..., None]) -> zeroconf.Zeroconf:
         daemon = zeroconf.Zeroconf(interfaces=self._interfaces)
         kind = service_type(self._cluster)
-        ports = [int(value) for address in self._addresses for name, value in parts_of(address) if name == "tcp"]
+        parts = [part for address in self._addresses for part in parts_of(address)]
+        ports = [int(value) for name, value in parts if name == "tcp"]
         name = service_name(self._cluster, self._peer)
         info = zeroconf.ServiceInfo(
             kind,
             name,
             port=ports[0] if ports else 0,
             properties=properties(self._peer, self._addresses),
+            # Nobody dials these: a record without an address counts as incomplete.
+            parsed_addresses=[value for name, value in parts if name in ("ip4", "ip6")] or ["127.0.0.1"],
             server=f"{name.partition('.')[0]}.local.",
         )
         try:

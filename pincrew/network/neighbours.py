@@ -93,15 +93,16 @@ class Neighbours:
             present.scope.cancel()
             await present.ended.wait()
         self._links[peer] = link
-        self._notice()
+        self.notice()
 
     def remove(self, link: Link) -> None:
         """Forget a link that has ended."""
         if self._links.get(link.connection.peer) is link:
             del self._links[link.connection.peer]
         link.ended.set()
-        self._notice()
+        self.notice()
 
-    def _notice(self) -> None:
+    def notice(self) -> None:
+        """Make everybody who waits for a change look again."""
         self._changed.set()
         self._changed = trio.Event()

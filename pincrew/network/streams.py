@@ -144,5 +144,5 @@ class FrameStream:
         if getattr(muxed, "send_window", size) >= size:
             return
         with trio.fail_after(limits.SEND_STALL_TIMEOUT_S):
-            while muxed.send_window < size and not muxed.closed:
+            while muxed.send_window < size and not muxed.closed:  # noqa: ASYNC110 (yamux has no event for it)
                 await trio.sleep(_POLL_S)

@@ -25,16 +25,15 @@ class Events:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def add(self, time_ms: int, kind: str, text: str, fields: dict[str, Any]) -> int:
-        """Append an event and return its id."""
+    def add_all(self, happened: list[tuple[int, str, str, dict[str, Any]]]) -> None:
+        """Append (time, kind, text, fields) in order; the oldest beyond the ring go."""
         with self.database.transaction() as db:
-            number = db.execute(
+            db.executemany(
                 "INSERT INTO events (time, kind, text, fields) VALUES (?,?,?,?)",
-                (time_ms, kind, text, json.dumps(fields, sort_keys=True)),
-            ).lastrowid
-            assert number is not None
-            db.execute("DELETE FROM events WHERE id<=?", (number - EVENTS_KEPT_MAX,))
-        return number
+                [(time_ms, kind, text, json.dumps(fields, sort_keys=True)) for time_ms, kind, text, fields in happened],
+            )
+            (last,) = db.execute("SELECT max(id) FROM events").fetchone()
+            db.execute("DELETE FROM events WHERE id<=?", ((last or 0) - EVENTS_KEPT_MAX,))
 
     def after(self, number: int, limit: int = 1_000) -> list[EventRow]:
         """Return events beyond an id, oldest first."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -22,9 +23,10 @@ from pincrew.replica import WriteRequest, finish
 from pincrew.store.database import Database
 from pincrew.store.rows import Rows
 from pincrew.sync import Blame, Effect, Send, Sync
-from pincrew.trust import TrustChain, first_record
+from pincrew.trust import TrustChain, TrustRecord, first_record
 from pincrew.values import Pin, SessionId
-from pincrew.wire import encode_sealed
+from pincrew.wire import decode_envelope, encode_sealed, envelope_hash
+from sim.oracle import envelopes_of, expected_rows
 
 
 def key_of(name: str) -> SigningKey:
@@ -48,6 +50,8 @@ class Node:
     sync: Sync | None = None
     highest: dict[SessionId, int] = field(default_factory=dict)
     restored: bool = False
+    sync_kind: type[Sync] = Sync
+    chain: TrustChain | None = None  # what its config document says; None = the swarm's first record
 
 
 @dataclass
@@ -75,7 +79,12 @@ class Swarm:
         self.links: set[frozenset[str]] = set()
         self.cut: set[frozenset[str]] = set()
         self.acknowledged: dict[SessionId, int] = {}
+        self.acknowledged_hashes: dict[tuple[SessionId, int], bytes] = {}
+        self.authors: set[bytes] = set()
         self.blames: list[Blame] = []
+        self.frames: Counter[str] = Counter()
+        self.bytes_sent = 0
+        self._rows_at: dict[bytes, list[tuple[bytes, bytes, bytes, bytes, int]]] = {}
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
         self._epoch: dict[frozenset[str], int] = {}
@@ -86,14 +95,27 @@ class Swarm:
             [owner.public], [key_of(name).public for name in names[:curators]], b"s" * 16, shard_bits=2
         )
         self.chain = TrustChain.from_records([record.signed(owner)])
+        self.authors.update(self.chain.curators)
         for name in names:
             self.add(name, key_of(name) if name.startswith("curator") else None)
 
     # ---- peers ------------------------------------------------------------------------------------------------
 
-    def add(self, name: str, key: SigningKey | None, disk: Database | None = None) -> Node:
+    def extended(self, *curators: str) -> TrustChain:
+        """Return the chain with a further record that names these curators; nobody knows it yet."""
+        head = self.chain.head
+        keys = frozenset(key_of(name).public for name in curators)
+        record = TrustRecord(head.n + 1, head.hash, head.owners, keys).signed(key_of("owner"))
+        self.authors.update(keys)
+        return self.chain.extended(record)
+
+    def add(
+        self, name: str, key: SigningKey | None, disk: Database | None = None, sync_kind: type[Sync] = Sync
+    ) -> Node:
         """Start a new peer with an empty disk, or with the given one."""
-        node = self.nodes[name] = Node(name, disk or Database(None, cluster=self.chain.cluster_id), key)
+        node = self.nodes[name] = Node(
+            name, disk or Database(None, cluster=self.chain.cluster_id), key, sync_kind=sync_kind
+        )
         self.start(node)
         return node
 
@@ -101,13 +123,13 @@ class Swarm:
         """Let a peer come up from its disk."""
         node.member = Member(
             node.disk,
-            self.chain,
+            node.chain or self.chain,
             now_ms=lambda: int(self.now * 1000),
             now=lambda: self.now,
             nonce=lambda: self.random.randbytes(16),
             key=node.key,
         )
-        node.sync = Sync(node.member, self.chain.cluster_id, self.random)
+        node.sync = node.sync_kind(node.member, self.chain.cluster_id, self.random)
         for session, head in node.member.heads().items():
             assert node.restored or head.number >= node.highest.get(session, 0), "invariant 14: a head fell"
 
@@ -159,6 +181,8 @@ class Swarm:
         if pair not in self.links:
             return
         data, epoch, target = encode_frame(send.frame), self._epoch[pair], self.nodes[send.peer]
+        self.frames[type(send.frame).__name__] += 1
+        self.bytes_sent += len(data)
         # A stream keeps its order: nothing arrives before what was sent earlier.
         at = max(self.now + self.random.random() * 0.2, self._last.get((node.name, send.peer), 0.0))
         self._last[node.name, send.peer] = at
@@ -209,6 +233,23 @@ class Swarm:
             self._note(node)
             self._carry(node, node.sync.changed(self.now))
 
+    def abandon(self, node: Node, after: int) -> bool:
+        """Let a peer apply and die after so many steps; return whether the window was still open then."""
+        assert node.member is not None
+        steps = node.member.replica.apply()
+        finished = False
+        for _ in range(after):
+            try:
+                step = next(steps)
+            except StopIteration:
+                finished = True
+                break
+            if step is not None:
+                step()
+        steps.close()
+        self.crash(node)
+        return not finished
+
     def write(self, node: Node, requests: list[WriteRequest], crash_after: int | None = None) -> None:
         """Let a curator write; with ``crash_after`` it dies after so many steps, wherever that is."""
         if node.member is None or node.sync is None:
@@ -232,6 +273,7 @@ class Swarm:
             state = node.member.replica.history.sealed(envelope.sid, envelope.number)
             assert state is not None, "invariant 4: handed out before it was durable"
             self.acknowledged[envelope.id] = max(self.acknowledged.get(envelope.id, 0), envelope.number)
+            self.acknowledged_hashes[envelope.id, decode_envelope(body, 2).number] = envelope_hash(body)
             self.publish(node, encode_sealed(body, signature))
         self._carry(node, node.sync.changed(self.now))
 
@@ -248,11 +290,33 @@ class Swarm:
         return requests
 
     def _note(self, node: Node) -> None:
+        """Hold a peer to the invariants; called after every commit."""
         assert node.member is not None
-        for session, head in node.member.heads().items():
-            assert self.chain.is_curator(session.author), "invariant 1: an untrusted author took effect"
+        heads = node.member.heads()
+        for session, head in heads.items():
+            assert session.author in self.authors, "invariant 1: an untrusted author took effect"
             assert node.restored or head.number >= node.highest.get(session, 0), "invariant 14: a head fell"
             node.highest[session] = head.number
+        db = node.disk.writer
+        on_disk = {
+            SessionId(author, nonce): (number, digest)
+            for author, nonce, number, digest in db.execute("SELECT author, nonce, number, hash FROM sessions")
+            if number
+        }
+        assert on_disk == heads, "invariant 7: heads in memory are not those on disk"
+        for sid, number, last, count, hashed in db.execute(
+            "SELECT sid, number, max_number, held, (SELECT hash FROM log WHERE log.sid=sessions.sid AND log.number="
+            "sessions.number) FROM sessions LEFT JOIN (SELECT sid, max(number) AS max_number, count(*) AS held"
+            " FROM log GROUP BY sid) USING (sid) WHERE number > 0"
+        ):
+            assert number == last == count, f"invariant 3: the log of session {sid} has a hole"
+            assert hashed == db.execute("SELECT hash FROM sessions WHERE sid=?", (sid,)).fetchone()[0]
+        rows = self.rows(node)
+        (live,) = db.execute("SELECT count(*) FROM items WHERE pin IS NOT NULL").fetchone()
+        (counted,) = db.execute("SELECT sum(pins) FROM counters").fetchone()
+        assert live == len(rows) == counted, "invariant 7: rows, items and counters differ"
+        digest = node.member.standing().digest
+        assert self._rows_at.setdefault(digest, rows) == rows, "invariant 11: equal heads, other rows"
 
     # ---- time -------------------------------------------------------------------------------------------------
 
@@ -279,25 +343,52 @@ class Swarm:
                 self._carry(node, node.sync.evaluate(self.now))
                 self.apply(node)
 
-    def settle(self, seconds: float = 600.0) -> None:
-        """Heal everything, connect a ring with chords, and let time pass until all stand alike."""
+    def settle(self, seconds: float = 600.0, links: Sequence[tuple[str, str]] | None = None) -> None:
+        """Heal everything, connect a ring with chords (or ``links``), and let time pass until all stand alike."""
+        deadline = self.now + seconds
+        while self.now < deadline:
+            self.live(1.0, links)
+            members = [node.member for node in self.nodes.values() if node.member is not None]
+            if len({member.replica.digest() for member in members}) == 1 and not any(m.backlog() for m in members):
+                return
+        raise AssertionError(f"seed {self.seed}: not settled after {seconds} s")
+
+    def live(self, seconds: float, links: Sequence[tuple[str, str]] | None = None) -> None:
+        """Heal everything and let time pass, whether the peers can ever agree or not."""
         self.cut.clear()
         nodes = list(self.nodes.values())
         for node in nodes:
             if node.member is None:
                 self.start(node)
-        deadline = self.now + seconds
-        while self.now < deadline:
-            for index, node in enumerate(nodes):
-                self.connect(node, nodes[(index + 1) % len(nodes)])
-                self.connect(node, nodes[(index * 7 + 3) % len(nodes)])
-            self.run(self.now + 1.0)
+        until = self.now + seconds
+        while self.now < until:
+            if links is None:
+                for index, node in enumerate(nodes):
+                    self.connect(node, nodes[(index + 1) % len(nodes)])
+                    self.connect(node, nodes[(index * 7 + 3) % len(nodes)])
+            else:
+                for one, other in links:
+                    self.connect(self.nodes[one], self.nodes[other])
+            self.run(min(until, self.now + 1.0))
             self.tick()
-            digests = {node.member.replica.digest() for node in nodes if node.member is not None}
-            idle = all(node.member is not None and not node.member.backlog() for node in nodes)
-            if len(digests) == 1 and idle:
-                return
-        raise AssertionError(f"seed {self.seed}: not settled after {seconds} s")
+
+    def agreed(self, disks: Sequence[Database] = ()) -> list[tuple[bytes, bytes, bytes, bytes, int]]:
+        """Hold the settled swarm to the oracle and return its rows: all equal, right, and nothing acknowledged lost."""
+        nodes = [node for node in self.nodes.values() if node.member is not None]
+        rows = self.rows(nodes[0])
+        for node in nodes:
+            self._note(node)
+            assert self.rows(node) == rows, f"invariant 11: {node.name} has other rows"
+        assert expected_rows(envelopes_of([nodes[0].disk, *disks], 2)) == rows, "the oracle has other rows"
+        held = {
+            (SessionId(author, nonce), number): digest
+            for author, nonce, number, digest in nodes[0].disk.writer.execute(
+                "SELECT author, nonce, log.number, log.hash FROM log JOIN sessions USING (sid)"
+            )
+        }
+        for name, digest in self.acknowledged_hashes.items():
+            assert held.get(name) == digest, "an acknowledged write is lost"
+        return rows
 
     def rows(self, node: Node) -> list[tuple[bytes, bytes, bytes, bytes, int]]:
         """A peer's rows, in order."""

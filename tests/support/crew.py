@@ -1,70 +1,185 @@
-"""Owners, curators and chains made from fixed seeds, for tests."""
+"""Real networks on loopback in one process, with recording peers above them."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
 
 from pincrew.keys import SigningKey
-from pincrew.trust import Cut, TrustChain, TrustRecord, first_record
+from pincrew.network import Connection, FrameStream, Network, NetworkConfig, StreamClosed, Verdict
+
+CLUSTER = hashlib.sha256(b"the cluster of the tests").digest()
+PATIENCE_S = 15.0
+TEST_S = 60.0
 
 
-def key(name: str) -> SigningKey:
-    """Return the same key for the same name, always."""
-    return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
+def trio_test(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run an async test in a trio loop of its own, with an end."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **keywords: Any) -> None:
+        async def bounded() -> None:
+            with trio.fail_after(TEST_S):
+                await function(*args, **keywords)
+
+        trio.run(bounded)
+
+    return run
 
 
-OWNER, SECOND_OWNER, THIRD_OWNER = key("owner"), key("second owner"), key("third owner")
-CURATOR, SECOND_CURATOR, STRANGER = key("curator"), key("second curator"), key("stranger")
-SALT = bytes(range(16))
+async def until(condition: Callable[[], Any], what: str = "") -> None:
+    """Wait for a condition, never for a time."""
+    with trio.move_on_after(PATIENCE_S):
+        while not condition():
+            await trio.sleep(0.01)
+        return
+    raise AssertionError(f"it did not happen within {PATIENCE_S:g} s: {what or condition}")
 
 
-def first(
-    *,
-    owners: Iterable[SigningKey] = (OWNER,),
-    curators: Iterable[SigningKey] = (CURATOR,),
-    threshold: int = 1,
-    salt: bytes = SALT,
-    is_open: bool = True,
-) -> TrustRecord:
-    """Return a record 0, signed by all its owners."""
-    owners = tuple(owners)
-    curators = tuple(curators)
-    record = first_record(
-        [owner.public for owner in owners],
-        [curator.public for curator in curators],
-        salt,
-        threshold=threshold,
-        keeper=curators[0].public,
-        is_open=is_open,
+def key(number: int) -> SigningKey:
+    """Return the same key for the same number."""
+    return SigningKey.from_seed(hashlib.sha256(b"key %d" % number).digest())
+
+
+class Recorder:
+    """A peer above the network: remembers everything, answers requests, says hello on each sync stream."""
+
+    def __init__(self) -> None:
+        self.neighbours: list[tuple[str, bool]] = []
+        self.events: list[tuple[str, str]] = []
+        self.streams: dict[str, FrameStream] = {}
+        self.frames: list[tuple[str, bytes]] = []
+        self.gossip: list[tuple[str, bytes, bytes]] = []
+        self.judged: list[tuple[bytes, bytes]] = []
+        self.failures: list[tuple[str, str | None, str]] = []
+        self.verdict: Callable[[bytes, bytes], Verdict] = lambda author, data: Verdict.ACCEPT
+        self.on_gossip: Callable[[bytes], None] = lambda data: None
+        self.answer: Callable[[str, bytes], Awaitable[bytes]] = self._echo
+        self.speak: Callable[[str, FrameStream, bool], Awaitable[None]] = self._listen
+        self.most_streams = 0
+
+    def validate(self, author: bytes, data: bytes) -> Verdict:
+        self.judged.append((author, data))
+        return self.verdict(author, data)
+
+    def gossip_received(self, forwarder: str, author: bytes, data: bytes) -> None:
+        self.on_gossip(data)
+        self.gossip.append((forwarder, author, data))
+
+    async def serve_sync(self, peer: str, stream: FrameStream, dialled: bool) -> None:
+        await self.speak(peer, stream, dialled)
+
+    async def serve_request(self, peer: str, request: bytes) -> bytes:
+        return await self.answer(peer, request)
+
+    def connected(self, peer: str, dialled: bool) -> None:
+        assert peer not in dict(self.neighbours), "one sync stream per peer"
+        self.neighbours.append((peer, dialled))
+        self.events.append(("connected", peer))
+
+    def disconnected(self, peer: str) -> None:
+        assert peer in dict(self.neighbours)
+        self.neighbours = [each for each in self.neighbours if each[0] != peer]
+        self.events.append(("disconnected", peer))
+
+    def handshake_failed(self, address: str, peer: str | None, reason: str) -> None:
+        self.failures.append((address, peer, reason))
+
+    async def _echo(self, peer: str, request: bytes) -> bytes:
+        return b"echo " + request
+
+    async def _listen(self, peer: str, stream: FrameStream, dialled: bool) -> None:
+        self.streams[peer] = stream
+        try:
+            while True:
+                self.frames.append((peer, await stream.receive()))
+        except StreamClosed:
+            return
+        finally:
+            if self.streams.get(peer) is stream:
+                del self.streams[peer]
+
+
+class Member:
+    """A network that runs, and the recorder above it."""
+
+    def __init__(self, number: int, recorder: Recorder | None = None, **config: Any) -> None:
+        settings: dict[str, Any] = {"cluster": CLUSTER, "listen": ("/ip4/127.0.0.1/tcp/0",), "mdns": False}
+        clock = config.pop("clock", None)
+        self.recorder = recorder or Recorder()
+        self.network = Network(NetworkConfig(key=key(number), **(settings | config)), self.recorder, clock=clock)
+        self._scope = trio.CancelScope()
+        self._over = trio.Event()
+
+    @property
+    def peer(self) -> str:
+        return self.network.peer
+
+    @property
+    def port(self) -> int:
+        return int(self.network.addresses[0].split("/")[4])
+
+    def connection(self, peer: Member) -> Connection | None:
+        return next((each for each in self.network.connections() if each.peer == peer.peer), None)
+
+    def seek(self, other: Member, **options: Any) -> None:
+        self.network.seek(other.peer, other.network.addresses, **options)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        try:
+            with self._scope:
+                await self.network.run(task_status=task_status)
+        finally:
+            self._over.set()
+
+    async def stop(self) -> None:
+        self._scope.cancel()
+        await self._over.wait()
+
+
+@asynccontextmanager
+async def running(*members: Member) -> AsyncIterator[trio.Nursery]:
+    """Run members for as long as the block; one that dies fails the test."""
+    async with trio.open_nursery() as nursery:
+        for member in members:
+            await nursery.start(_alive, member)
+        yield nursery
+        nursery.cancel_scope.cancel()
+
+
+async def _alive(member: Member, *, task_status: trio.TaskStatus[None]) -> None:
+    await member.run(task_status=task_status)
+    assert member._scope.cancel_called, "the network ended by itself"
+
+
+async def neighbours(one: Member, other: Member) -> None:
+    """Wait until two members are neighbours of each other."""
+    await until(
+        lambda: other.peer in one.recorder.streams and one.peer in other.recorder.streams, "they become neighbours"
     )
-    return record.signed(*owners)
 
 
-def following(
-    record: TrustRecord,
-    *signers: SigningKey,
-    owners: Iterable[SigningKey] | None = None,
-    curators: Iterable[SigningKey] | None = None,
-    cuts: tuple[Cut, ...] = (),
-) -> TrustRecord:
-    """Return the record after ``record``, signed by ``signers`` (OWNER where none is named)."""
-    curator_keys = record.curators if curators is None else frozenset(each.public for each in curators)
-    after = replace(
-        record,
-        n=record.n + 1,
-        previous=record.hash,
-        owners=record.owners if owners is None else frozenset(each.public for each in owners),
-        curators=curator_keys,
-        keeper=record.keeper if record.keeper in curator_keys else None,
-        cuts=cuts,
-        genesis=None,
-        signatures=(),
-    )
-    return after.signed(*(signers or (OWNER,)))
+async def in_mesh(*members: Member) -> None:
+    """Wait until each member's pubsub messages reach all the others directly."""
+    peers = {member.peer for member in members}
+    await until(lambda: all(peers - {m.peer} <= m.network.listeners() for m in members), "pubsub is up")
 
 
-def chain(*records: TrustRecord) -> TrustChain:
-    """Return the chain of ``records``, or of the usual record 0."""
-    return TrustChain.from_records(records or (first(),))
+async def works(one: Member, other: Member, note: bytes = b"still here") -> None:
+    """Check that two neighbours sync, ask, answer and hear each other's pubsub messages (again)."""
+    for source, target in ((one, other), (other, one)):
+        await until(lambda s=source, t=target: t.peer in s.recorder.streams, "the sync stream is up")
+        await source.recorder.streams[target.peer].send(note)
+        await until(lambda s=source, t=target: (s.peer, note) in t.recorder.frames, "the frame arrives")
+        assert await source.network.request(target.peer, note) == b"echo " + note
+        await until(lambda s=source, t=target: t.peer in s.network.listeners(), "pubsub is up")
+        await source.network.publish(note + b" from " + source.peer.encode())
+        await until(
+            lambda s=source, t=target: note + b" from " + s.peer.encode() in [each[2] for each in t.recorder.gossip],
+            "the message arrives",
+        )

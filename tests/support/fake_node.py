@@ -165,12 +165,14 @@ class FakeKubo:
         await exchange.line({})
         for block in range(1, orders.blocks + 1):
             if orders.stall_after is not None and block > orders.stall_after:
-                await trio.sleep_forever()
+                await exchange.until_gone()
+                return
             if orders.error_after is not None and block > orders.error_after:
                 await exchange.end("write /blocks/x: no space left on device")
                 return
             if block == orders.blocks and orders.gate is not None:
-                await orders.gate.wait()
+                if not await exchange.waits_for(orders.gate):
+                    return
             progress = {"Progress": block}
             if self.counts_bytes:
                 progress["Bytes"] = orders.bytes * block // orders.blocks
@@ -193,10 +195,12 @@ class FakeKubo:
         await exchange.lines([{"RepoSize": size, "StorageMax": 10**10, "NumObjects": len(self.blocks)}])
 
     async def _block_get(self, exchange: _Exchange, arguments: dict[str, str]) -> None:
-        block = self.blocks.get(parse_cid(arguments["arg"]))
+        cid = parse_cid(arguments["arg"])
+        block = self.blocks.get(cid, b"block" if cid in self.pins else None)
         if block is None:
-            await trio.sleep_forever()
-        await exchange.send(200, block or b"")
+            await exchange.until_gone()
+        else:
+            await exchange.send(200, block)
 
     async def _cat(self, exchange: _Exchange, arguments: dict[str, str]) -> None:
         await self._block_get(exchange, arguments)
@@ -243,16 +247,32 @@ class _Exchange:
                 self.authorization = headers[b"authorization"].decode() if b"authorization" in headers else None
             elif isinstance(event, h11.Data):
                 self.body += bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                return True
             else:
-                return False
+                return isinstance(event, h11.EndOfMessage)
 
     def next(self) -> bool:
         if self._connection.our_state is not h11.DONE or self._connection.their_state is not h11.DONE:
             return False
         self._connection.start_next_cycle()
         return True
+
+    async def until_gone(self) -> None:
+        """Wait for the client to hang up."""
+        while await self._stream.receive_some():
+            pass
+
+    async def waits_for(self, gate: trio.Event) -> bool:
+        """Wait for the gate; False if the client hung up before."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await self.until_gone()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            await gate.wait()
+            nursery.cancel_scope.cancel()
+        return gate.is_set()
 
     async def begin(self, status: int) -> None:
         headers = [

@@ -87,6 +87,17 @@ class KuboProcess:
             self.stop()
         self.start()
 
+    def ipfs(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run a command of Kubo's own on this repository and return what it printed."""
+        return subprocess.run(
+            [str(self.program), *arguments],
+            env=self._environment,
+            input=stdin,
+            capture_output=True,
+            timeout=START_TIMEOUT_S,
+            check=True,
+        ).stdout
+
     def log(self) -> str:
         """Return the end of what the daemon wrote."""
         path = self.repository / "daemon.log"

@@ -52,6 +52,8 @@ class MemoryBook:
         """Return the state that a user would see."""
         if cid in self.rows:
             return self.rows[cid].status.state
+        if cid in self.removed:
+            return self.removed[cid][1]  # the pinner has not seen the removal yet
         return PinState.UNPINNING if cid in self.left else None
 
     # ---- PinBook

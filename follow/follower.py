@@ -1,0 +1,176 @@
+"""A follower's peer: a peer with nothing that writes, and the source that it re-reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import trio
+from pincrew.follow.copies import document_in_force, pending_document, read_note
+from pincrew.follow.refreshing import Refreshed, accept_pending, refresh, reject_pending
+from pincrew.follow.source import parse_source
+
+from pincrew.api import shapes
+from pincrew.assembly import assemble
+from pincrew.bell import Bell
+from pincrew.cluster import Cluster
+from pincrew.config_document import ConfigDocument
+from pincrew.errors import Misuse, PincrewError
+from pincrew.health import ReasonCode, ReasonText
+from pincrew.overview import time_text
+from pincrew.ownership import Ownership
+from pincrew.paths import ClusterPaths
+from pincrew.peer import Peer, now_ms
+from pincrew.settings import ClusterSettings, Settings
+from pincrew.trust import differences
+from pincrew.verdict import Older
+
+
+class Follower(Cluster):
+    """A cluster that this daemon follows."""
+
+    role = "follower"
+
+    def __init__(
+        self,
+        peer: Peer,
+        paths: ClusterPaths,
+        api_address: str,
+        *,
+        source: str,
+        gateway: str,
+        recheck_s: float,
+        document: ConfigDocument,
+    ) -> None:
+        super().__init__(peer, paths, api_address)
+        self._source = source
+        self._gateway = gateway
+        self._recheck_s = recheck_s
+        self._document = document
+        self._last: Refreshed | None = None
+        self._since_ms: int | None = None
+        self._bell = Bell()
+        self._checked = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.peer.run)
+            nursery.start_soon(self._recheck)
+            task_status.started()
+
+    async def _recheck(self) -> None:
+        """Ask the source now and then; it being down is a state, and the last good copy is used."""
+        while True:
+            if self._source:
+                await self._refresh()
+            self._checked.set()
+            self._checked = trio.Event()
+            await self._bell.wait(self._recheck_s)
+
+    async def _refresh(self) -> None:
+        try:
+            source = parse_source(self._source, self.paths.folder)
+            refreshed = await refresh(
+                self.paths, source, self.peer.member.chain, gateway=self._gateway, now_ms=now_ms()
+            )
+        except PincrewError as fault:
+            self.peer.happened("source_fault", {"error": fault.sentence})
+            return
+        if refreshed.code and (self._last is None or self._last.code != refreshed.code):
+            self._since_ms = now_ms()
+            self.peer.happened(refreshed.code, {"error": refreshed.text})
+        self._last = refreshed
+        self._use(refreshed.document)
+        self._adopt(refreshed)
+
+    def _adopt(self, refreshed: Refreshed) -> None:
+        if self.peer.member.adopt(refreshed.chain):
+            self.peer.trust_changed()
+
+    def _use(self, document: ConfigDocument) -> None:
+        self._document = document
+        self.peer.seek(document.peers)
+
+    def own_reasons(self) -> list[ReasonText]:
+        """What the source is up to."""
+        if self._last is None or not self._last.code:
+            return []
+        return [ReasonText(ReasonCode(self._last.code), self._last.text, self._since_ms)]
+
+    async def source(self) -> shapes.SourceInfo:
+        """Return where the config document comes from, and what waits for the user's word."""
+        return await trio.to_thread.run_sync(self._source_info)
+
+    def _source_info(self) -> shapes.SourceInfo:
+        document = document_in_force(self.paths)
+        note = read_note(self.paths, document)
+        waiting = pending_document(self.paths)
+        state, text = "current", None
+        if waiting is not None:
+            state = "changed"
+        elif self._last is not None and isinstance(self._last.verdict, Older):
+            state = "older"
+        elif self._last is not None and self._last.code == "source_unreachable":
+            state = "unreachable"
+        elif self._last is not None and self._last.code:
+            state = "cached"
+        if self._last is not None and self._last.code:
+            text = self._last.text
+        lines: list[str] = []
+        if waiting is not None:
+            lines = list(differences(self.peer.member.chain, waiting.trust))
+            lines += [
+                f"{field}: {getattr(document, field)!r} before, {getattr(waiting, field)!r} now"
+                for field in ("name", "description", "consensus", "peers")
+                if getattr(document, field) != getattr(waiting, field)
+            ]
+        return shapes.SourceInfo(
+            cluster=self.name,
+            source=self._source or None,
+            state=state,
+            revision=document.revision,
+            fetched=time_text(note.confirmed_ms or None),
+            text=text,
+            differences=lines,
+        )
+
+    async def decide_source(self, decision: str) -> shapes.SourceInfo:
+        """Accept or reject the document that waits, or look at the source now. Raises NotFound when none waits."""
+        if decision == "accept":
+            document = await trio.to_thread.run_sync(lambda: accept_pending(self.paths, now_ms=now_ms()))
+            self._use(document)
+            if self.peer.member.adopt(document.trust):
+                self.peer.trust_changed()
+            self._last = None
+        elif decision == "reject":
+            await trio.to_thread.run_sync(reject_pending, self.paths)
+            self._last = None
+        elif decision == "check":
+            checked = self._checked
+            self._bell.ring()
+            await checked.wait()
+        else:
+            raise Misuse(f"{decision!r} is not a decision", next_step="There are: accept, reject, check")
+        return await self.source()
+
+
+def open_follower(
+    paths: ClusterPaths,
+    local: ClusterSettings,
+    settings: Settings,
+    ownership: Ownership,
+    environment: Mapping[str, str],
+    api_address: str,
+) -> Follower:
+    """Return the follower whose cluster is in ``paths``. Blocks; raises StoreFault or Misuse in words."""
+    document = document_in_force(paths)
+    peer = assemble(paths, local, settings, document, ownership, environment, writes=False)
+    return Follower(
+        peer,
+        paths,
+        api_address,
+        source=local.source,
+        gateway=settings.gateway,
+        recheck_s=settings.source_recheck,
+        document=document,
+    )

@@ -1,0 +1,109 @@
+"""Speaks of this peer to the others, and uses what they say of themselves: whom to seek, which nodes to connect.
+
+It announces every 30 s, and at once when addresses or node change. What others claim directs connections only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from pincrew import __version__, limits
+from pincrew.announcement import Announcement, Counters, Heard
+from pincrew.bell import Bell
+from pincrew.keys import SigningKey, peer_id
+from pincrew.member import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What this peer has to say of itself just now."""
+
+    addresses: tuple[str, ...]
+    node_id: str | None
+    node_addresses: tuple[str, ...]
+    counters: Counters
+    free_bytes: int | None
+
+
+class Announcer:
+    """Announces one peer in one cluster. ``run`` until cancelled."""
+
+    def __init__(
+        self,
+        member: Member,
+        key: SigningKey,
+        *,
+        name: str,
+        listed: bool,
+        now_ms: Callable[[], int],
+        own: Callable[[], Own],
+        announce: Callable[[bytes], None],
+        seek: Callable[[str, Sequence[str], bool], None],
+        connect_nodes: Callable[[Sequence[str]], None],
+    ) -> None:
+        """``announce`` sends a signed announcement; ``seek`` asks for a connection to (peer, addresses, priority)."""
+        self._member = member
+        self._key = key
+        self._name = name
+        self._listed = listed
+        self._now_ms = now_ms
+        self._own = own
+        self._announce = announce
+        self._seek = seek
+        self._connect_nodes = connect_nodes
+        self._bell = Bell()
+        self._nodes: tuple[str, ...] = ()
+
+    def changed(self) -> None:
+        """Addresses, node or neighbours changed."""
+        self._bell.ring()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Announce now and then, and look at what was heard at least as often."""
+        task_status.started()
+        last: Own | None = None
+        said_at = -limits.ANNOUNCEMENT_INTERVAL_S
+        while True:
+            own, now = self._own(), trio.current_time()
+            moved = last is None or (own.addresses, own.node_addresses) != (last.addresses, last.node_addresses)
+            if moved or now - said_at >= limits.ANNOUNCEMENT_INTERVAL_S:
+                sealed = self._seal(own)
+                self._member.heard.accept(sealed, now)
+                self._announce(sealed)
+                last, said_at = own, now
+            self._use(self._member.heard.current(now))
+            await self._bell.wait(limits.ANNOUNCEMENT_LOOK_INTERVAL_S)
+
+    def _seal(self, own: Own) -> bytes:
+        most = limits.ANNOUNCEMENT_ADDRESSES_MAX
+        return Announcement(
+            cluster=self._member.chain.cluster_id,
+            key=self._key.public,
+            name=self._name,
+            version=__version__,
+            listed=self._listed,
+            addresses=own.addresses[:most],
+            node_id=own.node_id,
+            node_addresses=own.node_addresses[:most],
+            digest=self._member.standing().digest,
+            counters=own.counters,
+            free_bytes=own.free_bytes,
+            time_ms=self._now_ms(),
+        ).sealed(self._key)
+
+    def _use(self, heard: list[Heard]) -> None:
+        """Seek announced peers and have their nodes connected, curators first."""
+        others = [one.announcement for one in heard if one.announcement.key != self._key.public]
+        others.sort(key=lambda one: not self._member.chain.is_curator(one.key))
+        for one in others[: limits.ANNOUNCED_NODES_CONNECTED_MAX]:
+            if one.addresses:
+                self._seek(peer_id(one.key), one.addresses, self._member.chain.is_curator(one.key))
+        nodes = tuple(
+            address for one in others[: limits.ANNOUNCED_NODES_CONNECTED_MAX] for address in one.node_addresses
+        )
+        if nodes != self._nodes:
+            self._nodes = nodes
+            self._connect_nodes(nodes)

@@ -1,0 +1,92 @@
+"""What commands print with `--json` where it is not a shape of the API: mostly what they made (docs/json.md)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Version(msgspec.Struct, frozen=True):
+    """`version`."""
+
+    version: str
+    python: str
+
+
+class Created(msgspec.Struct, frozen=True):
+    """`create`. ``secret``: the file with the private network key of a closed cluster."""
+
+    name: str
+    id: str
+    peer_id: str
+    home: str
+    owner_key: str
+    secret: str | None
+
+
+class PublishedFile(msgspec.Struct, frozen=True):
+    """`publish`. ``follow`` is the line to send out."""
+
+    path: str
+    sha256: str
+    revision: int
+    follow: str
+
+
+class PinsAdded(msgspec.Struct, frozen=True):
+    """`pin add`. ``cids``: null when there are more than 1,000. ``skipped``: lines left out by `--skip-bad`."""
+
+    cluster: str
+    added: int
+    cids: list[str] | None
+    skipped: int
+
+
+class PinsRemoved(msgspec.Struct, frozen=True):
+    """`pin rm`. ``absent``: those that were not on the list."""
+
+    cluster: str
+    removed: int
+    cids: list[str]
+    absent: list[str]
+
+
+class PinUpdated(msgspec.Struct, frozen=True):
+    """`pin update`."""
+
+    cluster: str
+    old: str
+    new: str
+    unpinned: bool
+
+
+class FollowedCluster(msgspec.Struct, frozen=True):
+    """`follow`. ``state``: the state when it returned, as in `status`."""
+
+    cluster: str
+    id: str
+    peer_id: str
+    home: str
+    was_joined: bool
+    state: str
+
+
+class DaemonState(msgspec.Struct, frozen=True):
+    """`daemon start`, `stop` and `status`."""
+
+    running: bool
+    pid: int | None
+    version: str | None
+    home: str
+    clusters: list[str]
+    log: str
+
+
+class DemoFile(msgspec.Struct, frozen=True):
+    """One line of `demo --json`: something that the third follower holds, compared with the file it was made from."""
+
+    cid: str
+    name: str
+    bytes: int
+    sha256: str
+    read_from: list[str]
+    same: bool

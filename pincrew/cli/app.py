@@ -1,0 +1,100 @@
+"""The command line as a whole: the groups of commands, and what becomes of whatever goes wrong in one.
+
+Nobody sees a traceback: what is wrong is said in a sentence on stderr and in the exit code, and `--debug` writes the
+traceback to a file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from pincrew.cli import curate, daemon, demo, doctor, follow, pin, pins, program, removals, source, status
+from pincrew.cli.exit_codes import ExitCode
+from pincrew.errors import PincrewError
+
+# typer does not name the class of what a user typed wrong; it is what all its complaints derive from.
+_UsageError = typer.BadParameter.__mro__[1]
+_INTRODUCTION = """pincrew keeps data sets alive on IPFS, together.
+
+  pincrew follow SOURCE     join: copy what a list names into your IPFS node
+  pincrew status            how far it is
+  pincrew leave             stop and let go of it
+
+  pincrew create NAME       make a list that others can follow
+  pincrew pin add CID       put something on it
+  pincrew publish           write the file with which others join
+
+  pincrew demo              watch all of that on this machine
+  pincrew doctor            check this machine
+  pincrew --help            every command"""
+
+
+def application() -> typer.Typer:
+    """Return the tree of commands."""
+    app = typer.Typer(
+        name="pincrew",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        invoke_without_command=True,
+        help="Keep data sets alive on IPFS, together.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+    @app.callback()
+    def introduction(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            print(_INTRODUCTION)
+
+    for module in (follow, status, pins, pin, curate, daemon, removals, source, doctor, demo, program):
+        module.register(app)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; return its exit code. Raises nothing but SystemExit from shell completion."""
+    is_debug = "--debug" in arguments
+    try:
+        result = application()(list(arguments), prog_name="pincrew", standalone_mode=False)
+        sys.stdout.flush()
+        return int(result) if isinstance(result, int) else ExitCode.DONE
+    except PincrewError as error:
+        return _told(error.sentence, error.exit_code, is_debug)
+    except _UsageError as error:
+        return _told(_usage_text(error), ExitCode.USAGE, is_debug)
+    except (KeyboardInterrupt, typer.Abort):
+        print(file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python must not find that out again while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:  # a bug of ours, or what no layer below expected: it is told like anything else
+        hint = "" if is_debug else " Type the same again with `--debug` and report the file that it names."
+        text = f"Something went wrong inside pincrew: {type(error).__name__}: {error}.{hint}"
+        return _told(text, ExitCode.FAILED, is_debug)
+
+
+def _told(sentence: str, code: int, is_debug: bool) -> int:
+    """Say what went wrong, from inside an `except`."""
+    print(f"pincrew: {sentence}", file=sys.stderr)
+    if is_debug:
+        descriptor, path = tempfile.mkstemp(prefix="pincrew-", suffix=".traceback.txt")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(traceback.format_exc())
+        print(f"pincrew: the traceback is in {path}", file=sys.stderr)
+    return code
+
+
+def _usage_text(error: Exception) -> str:
+    """Return a complaint about the command line, with where to read on."""
+    text = str(getattr(error, "format_message", lambda: error)()).strip()
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "pincrew"
+    return f"{text if text.endswith(('.', '?', '!')) else text + '.'} See `{path} --help`."

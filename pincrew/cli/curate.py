@@ -1,0 +1,194 @@
+"""`create`, `publish` and `serve`: what a curator does beside pinning."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pincrew.cli import background, selection
+from pincrew.cli.answers import Created, PublishedFile
+from pincrew.cli.exit_codes import ExitCode
+from pincrew.cli.invocation import ClusterOption, Invocation, command
+from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, node_choice
+from pincrew.config_document import parse
+from pincrew.errors import DaemonNotRunning, NotFound
+from pincrew.files import write_file
+from pincrew.paths import ClusterPaths
+from pincrew.settings import load_cluster
+from pincrew.trusted import creation, publishing
+
+_WATCH_S = 2.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    command(app, "create")(create)
+    command(app, "publish")(publish)
+    command(app, "serve")(serve)
+
+
+def create(
+    invocation: Invocation,
+    name: Annotated[str, typer.Argument(help="The name of the cluster.")],
+    listen: ListenOption = None,
+    announce: AnnounceOption = None,
+    description: Annotated[str, typer.Option(help="What it is, for those who are asked to join.")] = "",
+    closed: Annotated[
+        bool, typer.Option("--closed", help="Only who has the private network key can join; you hand it out.")
+    ] = False,
+    ipfs: IpfsOption = "",
+) -> None:
+    """Make a cluster that this machine curates: owner key, curator identity and first trust record. Starts nothing."""
+    made = creation.create(
+        invocation.home,
+        name,
+        now_s=int(time.time()),
+        listen=listen or [],
+        announce=announce or [],
+        description=description,
+        is_closed=closed,
+        ipfs=node_choice(ipfs),
+    )
+    output = invocation.output
+    if output.is_json:
+        output.object(
+            Created(
+                name=made.name,
+                id=made.cluster_id.hex(),
+                peer_id=made.peer_id,
+                home=str(made.paths.folder),
+                owner_key=str(made.owner_key),
+                secret=str(made.secret) if made.secret else None,
+            )
+        )
+        return
+    output.data(f"Created {made.name}, cluster {made.cluster_id.hex()}")
+    output.data(f"  folder      {made.paths.folder}")
+    output.data(f"  peer id     {made.peer_id}")
+    output.data(f"  listens on  {', '.join(made.listen)}")
+    output.data(f"  owner key   {made.owner_key}")
+    if made.secret:
+        output.data(f"  secret      {made.secret}")
+        output.say("\nHand the secret out apart from the published document, to those who may join.")
+    output.say(
+        "\nWho has the owner key owns the cluster: move it to a safe place off this machine, and name a second owner"
+        " or curator before you need one."
+        f"\nNext: `pincrew serve {made.name}`, then `pincrew pin add CID`, then `pincrew publish -o {made.name}.toml`."
+    )
+
+
+def publish(
+    invocation: Invocation,
+    cluster: ClusterOption = None,
+    output_file: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
+    ] = None,
+    force_secret: Annotated[
+        bool, typer.Option("--force-secret", help="Put the key of a closed cluster inside: then everybody has it.")
+    ] = False,
+) -> None:
+    """Write the config document with which others join, and print the line to send them.
+
+    Without -o it is only kept in the cluster's folder, from where `serve --publish` offers it.
+    """
+    paths = selection.curated(invocation.home, cluster)
+    file = output_file.absolute() if output_file else None
+    try:
+        made = _publish_running(invocation, paths, file, force_secret)
+    except DaemonNotRunning:
+        made = _publish_stopped(paths, file, force_secret)
+    output = invocation.output
+    if output.is_json:
+        output.object(made)
+        return
+    output.say(f"Wrote revision {made.revision} to {made.path}.")
+    if made.follow.endswith(made.path) or f"{made.path}#" in made.follow:
+        output.say("Put that file where others can fetch it, and send them this line with its address instead:")
+    else:
+        output.say("Send this line to those who may join:")
+    output.data(made.follow)
+
+
+def _publish_running(
+    invocation: Invocation, paths: ClusterPaths, file: Path | None, force_secret: bool
+) -> PublishedFile:
+    """Let the daemon make the document: it knows its addresses and who follows."""
+    made = invocation.client.publish(paths.name, force_secret=force_secret)
+    raw = made.document.encode()
+    if file is not None:
+        write_file(file, raw, 0o644)
+    path = file or paths.config
+    try:
+        url = invocation.client.ready(paths.name).publish
+    except NotFound:
+        url = None
+    follow = publishing.follow_line(parse(raw), url or str(path))
+    return PublishedFile(path=str(path), sha256=made.sha256, revision=made.revision, follow=follow)
+
+
+def _publish_stopped(paths: ClusterPaths, file: Path | None, force_secret: bool) -> PublishedFile:
+    """Make the document without a daemon: with the addresses that were chosen, else those published last."""
+    settings = load_cluster(paths.settings)
+    last = publishing.published(paths)
+    chosen = settings.announce or tuple(text for text in settings.listen if not _is_wildcard(text))
+    if not chosen and not last.peers:
+        raise DaemonNotRunning(
+            "Under which addresses others reach this machine, only its daemon can tell",
+            where=paths.name,
+            means="Nothing was written",
+            next_step="Start it: `pincrew daemon start`",
+        )
+    others: Sequence[Sequence[str]] = [[address] for address in last.peers]
+    made = publishing.publish(
+        paths,
+        addresses=chosen,
+        now_s=int(time.time()),
+        followers=others,
+        output=file,
+        is_secret_forced=force_secret,
+    )
+    return PublishedFile(path=str(made.path), sha256=made.sha256, revision=made.revision, follow=made.follow)
+
+
+def serve(
+    invocation: Invocation,
+    name: Annotated[str, typer.Argument(help="The cluster.")],
+    publish: Annotated[str, typer.Option(metavar="HOST:PORT", help="Offer its config document over HTTP there.")] = "",
+) -> int:
+    """Run a cluster in the foreground: in the running daemon, or as the daemon. Ends on SIGINT or SIGTERM.
+
+    Prints one line `ready NAME peer=... p2p=... api=... [publish=URL]` when it truly accepts work.
+    """
+    paths = selection.cluster(invocation.home, name)
+    if background.running(invocation.client) is None:
+        from pincrew.daemon import run_daemon  # libp2p, pycrdt and trio come with it
+
+        return int(run_daemon(invocation.home, serve=paths.name, publish=publish or None) or ExitCode.DONE)
+    return _serve_within(invocation, paths.name, publish or None)
+
+
+def _serve_within(invocation: Invocation, name: str, publish: str | None) -> int:
+    """Enable a cluster in the running daemon for as long as this process lives."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    invocation.client.run_cluster(name, publish)
+    try:
+        invocation.output.data(invocation.client.ready(name).line)
+        invocation.output.out.flush()
+        while not ended.wait(_WATCH_S):
+            invocation.client.ready(name)  # a daemon that went away is told, with exit code 3
+    finally:
+        if background.running(invocation.client) is not None:
+            invocation.client.stop_cluster(name)
+    return ExitCode.DONE
+
+
+def _is_wildcard(address: str) -> bool:
+    return address.startswith(("/ip4/0.0.0.0/", "/ip6/::/"))

@@ -1,0 +1,248 @@
+"""`follow` and `leave`: a volunteer joins, and stops."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pincrew.api.shapes import AcceptRequest, Followed, Left, Offer, Summary
+from pincrew.cli import background, figures, join_text, selection, watching
+from pincrew.cli.answers import FollowedCluster
+from pincrew.cli.exit_codes import ExitCode
+from pincrew.cli.invocation import ClusterOption, Invocation, command
+from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, node_choice
+from pincrew.cli.prompts import agree
+from pincrew.errors import Misuse, PincrewError
+from pincrew.follow.source import parse_source
+from pincrew.quantities import parse_duration
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    command(app, "follow")(follow)
+    command(app, "leave")(leave)
+
+
+def follow(
+    invocation: Invocation,
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="URL, file, domain or /ipns/ name; #CLUSTER-ID accepts no other.")
+    ],
+    name: Annotated[str, typer.Option(help="Its name on this machine.")] = "",
+    ipfs: IpfsOption = "",
+    secret_file: Annotated[
+        Path | None, typer.Option("--secret-file", metavar="FILE", help="The private network key of a closed cluster.")
+    ] = None,
+    obey: Annotated[bool, typer.Option("--obey", help="Unpin at once what curators remove, however much.")] = False,
+    unlisted: Annotated[
+        bool, typer.Option("--unlisted", help="Keep your address out of the published document.")
+    ] = False,
+    listen: ListenOption = None,
+    announce: AnnounceOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay, and end the daemon with this command.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when everything is here (complete or full).")] = False,
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="With --wait: give up after 10m, 2h ... (exit 7).")] = "",
+) -> int:
+    """Join a cluster: fetch its list and copy what it names into your IPFS node.
+
+    Starts the daemon in the background if none runs. Joining the same cluster again is harmless.
+    """
+    if timeout and not wait:
+        raise Misuse("`--timeout` bounds `--wait`, which was not given", next_step="Add `--wait`")
+    if foreground and wait:
+        raise Misuse("`--foreground` stays and `--wait` returns", next_step="Leave one of them out")
+    deadline = time.monotonic() + parse_duration(timeout) if timeout else None
+    parse_source(source, Path.cwd())
+    request = AcceptRequest(
+        offer="",
+        name=name,
+        ipfs=node_choice(ipfs),
+        secret_file=str(secret_file.absolute()) if secret_file else None,
+        obey=obey,
+        unlisted=unlisted,
+        listen=listen or [],
+        announce=announce or [],
+    )
+    if not yes and (invocation.output.is_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
+        agree(invocation, "Join?", is_agreed=False, default=True)
+    if foreground and background.running(invocation.client) is None:
+        return _follow_in_foreground(invocation, source, request, is_agreed=yes)
+    _, was_started = background.ensure(invocation)
+    joined = None
+    try:
+        joined = _join(invocation, source, request, is_agreed=yes)
+    finally:
+        if joined is None and was_started and not invocation.home.joined():
+            background.stop(invocation)  # nothing was joined: leave the machine as it was
+    if joined is None:
+        return ExitCode.FAILED
+    if foreground:
+        return _stay(invocation, joined)
+    return _after(invocation, joined, is_waiting=wait, deadline=deadline)
+
+
+def leave(
+    invocation: Invocation,
+    cluster: ClusterOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> int:
+    """Stop following: unpin what this cluster alone holds, and remove its folder. Needs the daemon.
+
+    What was pinned before, or what another cluster holds too, stays pinned.
+    """
+    name = selection.cluster(invocation.home, cluster).name
+    plan = invocation.client.leave(name, dry_run=True)
+    if not dry_run:
+        if not invocation.output.is_json:
+            invocation.output.say(_left_text(plan, "would be"))
+        if not agree(invocation, f"Leave {name}?", is_agreed=yes, default=False):
+            invocation.output.say("Nothing was changed.")
+            return ExitCode.FAILED
+        plan = invocation.client.leave(name, dry_run=False)
+    if invocation.output.is_json:
+        invocation.output.object(plan)
+    else:
+        invocation.output.data(_left_text(plan, "would be" if dry_run else "are" if plan.rest else "were"))
+    return ExitCode.FAILED if plan.rest else ExitCode.DONE
+
+
+def _join(invocation: Invocation, source: str, request: AcceptRequest, *, is_agreed: bool) -> Followed | None:
+    """Show what is offered, ask, and join. None: the user does not want to."""
+    offer = invocation.client.offer(source, Path.cwd())
+    output = invocation.output
+    if offer.joined_as is None:
+        now = datetime.now(UTC)
+        output.say(
+            join_text.describe(offer, is_listed=not request.unlisted, is_obeying=request.obey, now=now, output=output)
+        )
+        if not agree(invocation, "\n  Join?", is_agreed=is_agreed, default=True):
+            output.say("  Nothing was changed.")
+            return None
+    return invocation.client.accept(_accepted(offer, request))
+
+
+def _accepted(offer: Offer, request: AcceptRequest) -> AcceptRequest:
+    return AcceptRequest(
+        offer=offer.offer,
+        name=request.name,
+        ipfs=request.ipfs,
+        secret_file=request.secret_file,
+        obey=request.obey,
+        unlisted=request.unlisted,
+        listen=request.listen,
+        announce=request.announce,
+    )
+
+
+def _after(invocation: Invocation, joined: Followed, *, is_waiting: bool, deadline: float | None) -> int:
+    """Say what was done; wait or watch where that was asked for."""
+    output = invocation.output
+    state = "joining"
+    code = ExitCode.DONE
+    output.say(_joined_text(joined))
+    if is_waiting:
+        reached = watching.watch(invocation, joined.cluster, deadline=deadline)
+        if reached is None:
+            code = ExitCode.TIMED_OUT
+            output.say("pincrew: Time ran out before everything was here. Following goes on; see `pincrew status`.")
+    elif output.is_live:
+        _look(invocation, joined.cluster)
+    else:
+        output.say("It goes on in the background: `pincrew status` tells how far it is, `pincrew leave` stops it.")
+    if output.is_json:
+        state = invocation.client.summary(joined.cluster).state
+        output.object(
+            FollowedCluster(
+                cluster=joined.cluster,
+                id=joined.id,
+                peer_id=joined.peer_id,
+                home=joined.home,
+                was_joined=joined.was_joined,
+                state=state,
+            )
+        )
+    return code
+
+
+def _look(invocation: Invocation, name: str) -> None:
+    """Show progress until it is done or the user has seen enough; neither ends the following."""
+    try:
+        watching.watch(invocation, name)
+    except KeyboardInterrupt:
+        invocation.output.say("\nFollowing goes on in the background. See `pincrew status`; stop with `pincrew leave`.")
+    except PincrewError as error:
+        invocation.output.say(f"pincrew: {error.sentence}")
+
+
+def _stay(invocation: Invocation, joined: Followed) -> int:
+    """Watch for ever: another process is the daemon."""
+
+    def never(_: Summary) -> bool:
+        return False
+
+    invocation.output.say(_joined_text(joined))
+    try:
+        watching.watch(invocation, joined.cluster, is_done=never)
+    except KeyboardInterrupt:
+        invocation.output.say("\nFollowing goes on: the daemon was running before this command.")
+    return ExitCode.DONE
+
+
+def _follow_in_foreground(invocation: Invocation, source: str, request: AcceptRequest, *, is_agreed: bool) -> int:
+    """Run the daemon as our child, join, and end it when we are told to end."""
+    child, log, length = background.spawn(invocation)
+
+    def end(*_: object) -> None:
+        child.terminate()
+
+    try:
+        background.wait_until_ready(invocation, child, log, length)
+        joined = _join(invocation, source, request, is_agreed=is_agreed)
+        if joined is None:
+            return ExitCode.FAILED
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        invocation.output.say(f"{_joined_text(joined)} The daemon's own words go to {log}.")
+        code = child.wait()
+        if code not in (0, -signal.SIGTERM):
+            invocation.output.say(f"pincrew: {background.last_words(log, length)}")
+            return ExitCode.FAILED
+        return ExitCode.DONE
+    finally:
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(background.STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def _joined_text(joined: Followed) -> str:
+    already = "was followed already" if joined.was_joined else "is followed now"
+    return f"{joined.cluster} {already} (cluster {joined.id[:12]}…, you are peer …{joined.peer_id[-6:]})."
+
+
+def _left_text(left: Left, verb: str) -> str:
+    size = f" ({figures.size(left.bytes)})" if left.bytes is not None else ""
+    lines = [f"{left.cluster}: {figures.plural(left.pins, 'pin')}{size} {verb} unpinned."]
+    if left.kept:
+        lines.append(f"  {figures.plural(left.kept, 'pin')} stay: they were yours before, or another cluster has them.")
+    lines += [f"  {verb} removed: {path}" for path in left.removed]
+    if left.rest:
+        lines.append(f"  Not done yet: {figures.printable(left.rest)}")
+    return "\n".join(lines)

@@ -1,0 +1,211 @@
+"""Pins as they are given to `pin add`: CIDs as arguments, or lines on stdin, checked as a whole before any is sent.
+
+A line is a CID, or a JSON object with the names of ipfs-cluster's state export. Fields that are missing take the
+defaults (recursive, everywhere); unknown ones are ignored. What is accepted waits in memory up to 16 MiB, then in a
+temporary file: a list of any length needs no more memory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import IO
+
+import msgspec
+
+from pincrew.api.shapes import PinRequest
+from pincrew.cid import cid_text, parse_cid
+from pincrew.errors import Misuse, PincrewError
+from pincrew.limits import API_LINE_BYTES_MAX
+from pincrew.record import encode_record
+from pincrew.values import Pin, PinMode
+
+SPOOLED_BYTES_MAX = 16 * 1024 * 1024
+CIDS_SHOWN_MAX = 1_000
+_NEVER = "0001-01-01T00:00:00Z"
+_EVERYWHERE = -1
+
+
+@dataclass(frozen=True)
+class PinOptions:
+    """What the flags say; it goes for every pin of the command. None or empty: not said."""
+
+    name: str = ""
+    mode: str | None = None
+    replication_min: int | None = None
+    replication_max: int | None = None
+    allocations: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    origins: tuple[str, ...] = ()
+    expire_at: str | None = None
+
+
+class _Line(msgspec.Struct):
+    """What a JSON line may say."""
+
+    cid: str
+    name: str = ""
+    mode: str | None = None
+    max_depth: int | None = None
+    type: str = "pin"
+    replication_factor_min: int = _EVERYWHERE
+    replication_factor_max: int = _EVERYWHERE
+    allocations: list[str] | None = None
+    metadata: dict[str, str] | None = None
+    origins: list[str] | None = None
+    expire_at: str | None = None
+    size: int | None = None
+    pin_update: str | None = None
+
+
+class Batch:
+    """Checked pins, waiting to be sent. Close it, or use it as a context."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES_MAX)  # noqa: SIM115 - closed by close()
+        self._encoder = msgspec.json.Encoder()
+        self.count = 0
+        self.skipped: list[str] = []
+        self.first_cids: list[str] = []
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, request: PinRequest) -> None:
+        """Put a checked pin at the end."""
+        self._file.write(self._encoder.encode(request) + b"\n")
+        self.count += 1
+        if len(self.first_cids) <= CIDS_SHOWN_MAX:
+            self.first_cids.append(request.cid)
+
+    @property
+    def cids(self) -> list[str] | None:
+        """The CIDs, or None when they are more than 1,000."""
+        return self.first_cids if self.count <= CIDS_SHOWN_MAX else None
+
+    def requests(self) -> Iterator[PinRequest]:
+        """Yield the pins, as often as this is called."""
+        self._file.seek(0)
+        decoder = msgspec.json.Decoder(PinRequest)
+        while line := self._file.readline():
+            yield decoder.decode(line)
+
+
+def from_arguments(cids: Iterable[str], options: PinOptions) -> Batch:
+    """Return the pins that the command line names. Raises Misuse at the first that is wrong."""
+    batch = Batch()
+    for text in cids:
+        batch.add(check(_Line(cid=text), options))
+    return batch
+
+
+def from_lines(lines: IO[bytes], options: PinOptions, *, is_skipping_bad: bool) -> Batch:
+    """Return the pins of a file. Raises Misuse with the number of the first bad line, unless those are skipped."""
+    batch = Batch()
+    number = 0
+    while line := lines.readline(API_LINE_BYTES_MAX + 1):
+        number += 1
+        try:
+            if len(line) > API_LINE_BYTES_MAX:
+                while not line.endswith(b"\n") and (line := lines.readline(API_LINE_BYTES_MAX)):
+                    pass  # the rest of the same line
+                raise Misuse("it is longer than 64 KiB")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            if text:
+                batch.add(check(_read(text), options))
+        except (PincrewError, UnicodeDecodeError) as error:
+            reason = error.what if isinstance(error, PincrewError) else "it is not UTF-8"
+            if not is_skipping_bad:
+                raise Misuse(
+                    f"Line {number} of the input is no pin: {reason}",
+                    means="Nothing was written",
+                    next_step="Correct it, or leave out such lines with `--skip-bad`",
+                ) from error
+            batch.skipped.append(f"line {number}: {reason}")
+    return batch
+
+
+def check(line: _Line, options: PinOptions) -> PinRequest:
+    """Return a pin as it is sent, with the flags applied. Raises Misuse."""
+    if line.type != "pin":
+        raise Misuse(f"a {line.type!r} of ipfs-cluster's sharding cannot be taken over")
+    cid = parse_cid(line.cid)
+    mode = PinMode(options.mode or _mode(line))
+    least, most = _replication(line, options)
+    expire_at = options.expire_at or line.expire_at
+    request = PinRequest(
+        cid=cid_text(cid),
+        name=options.name or line.name,
+        mode=mode.value,
+        replication_factor_min=least,
+        replication_factor_max=most,
+        allocations=list(options.allocations) or line.allocations or None,
+        metadata={**(line.metadata or {}), **options.metadata} or None,
+        origins=list(options.origins) or line.origins or None,
+        expire_at=None if expire_at in (None, "", _NEVER) else _moment(expire_at),
+        size=line.size,
+        pin_update=cid_text(parse_cid(line.pin_update)) if line.pin_update else None,
+    )
+    # The daemon refuses what is too much, but only when it has seen it: here the whole input is checked before.
+    encode_record(
+        Pin(
+            cid=cid,
+            name=request.name,
+            mode=mode,
+            replication_min=least,
+            replication_max=most,
+            allocations=tuple(request.allocations or ()),
+            metadata=tuple((request.metadata or {}).items()),
+            origins=tuple(request.origins or ()),
+            size=request.size,
+        )
+    )
+    return request
+
+
+def _read(text: str) -> _Line:
+    if not text.startswith("{"):
+        return _Line(cid=text)
+    try:
+        return msgspec.json.decode(text, type=_Line)
+    except msgspec.DecodeError as error:
+        raise Misuse(f"{str(error)[:1].lower()}{str(error)[1:]}") from error
+
+
+def _mode(line: _Line) -> str:
+    if line.mode is None:
+        return "direct" if line.max_depth == 0 else "recursive"
+    if line.mode not in ("recursive", "direct"):
+        raise Misuse(f"{line.mode!r} is no mode", next_step="There are `recursive` and `direct`")
+    return line.mode
+
+
+def _replication(line: _Line, options: PinOptions) -> tuple[int, int]:
+    """Return the two numbers; where the flags give one of them, the other is the same."""
+    least, most = options.replication_min, options.replication_max
+    if least is None and most is None:
+        least, most = line.replication_factor_min or _EVERYWHERE, line.replication_factor_max or _EVERYWHERE
+    elif least is None or most is None:
+        least = most = least if least is not None else most
+    assert least is not None and most is not None
+    if (least == _EVERYWHERE) != (most == _EVERYWHERE) or least < _EVERYWHERE or most < _EVERYWHERE or least > most:
+        raise Misuse(
+            f"replication {least} to {most} means nothing",
+            next_step="Both are -1 (everywhere), or both are numbers and the first is not the larger",
+        )
+    if least == 0:
+        raise Misuse("0 is no number of copies", next_step="-1 is everywhere")
+    return least, most
+
+
+def _moment(text: str) -> str:
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise Misuse(f"{text!r} is no time", next_step="Write it like 2030-01-31T12:00:00Z") from error
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,109 @@
+"""`pins`: every pin and how far this peer got with it. Answers from the store, with and without a daemon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pincrew.api.shapes import PinLine
+from pincrew.cli import figures, selection, stored
+from pincrew.cli.invocation import ClusterOption, Invocation, command
+from pincrew.cli.output import Output
+from pincrew.errors import DaemonNotRunning
+from pincrew.store.listing import Filter, parse_states
+
+_SIGNS = {
+    "pinned": "✓",
+    "pinning": "↓",
+    "queued": "·",
+    "error": "✗",
+    "skipped": "○",
+    "remote": "→",
+    "unpinning": "-",
+}
+_CID_COLUMNS = 59
+_WIDTH_WITH_CIDS = 100
+
+
+class Sort(StrEnum):
+    """By what pins are sorted."""
+
+    NAME = "name"
+    ADDED = "added"
+    SIZE = "size"
+    STATE = "state"
+    TRIES = "tries"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    command(app, "pins")(pins)
+
+
+def pins(
+    invocation: Invocation,
+    cluster: ClusterOption = None,
+    state: Annotated[str, typer.Option(metavar="S,...", help="Only pins in these states.")] = "",
+    name: Annotated[str, typer.Option(metavar="PREFIX", help="Only pins whose name starts so.")] = "",
+    find: Annotated[
+        str, typer.Option(metavar="FILTER", help="Words of the name, state:S, size>N, tries>N, cid:C, added<7d.")
+    ] = "",
+    sort: Annotated[Sort, typer.Option(help="The order.")] = Sort.ADDED,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many.")] = None,
+    offset: Annotated[int, typer.Option(min=0, metavar="N", help="Leave out so many first.")] = 0,
+) -> None:
+    """List pins and how far this peer got with each."""
+    paths = selection.cluster(invocation.home, cluster)
+    wanted = Filter.parse(find, now_ms=int(time.time() * 1000), states=parse_states(state), name_prefix=name)
+    query: list[tuple[str, str | int]] = [("sort", sort.value), ("offset", offset)]
+    query += [(key, value) for key, value in (("state", state), ("name", name), ("find", find)) if value]
+    if limit is not None:
+        query.append(("limit", limit))
+    found: Iterator[PinLine]
+    try:
+        found = invocation.client.pins(paths.name, query)
+    except DaemonNotRunning:
+        found = stored.pins(paths, wanted, sort=sort.value, limit=limit, offset=offset)
+    if invocation.output.is_json:
+        invocation.output.lines(found)
+    elif not print_lines(invocation.output, found):
+        invocation.output.say("No pin fits.")
+
+
+def print_lines(output: Output, found: Iterator[PinLine]) -> int:
+    """Print pins as they come, a line each; return how many."""
+    number = 0
+    has_cids = not output.is_terminal or output.width >= _WIDTH_WITH_CIDS
+    for pin in found:
+        if not number:
+            output.data(output.styled(_columns("  state", "size", "cid" if has_cids else None, "name"), "dim"))
+        number += 1
+        output.data(_line(output, pin, has_cids=has_cids))
+    return number
+
+
+def _line(output: Output, pin: PinLine, *, has_cids: bool) -> str:
+    name = figures.printable(pin.name)
+    if not has_cids:
+        name = figures.shorten(name or pin.cid, output.width - 23)
+    elif output.is_terminal:
+        name = figures.shorten(name, output.width - 24 - _CID_COLUMNS)
+    text = _columns(f"{_SIGNS.get(pin.state, ' ')} {pin.state}", _size(pin), pin.cid if has_cids else None, name)
+    if pin.error and pin.state == "error":
+        text += f"\n             {figures.printable(pin.error)}"
+    return text
+
+
+def _size(pin: PinLine) -> str:
+    if pin.state == "pinning" and pin.bytes_done and pin.size:
+        return figures.share(pin.bytes_done, pin.size)
+    return figures.size(pin.bytes_done if pin.state == "pinning" and pin.bytes_done else pin.size)
+
+
+def _columns(state: str, size: str, cid: str | None, name: str) -> str:
+    middle = "" if cid is None else f"  {cid:<{_CID_COLUMNS}}"
+    return f"{state:<11} {size:>9}{middle}  {name}".rstrip()

@@ -1,0 +1,161 @@
+"""`status`, `peers`, `errors` and `events`: what is going on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from pincrew.api.shapes import ErrorLine, EventLine, Status
+from pincrew.cli import exit_codes, figures, selection, status_text, stored
+from pincrew.cli.exit_codes import ExitCode
+from pincrew.cli.invocation import ClusterOption, Invocation, command
+from pincrew.errors import DaemonNotRunning, NotFound
+
+_EVENTS_SHOWN = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    command(app, "status")(status)
+    command(app, "peers")(peers)
+    command(app, "errors")(errors)
+    command(app, "events")(events)
+
+
+def status(
+    invocation: Invocation,
+    cluster: ClusterOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
+) -> int:
+    """Show how far each cluster is.
+
+    Exit codes: 0 printed, 3 no daemon (what the disk knows is printed). With -q: 3 no daemon, 5 waiting, 4 errors,
+    6 full, 0 otherwise.
+    """
+    output = invocation.output
+    if cluster is not None:
+        selection.cluster(invocation.home, cluster)
+    try:
+        found, is_daemon_running = invocation.client.status(), True
+    except DaemonNotRunning:
+        found, is_daemon_running = stored.status(invocation.home), False
+    if cluster is not None:
+        found = Status(schema=found.schema, clusters=[each for each in found.clusters if each.name == cluster])
+    if quiet:
+        return exit_codes.of_clusters(found.clusters, is_daemon_running=is_daemon_running)
+    if output.is_json:
+        output.object(found)
+    else:
+        now = datetime.now(UTC)
+        output.data(
+            "\n\n".join(status_text.describe(each, now, output.styled) for each in found.clusters) or _nothing()
+        )
+        if not is_daemon_running:
+            output.say("\nThe daemon is not running: nothing is fetched. Start it: `pincrew daemon start`")
+    return ExitCode.DONE if is_daemon_running else ExitCode.NO_DAEMON
+
+
+def peers(invocation: Invocation, cluster: ClusterOption = None) -> None:
+    """List the peers of a cluster. Needs the daemon."""
+    found = invocation.client.peers(selection.cluster(invocation.home, cluster).name)
+    if invocation.output.is_json:
+        invocation.output.lines(found)
+        return
+    now = datetime.now(UTC)
+    rows = [
+        [
+            peer.name or "—",
+            peer.role,
+            peer.via or "—" if peer.connected else f"seen {figures.ago(peer.last_seen, now)}",
+            "—" if peer.pins is None else figures.count(peer.pins),
+            figures.size(peer.free),
+            peer.id,
+        ]
+        for peer in found
+    ]
+    if rows:
+        invocation.output.table(["name", "role", "connected", "pins", "free", "id"], rows, right=(3, 4))
+    else:
+        invocation.output.say("No peer has been seen yet. See `pincrew doctor`.")
+
+
+def errors(invocation: Invocation, cluster: ClusterOption = None) -> None:
+    """Show the pins in error, grouped by cause."""
+    paths = selection.cluster(invocation.home, cluster)
+    found: Iterable[ErrorLine]
+    try:
+        found = invocation.client.errors(paths.name)
+    except DaemonNotRunning:
+        found = stored.errors(paths)
+    if invocation.output.is_json:
+        invocation.output.lines(found)
+        return
+    now = datetime.now(UTC)
+    rows, examples = [], []
+    for line in found:
+        next_try = "will not retry" if line.next_try is None else figures.until(line.next_try, now)
+        rows.append([figures.count(line.pins), line.cause, figures.ago(line.oldest, now), next_try])
+        if line.example and line.example != line.cause:
+            examples.append(f"{line.cause}: {line.example}")
+    if not rows:
+        invocation.output.say("No pin is in error.")
+        return
+    invocation.output.table(["pins", "cause", "oldest", "next try"], rows, right=(0,))
+    for example in examples:
+        invocation.output.say(f"  {figures.printable(example)}")
+
+
+def events(
+    invocation: Invocation,
+    cluster: ClusterOption = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now.")] = False,
+) -> None:
+    """Show what happened: all that is kept with --json, else the last 50. Ctrl-C ends --follow."""
+    names = [selection.cluster(invocation.home, cluster)]
+    output = invocation.output
+    paths = names[0]
+    try:
+        past: Iterator[EventLine] = invocation.client.events(paths.name)
+    except DaemonNotRunning:
+        if follow:
+            raise
+        past = stored.events(paths, 0)
+    last = 0
+    if output.is_json:
+        for event in past:
+            last = event.id
+            output.lines([event])
+    else:
+        recent: list[EventLine] = []
+        for event in past:
+            last = event.id
+            recent = [*recent, event][-_EVENTS_SHOWN:]
+        for event in recent:
+            output.data(_event_text(event))
+        if not recent:
+            output.say("Nothing has happened yet.")
+    if follow:
+        try:
+            for event in invocation.client.events(paths.name, after=last, follow=True):
+                if output.is_json:
+                    output.lines([event])
+                else:
+                    output.data(_event_text(event))
+                    output.out.flush()
+        except KeyboardInterrupt:
+            return
+        except NotFound:
+            output.say(f"{paths.name} is not followed any more.")
+
+
+def _event_text(event: EventLine) -> str:
+    at = figures.moment(event.time)
+    when = at.astimezone().strftime("%d %b %H:%M:%S") if at else event.time
+    return f"{when}  {event.kind:<16} {figures.printable(event.text)}"
+
+
+def _nothing() -> str:
+    return "Nothing is followed or curated here. Join with `pincrew follow SOURCE`; watch it all with `pincrew demo`."

@@ -1,0 +1,130 @@
+"""`status` for a person, in at most 80 columns and without need of colour. Pure: the time is an argument."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from datetime import datetime
+
+from pincrew.api.shapes import Summary
+from pincrew.cli import figures
+
+_SIGNS = {
+    "complete": "✓",
+    "failed": "✗",
+    "waiting": "◌",
+    "joining": "◌",
+    "syncing": "◌",
+    "consent": "!",
+    "full": "◑",
+    "paused": "❚❚",
+}
+_GRAVE = {"node_down", "handshake_failed", "trust_conflict", "session_stopped", "disk_low"}
+_WIDTH = 80
+
+Style = Callable[[str, str], str]
+
+
+def _unstyled(text: str, style: str) -> str:
+    return text
+
+
+def describe(cluster: Summary, now: datetime, style: Style = _unstyled) -> str:
+    """Return a cluster's lines."""
+    lines = [_head(cluster, style), _data(cluster), _list(cluster, now), _node(cluster)]
+    lines += [_reason(reason.code, reason.text, style) for reason in cluster.reasons]
+    if cluster.pins.error:
+        option = f" -c {cluster.name}"
+        lines.append(style(f"  ✗ {figures.plural(cluster.pins.error, 'error')}:  pincrew errors{option}", "bad"))
+    return "\n".join(lines)
+
+
+def progress(cluster: Summary) -> str:
+    """Return how far a cluster is, in half a line."""
+    kept = cluster.pins.total - cluster.pins.remote
+    if cluster.list.expected and cluster.list.have < cluster.list.expected and cluster.state in ("joining", "syncing"):
+        return f"list {figures.count(cluster.list.have)} of {figures.count(cluster.list.expected)}"
+    if not kept:
+        return "no pins yet" if not cluster.pins.total else "no pins for this peer"
+    done = figures.share(cluster.pins.pinned, kept)
+    return f"{done:>7}  {figures.count(cluster.pins.pinned)} of {figures.plural(kept, 'pin')}"
+
+
+def _head(cluster: Summary, style: Style) -> str:
+    tone = {"complete": "good", "following": "good", "failed": "bad", "waiting": "warn", "consent": "warn"}
+    state = f"{_SIGNS[cluster.state]} {cluster.state}" if cluster.state in _SIGNS else cluster.state
+    name = figures.shorten(figures.printable(cluster.name), 28)
+    role = "  (curator)" if cluster.role == "curator" else ""
+    shown = style(f"{state:<12}", tone.get(cluster.state, "dim"))
+    return f"{style(f'{name:<14}', 'strong')} {shown} {progress(cluster)}{role}"
+
+
+def _data(cluster: Summary) -> str:
+    """Say what is kept; an approximate total carries a tilde."""
+    known, total = cluster.bytes.size_known_pins, cluster.bytes.total
+    if total is None:
+        text = f"{figures.size(cluster.bytes.pinned)} pinned, sizes not known yet"
+    else:
+        about = "" if known >= cluster.pins.total else "more than "
+        text = f"{figures.size(cluster.bytes.pinned)} of {about}{figures.size(total)}"
+    busy = [
+        figures.count(number) + word
+        for number, word in (
+            (cluster.pins.pinning, " in flight"),
+            (cluster.pins.queued, " queued"),
+            (cluster.pins.skipped, " skipped"),
+            (cluster.pins.remote, " kept elsewhere"),
+            (cluster.pins.unpinning, " to be unpinned"),
+        )
+        if number
+    ]
+    limit = f"limit {figures.size(cluster.bytes.limit)}" if cluster.bytes.limit is not None else ""
+    return _line("data", ", ".join([text, *busy, *([limit] if limit else [])]))
+
+
+def _list(cluster: Summary, now: datetime) -> str:
+    have, expected = cluster.list.have, cluster.list.expected
+    if expected is not None and have < expected:
+        current = f"{figures.count(have)} of {figures.count(expected)} changes"
+    elif expected is None:
+        current = "as last known"
+    else:
+        current = "current"
+    change = f"last change {figures.ago(cluster.last_change, now)}" if cluster.last_change else "no change seen yet"
+    seen = cluster.curators
+    curators = f"{seen.connected} of {figures.plural(seen.total, 'curator')}"
+    if not seen.connected and seen.last_seen:
+        curators += f" (seen {figures.ago(seen.last_seen, now)})"
+    return _line("list", f"{current}, {change}; {curators}, {figures.plural(cluster.peers.connected, 'peer')}")
+
+
+def _node(cluster: Summary) -> str:
+    node = cluster.node
+    parts = [{"kubo": "Kubo"}.get(node.kind, node.kind), node.version or "", node.state]
+    where = f" at {node.address}" if node.address else ""
+    return _line("node", " ".join(part for part in parts if part) + where)
+
+
+def _reason(code: str, text: str, style: Style) -> str:
+    is_grave = code in _GRAVE
+    wrapped = textwrap.fill(
+        f"{'✗' if is_grave else '!'} {figures.printable(text)}",
+        width=_WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return style(wrapped, "bad" if is_grave else "warn")
+
+
+def _line(word: str, text: str) -> str:
+    """Return a line under the head; what is too long goes on in the next one."""
+    return textwrap.fill(
+        figures.printable(text),
+        width=_WIDTH,
+        initial_indent=f"  {word:<6} ",
+        subsequent_indent=" " * 9,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

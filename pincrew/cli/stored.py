@@ -1,0 +1,173 @@
+"""What the disk knows with no daemon running: cluster folders and their stores, opened read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+from pincrew.api.shapes import (
+    ByteCounts,
+    CuratorCounts,
+    ErrorLine,
+    EventLine,
+    ListProgress,
+    NodeInfo,
+    PeerCounts,
+    PinCounts,
+    PinLine,
+    Reason,
+    Status,
+    Summary,
+)
+from pincrew.cid import cid_text
+from pincrew.config_document import parse
+from pincrew.errors import PincrewError, StoreFault
+from pincrew.files import read_file
+from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX, SHARD_BITS_DEFAULT
+from pincrew.paths import ClusterPaths, Home
+from pincrew.settings import load_cluster
+from pincrew.store.database import Database
+from pincrew.store.events import Events
+from pincrew.store.listing import LIMIT_MAX, Filter, Listing, PinRow
+from pincrew.store.statuses import Statuses
+from pincrew.values import PinState
+
+_PAGE = 1_000
+
+
+def status(home: Home) -> Status:
+    """Return every cluster's last known figures, in state ``stopped`` (``failed`` where they cannot be read)."""
+    return Status(schema=1, clusters=[summary(paths) for paths in home.joined()])
+
+
+def summary(paths: ClusterPaths) -> Summary:
+    """Return one cluster's last known figures. Raises nothing: what is wrong becomes a reason."""
+    state, reasons = "stopped", []
+    cluster_id, role, node, curators = "", "follower", "", 0
+    pins, size, sized = dict.fromkeys(PinState, 0), dict.fromkeys(PinState, 0), 0
+    have, last_change = 0, None
+    try:
+        settings = load_cluster(paths.settings)
+        cluster_id, role, node = settings.cluster_id, settings.role.value, settings.ipfs
+        curators = len(parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).trust.curators)
+        if paths.state.exists():
+            with closing(Database(paths.state, read_only=True)) as database:
+                statuses = Statuses(database, SHARD_BITS_DEFAULT)
+                pins |= statuses.counts()
+                sizes = statuses.sizes()
+                size |= {each: figures[0] for each, figures in sizes.items()}
+                sized = sum(figures[1] for each, figures in sizes.items() if each is not PinState.UNPINNING)
+                have = database.counter("change")
+                newest = Listing(database, SHARD_BITS_DEFAULT).page(Filter(), limit=1)
+                last_change = _time(newest[0].updated_ms) if newest else None
+    except PincrewError as error:
+        state, reasons = "failed", [Reason(code=error.code, text=error.sentence, since=None)]
+    listed = [each for each in PinState if each is not PinState.UNPINNING]
+    total = sum(pins[each] for each in listed)
+    return Summary(
+        name=paths.name,
+        id=cluster_id,
+        role=role,
+        consensus="crdt",
+        state=state,
+        reasons=reasons,
+        list=ListProgress(have=have, expected=None),
+        pins=PinCounts(total=total, **{each.value: pins[each] for each in PinState}),
+        bytes=ByteCounts(
+            pinned=size[PinState.PINNED],
+            total=sum(size[each] for each in listed) if sized else None,
+            size_known_pins=sized,
+            limit=None,
+        ),
+        peers=PeerCounts(connected=0, known=0),
+        curators=CuratorCounts(connected=0, total=curators, last_seen=None),
+        last_change=last_change,
+        paused_until=None,
+        node=NodeInfo(kind="kubo", address=node or None, state="down", version=None, peer_id=None),
+    )
+
+
+def pins(
+    paths: ClusterPaths, wanted: Filter, *, sort: str = "added", limit: int | None = None, offset: int = 0
+) -> Iterator[PinLine]:
+    """Yield pins from the store, page by page."""
+    with closing(_opened(paths)) as database:
+        listing = Listing(database, _shard_bits(paths))
+        left = limit
+        while left is None or left > 0:
+            page = listing.page(wanted, sort=sort, limit=min(_PAGE, LIMIT_MAX if left is None else left), offset=offset)
+            yield from (_pin_line(paths.name, row) for row in page)
+            if len(page) < _PAGE:
+                return
+            offset += len(page)
+            left = None if left is None else left - len(page)
+
+
+def errors(paths: ClusterPaths) -> Iterator[ErrorLine]:
+    """Yield the pins in error, grouped by cause."""
+    with closing(_opened(paths)) as database:
+        for row in Listing(database, _shard_bits(paths)).causes():
+            yield ErrorLine(
+                cluster=paths.name,
+                cause=row.cause,
+                pins=row.pins,
+                oldest=_time(row.oldest_ms),
+                next_try=_time(row.next_try_ms),
+                example=row.example,
+            )
+
+
+def events(paths: ClusterPaths, after: int) -> Iterator[EventLine]:
+    """Yield what happened, oldest first."""
+    with closing(_opened(paths)) as database:
+        while True:
+            rows = Events(database).after(after)
+            for row in rows:
+                yield EventLine(
+                    id=row.id,
+                    cluster=paths.name,
+                    time=_time(row.time_ms) or "",
+                    kind=row.kind,
+                    text=row.text,
+                    fields=row.fields,
+                )
+            if not rows:
+                return
+            after = rows[-1].id
+
+
+def _opened(paths: ClusterPaths) -> Database:
+    """Open a cluster's store. Raises StoreFault where there is none yet."""
+    if not paths.state.exists():
+        raise StoreFault(
+            "There is nothing stored yet", where=str(paths.folder), next_step="Start the daemon: `pincrew daemon start`"
+        )
+    return Database(paths.state, read_only=True)
+
+
+def _shard_bits(paths: ClusterPaths) -> int:
+    return parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).trust.genesis.shard_bits
+
+
+def _pin_line(cluster: str, row: PinRow) -> PinLine:
+    return PinLine(
+        cluster=cluster,
+        cid=cid_text(row.cid),
+        name=row.name,
+        state=row.state.value,
+        cause=row.cause,
+        error=row.error,
+        tries=row.tries,
+        next_try=_time(row.next_try_ms),
+        size=row.size,
+        bytes_done=row.bytes_done,
+        blocks_done=row.blocks_done,
+        updated=_time(row.updated_ms) or "",
+    )
+
+
+def _time(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,262 @@
+"""A running cluster as the API sees it: everything that a follower and a curator have in common.
+
+Reading only, but for what a user may do to this peer's own work (retry, decide removals, leave). What blocks runs in
+threads. ``Follower`` and ``Curator`` add what is theirs; that a follower cannot write is the absence of a method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import trio
+
+from pincrew import __version__, limits
+from pincrew.api import shapes
+from pincrew.cid import cid_text, parse_cid
+from pincrew.errors import NotFound, PincrewError
+from pincrew.health import ReasonText
+from pincrew.node_watch import NodeState
+from pincrew.overview import error_line, peer_lines, pin_line, pin_object, summary_of, time_text
+from pincrew.paths import ClusterPaths
+from pincrew.peer import Peer, now_ms
+from pincrew.policy import Method
+from pincrew.record import decode_record
+from pincrew.removals import Decision
+from pincrew.requests import Answer, CidStatus, Request
+from pincrew.store.listing import Filter, parse_states
+from pincrew.values import Pin, PinState
+
+_STATUS_WORDS = {
+    PinState.QUEUED.value: "pin_queued",
+    PinState.PINNING.value: "pinning",
+    PinState.PINNED.value: "pinned",
+    PinState.ERROR.value: "pin_error",
+    PinState.SKIPPED.value: "remote",
+    PinState.REMOTE.value: "remote",
+    PinState.UNPINNING.value: "unpinning",
+    "unpinned": "unpinned",
+    "unexpectedly_unpinned": "unexpectedly_unpinned",
+}
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+_EXAMPLES_SHOWN = 5
+
+
+class Cluster:
+    """One cluster of this daemon."""
+
+    role = ""
+
+    def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
+        self.peer = peer
+        self.paths = paths
+        self.published_at: str | None = None
+        self._api_address = api_address
+
+    @property
+    def name(self) -> str:
+        """The folder's name, by which users speak of it."""
+        return self.paths.name
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled."""
+        await self.peer.run(task_status=task_status)
+
+    def own_reasons(self) -> Iterable[ReasonText]:
+        """Return reasons that only this role has."""
+        return ()
+
+    # ---- reading ----------------------------------------------------------------------------------------------
+
+    def summary(self) -> shapes.Summary:
+        """Return the cluster at a glance."""
+        return summary_of(self.peer, self.role, self.own_reasons())
+
+    def ready(self) -> shapes.Ready:
+        """Return where it is reached."""
+        addresses = list(self.peer.network.addresses) if self.peer.network is not None else []
+        return shapes.Ready(self.name, self.peer.id, addresses, self._api_address, self.published_at)
+
+    async def pins(
+        self, *, state: str, name: str, find: str, sort: str, limit: int, offset: int
+    ) -> tuple[list[shapes.PinLine], int | None, int]:
+        """Return a page of pins, the total where it is known, and the revision of the rows."""
+
+        def read() -> tuple[list[shapes.PinLine], int | None, int]:
+            listing = self.peer.listing
+            wanted = Filter.parse(find, now_ms=now_ms(), states=parse_states(state), name_prefix=name)
+            rows = listing.page(wanted, sort=sort, limit=limit, offset=offset)
+            return [pin_line(self.name, row) for row in rows], listing.total(wanted), listing.revision()
+
+        return await trio.to_thread.run_sync(read)
+
+    async def pinset(self, cids: Sequence[str]) -> AsyncIterator[list[shapes.PinObject]]:
+        """Yield the pinset in slices, or the named pins of it. Raises NotFound for a CID that is not in it."""
+        if cids:
+            found = []
+            for text in cids:
+                pin = await self._pin(parse_cid(text))
+                if pin is None:
+                    raise NotFound(f"{text} is not in the list of {self.name}", next_step="See `pincrew pin ls`")
+                found.append(pin_object(pin))
+            yield found
+            return
+        rows = self.peer.listing.all()
+        while True:
+            batch = await trio.to_thread.run_sync(lambda: [row for row, _ in zip(rows, range(1_000), strict=False)])
+            if not batch:
+                return
+            yield [pin_object(decode_record(row.cid, row.record)) for row in batch]
+
+    async def pin_statuses(self, cids: Sequence[str], *, local: bool) -> AsyncIterator[list[shapes.GlobalPinInfo]]:
+        """Yield, in slices, how far this peer and unless ``local`` every connected one got with each CID, or with all."""
+        if cids:
+            binary = [parse_cid(text) for text in cids]
+            for at in range(0, len(binary), limits.REQUEST_CIDS_MAX):
+                yield await self._statuses_of(binary[at : at + limits.REQUEST_CIDS_MAX], local=local)
+            return
+        async for pins in self.pinset(()):
+            yield await self._statuses_of([parse_cid(pin.cid) for pin in pins], local=local)
+
+    async def _statuses_of(self, binary: list[bytes], *, local: bool) -> list[shapes.GlobalPinInfo]:
+        answers: dict[str, tuple[Answer | None, str]] = {
+            self.peer.id: (await self.peer.answer(Request(Method.STATUS, tuple(binary))), "")
+        }
+
+        async def ask(peer: str) -> None:
+            try:
+                answers[peer] = (await self.peer.ask(peer, Request(Method.STATUS, tuple(binary))), "")
+            except PincrewError as error:
+                answers[peer] = (None, error.what)
+
+        if not local and self.peer.network is not None:
+            async with trio.open_nursery() as nursery:
+                for connection in self.peer.network.connections():
+                    nursery.start_soon(ask, connection.peer)
+        return [await self._global(index, cid, answers) for index, cid in enumerate(binary)]
+
+    async def _global(
+        self, index: int, cid: bytes, answers: dict[str, tuple[Answer | None, str]]
+    ) -> shapes.GlobalPinInfo:
+        pin = await self._pin(cid)
+        peers = {}
+        for peer, (answer, error) in sorted(answers.items()):
+            if answer is not None and index < len(answer.statuses):
+                peers[peer] = _pin_info(answer, answer.statuses[index])
+            else:
+                peers[peer] = _pin_info(Answer("", "", None, ()), CidStatus(cid, "cluster_error", 0, error))
+        shown = pin_object(pin or Pin(cid))
+        return shapes.GlobalPinInfo(
+            cid=shown.cid,
+            name=shown.name,
+            allocations=shown.allocations,
+            origins=shown.origins,
+            created=shown.timestamp if pin is not None else _ZERO_TIME,
+            metadata=shown.metadata,
+            peer_map=peers,
+        )
+
+    async def _pin(self, cid: bytes) -> Pin | None:
+        rows = await trio.to_thread.run_sync(lambda: self.peer.listing.page(Filter(cid=cid), limit=1))
+        return decode_record(cid, rows[0].record) if rows else None
+
+    async def peers(self) -> list[shapes.PeerLine]:
+        """Return every peer known."""
+        return await trio.to_thread.run_sync(peer_lines, self.peer)
+
+    async def errors(self) -> list[shapes.ErrorLine]:
+        """Return pins in error, grouped by cause."""
+        rows = await trio.to_thread.run_sync(self.peer.listing.causes)
+        return [error_line(self.name, row) for row in rows]
+
+    async def events(self, after: int, *, follow: bool) -> AsyncIterator[list[shapes.EventLine]]:
+        """Yield events beyond an id, in groups; with ``follow`` never ends."""
+        while True:
+            rows = await trio.to_thread.run_sync(self.peer.events.after, after)
+            if rows:
+                after = rows[-1].id
+                yield [
+                    shapes.EventLine(
+                        row.id, self.name, time_text(row.time_ms) or _ZERO_TIME, row.kind, row.text, row.fields
+                    )
+                    for row in rows
+                ]
+            elif not follow:
+                return
+            else:
+                await self.peer.next_event()
+
+    # ---- what a user may do -----------------------------------------------------------------------------------
+
+    async def retry(self, cid: str | None) -> int:
+        """Try failed pins again; return how many."""
+        return await self.peer.pinner.retry(parse_cid(cid) if cid else None)
+
+    async def removals(self) -> shapes.Removals:
+        """Return what left the list and is still held here."""
+        leaving = await trio.to_thread.run_sync(
+            lambda: self.peer.statuses.leaving(to_ms=now_ms(), limit=_EXAMPLES_SHOWN)
+        )
+        pins = self.peer.statuses.counts()[PinState.UNPINNING]
+        pinner = self.peer.pinner.summary()
+        reason = None
+        if pinner.held:
+            reason = f"{pinner.held} pins were removed within a day, which is too many to follow without your word"
+        since = pinner.held_since_ms if pinner.held else (leaving[0].since_ms if leaving else None)
+        return shapes.Removals(
+            cluster=self.name,
+            state="consent" if pinner.held else ("waiting" if pins else "none"),
+            pins=pins,
+            bytes=None,
+            reason=reason,
+            since=time_text(since),
+            until=time_text(pinner.held_until_ms),
+            examples=[cid_text(one.cid) for one in leaving],
+        )
+
+    async def decide_removals(self, decision: str) -> shapes.Removals:
+        """Carry out the removals so far, or keep what was removed."""
+        await self.peer.pinner.decide_removals(Decision(decision))
+        return await self.removals()
+
+    def checks(self) -> list[shapes.Check]:
+        """Return doctor's lines that need the running peer."""
+        view = self.peer.pinner.summary().node
+        lines = []
+        if view.state is NodeState.UP and view.identity is not None:
+            text = f"the IPFS node answers at {view.address}, version {view.identity.version}"
+            lines.append(shapes.Check(self.name, "node", "ok", text, None))
+        else:
+            trouble = view.trouble or "it has not answered yet"
+            fix = "start it with `ipfs daemon`, or name another one with --ipfs; nothing is lost meanwhile"
+            lines.append(shapes.Check(self.name, "node", "FAIL", f"the IPFS node at {view.address}: {trouble}", fix))
+        connections = self.peer.network.connections() if self.peer.network is not None else []
+        if connections:
+            lines.append(shapes.Check(self.name, "peers", "ok", f"{len(connections)} peers are connected", None))
+        else:
+            text = "no other peer is connected"
+            reason = next((r.text for r in self.peer.reasons.values() if r.code == "handshake_failed"), None)
+            fix = reason or "check the network; the curator's addresses stand in `pincrew source show`"
+            lines.append(shapes.Check(self.name, "peers", "FAIL" if self.role == "follower" else "note", text, fix))
+        for session, stopped in self.peer.member.replica.stopped.items():
+            text = f"a session of {session.author.hex()[:16]} was stopped: {stopped}"
+            fix = "ask the curators; what was written before stays in force"
+            lines.append(shapes.Check(self.name, "sessions", "FAIL", text, fix))
+        fault = self.peer.applier.fault
+        if fault is None:
+            lines.append(shapes.Check(self.name, "state", "ok", f"state readable, version {__version__}", None))
+        else:
+            lines.append(shapes.Check(self.name, "state", "FAIL", fault.what, fault.next_step))
+        return lines
+
+
+def _pin_info(answer: Answer, status: CidStatus) -> shapes.PinInfo:
+    return shapes.PinInfo(
+        peername=answer.name,
+        ipfs_peer_id=answer.node_id or "",
+        ipfs_peer_addresses=list(answer.node_addresses),
+        status=_STATUS_WORDS.get(status.state, "cluster_error"),
+        timestamp=time_text(status.updated_ms) or _ZERO_TIME,
+        error=status.error,
+        attempt_count=status.tries,
+        priority_pin=False,
+    )

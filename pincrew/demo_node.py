@@ -1,0 +1,152 @@
+"""A Kubo of its own for each machine of `pincrew demo`: loopback only, alone, ended by its process id.
+
+Blocking. Nothing here touches a Kubo or an IPFS repository that the user has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pincrew.errors import WorldFault
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+COMMAND_TIMEOUT_S = 300.0
+_POLL_S = 0.05
+_CHUNK_BYTES = 256 * 1024
+# Nothing that looks for others, nothing but TCP: the machines of the demo find each other through pincrew alone.
+_CONFIG: dict[str, object] = {
+    "Swarm.Transports.Network": {"QUIC": False, "WebTransport": False, "WebRTCDirect": False, "Websocket": False},
+    "Swarm.RelayClient": {"Enabled": False},
+    "Swarm.RelayService": {"Enabled": False},
+    "Swarm.EnableHolePunching": False,
+    "Routing.Type": "none",
+    "Provide.Enabled": False,
+    "AutoNAT.ServiceMode": "disabled",
+    "Version.SwarmCheckEnabled": False,
+}
+
+
+def find_kubo(environment: Mapping[str, str]) -> Path | None:
+    """Return the `ipfs` program: on PATH, else the newest in $PINCREW_KUBO_CACHE (default ~/.cache/pincrew-dev)."""
+    on_path = shutil.which("ipfs", path=environment.get("PATH"))
+    if on_path:
+        return Path(on_path)
+    named = environment.get("PINCREW_KUBO_CACHE")
+    cache = Path(named) if named else Path.home() / ".cache" / "pincrew-dev"
+    built = [path for path in sorted(cache.glob("kubo-*/ipfs")) if os.access(path, os.X_OK)]
+    return built[-1] if built else None
+
+
+class DemoNode:
+    """One repository and the daemon on it."""
+
+    def __init__(self, program: Path, repository: Path) -> None:
+        self.program = program
+        self.repository = repository
+        self.process: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(repository.parent),
+            "IPFS_PATH": str(repository),
+            "IPFS_TELEMETRY": "off",
+        }
+
+    @property
+    def url(self) -> str:
+        """The address of its RPC."""
+        host, port = (self.repository / "api").read_text().strip().split("/")[2::2]
+        return f"http://{host}:{port}"
+
+    def start(self) -> None:
+        """Make the repository where there is none, and start the daemon; return once its RPC answers."""
+        if not (self.repository / "config").exists():
+            self.run("init", "-p", "test")
+            self._configure()
+        (self.repository / "api").unlink(missing_ok=True)
+        with (self.repository / "daemon.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(self.program), "daemon"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            if (self.repository / "api").exists() and self._run("id", "--format=<id>").returncode == 0:
+                return
+            time.sleep(_POLL_S)  # a process tells nobody that it is ready: its condition is polled
+        tail = (self.repository / "daemon.log").read_text(errors="replace").strip().splitlines()[-1:]
+        raise WorldFault(f"Kubo did not start: {tail[0] if tail else 'no word from it'}", where=str(self.repository))
+
+    def stop(self) -> None:
+        """End the daemon and wait for it; one that does not listen is killed."""
+        process, self.process = self.process, None
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_TIMEOUT_S)
+
+    def add(self, path: Path) -> str:
+        """Add a file or folder and return its CID."""
+        return self.run("add", "--recursive", "--quieter", "--cid-version=1", str(path)).decode().split()[-1]
+
+    def sha256(self, path: str) -> str:
+        """Return the SHA-256 of a file's bytes (`CID` or `CID/inside`) as this node alone has them; empty if not."""
+        digest = hashlib.sha256()
+        with subprocess.Popen(
+            [str(self.program), "--offline", "cat", path],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdout is not None
+            while chunk := process.stdout.read(_CHUNK_BYTES):
+                digest.update(chunk)
+        return digest.hexdigest() if process.returncode == 0 else ""
+
+    def run(self, *arguments: str) -> bytes:
+        """Run `ipfs` on this repository. Raises WorldFault with its complaint."""
+        answer = self._run(*arguments)
+        if answer.returncode != 0:
+            complaint = answer.stderr.decode(errors="replace").strip() or f"exit code {answer.returncode}"
+            raise WorldFault(f"`ipfs {arguments[0]}` failed: {complaint}", where=str(self.repository))
+        return answer.stdout
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [str(self.program), *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+
+    def _configure(self) -> None:
+        """Write the settings in one go: `ipfs config` takes a quarter of a second for each."""
+        path = self.repository / "config"
+        config = json.loads(path.read_text())
+        for dotted, value in _CONFIG.items():
+            *folders, key = dotted.split(".")
+            table = config
+            for folder in folders:
+                table = table.setdefault(folder, {})
+            table[key] = value
+        path.write_text(json.dumps(config, indent=2))

@@ -1,0 +1,434 @@
+"""One cluster's host: the only door to other peers.
+
+Life of a neighbour: a connection comes up, dialled by either side; the side that wants the other opens the sync stream
+and is greeted; the peer above is told (`connected`) and serves the stream until it ends (`disconnected`). A connection
+on which no sync stream comes up within ``SYNC_OPEN_TIMEOUT_S`` is closed: it belongs to another cluster, or to nobody.
+Requests and pubsub use the same connections. Everything that must hold against hostile peers is in ``hardening.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+from typing import Any
+
+import trio
+from libp2p.peer.id import ID
+from libp2p.protocol_muxer.exceptions import MultiselectClientError, ProtocolNotSupportedError
+from libp2p.protocol_muxer.multiselect_client import MultiselectClient
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from libp2p.rcmgr import Direction
+from multiaddr import Multiaddr
+
+from pincrew import limits
+from pincrew.errors import HandshakeFailed, Malformed, Misuse, WorldFault
+from pincrew.keys import peer_id, public_of
+from pincrew.network import addresses as addressing
+from pincrew.network.contract import Connection, Handlers, NetworkConfig, PeerUnreachable, Verdict
+from pincrew.network.dialling import Dialling
+from pincrew.network.flood import FloodGuard
+from pincrew.network.gossip import Gossip
+from pincrew.network.handshakes import HandshakeReports, other_cluster
+from pincrew.network.hardening import GuardedSwarm, serving, settle_library
+from pincrew.network.host import build_host
+from pincrew.network.mdns import LocalPeers
+from pincrew.network.neighbours import Greeting, Link, Neighbours
+from pincrew.network.requests import Requests
+from pincrew.network.streams import FrameStream, StreamClosed
+
+log = logging.getLogger(__name__)
+
+
+class Network:
+    """A hardened libp2p host for one cluster.
+
+    ``clock`` and ``random`` are what flood accounting and redial delays are counted with.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        handlers: Handlers,
+        *,
+        clock: Callable[[], float] | None = None,
+        random: Random | None = None,
+    ) -> None:
+        """Check the configuration (raises Misuse); nothing listens before ``run``."""
+        addressing.check_listen(config.listen)
+        for address in config.announce:
+            addressing.parts_of(address)
+        if len(config.cluster) != 32 or (config.secret is not None and len(config.secret) != 32):
+            raise Misuse("A cluster id and a private network key have 32 bytes each")
+        self.peer = peer_id(config.key.public)
+        self._config = config
+        self._handlers = handlers
+        self._clock = clock or trio.current_time
+        cluster = config.cluster.hex()
+        self._sync_protocol = f"/pincrew/{cluster}/sync/1"
+        self._request_protocol = f"/pincrew/{cluster}/request/1"
+        self._topic = f"pincrew/{cluster}"
+        self._addresses: tuple[str, ...] = ()
+        self._flood = FloodGuard()
+        self._neighbours = Neighbours(self.peer)
+        self._dialling = Dialling(self, self._neighbours, config.neighbours_max, random or Random())
+        self._requests = Requests(self._open_request, handlers.serve_request)
+        self._reports = HandshakeReports(handlers, config.secret is not None, self._clock)
+        self._swarm: GuardedSwarm | None = None
+        self._gossip: Gossip | None = None
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where others find us, with our peer id; empty before ``run`` has started."""
+        return self._addresses
+
+    def connections(self) -> list[Connection]:
+        """Return the neighbours, longest first."""
+        return self._neighbours.connections()
+
+    def listeners(self) -> frozenset[str]:
+        """Return the neighbours that our pubsub messages reach directly."""
+        return self._gossip.listeners if self._gossip is not None else frozenset()
+
+    def seek(self, peer: str, addresses: Sequence[str], *, priority: bool = False) -> None:
+        """Want ``peer`` as a neighbour from now on, dialled again whenever it is lost. Raises Misuse for no peer id."""
+        public_of(peer)
+        if peer != self.peer:
+            self._dialling.seek(peer, addresses, priority=priority)
+
+    def forget(self, peer: str) -> None:
+        """Seek ``peer`` no more; a connection that is up stays until it ends."""
+        self._dialling.forget(peer)
+
+    def trouble(self, peer: str) -> str:
+        """Say why a sought peer is not a neighbour yet, for a person; "" where there is nothing to say."""
+        return self._dialling.trouble(peer)
+
+    async def request(self, peer: str, payload: bytes) -> bytes:
+        """Ask a connected peer; see ``Requests.request``."""
+        return await self._requests.request(peer, payload)
+
+    async def publish(self, data: bytes) -> None:
+        """Send ``data`` over pubsub, where that is on: a hint that may not arrive."""
+        if self._gossip is not None:
+            await self._gossip.publish(data)
+
+    def report(self, peer: str, *, rejected: int = 0, duplicates: int = 0) -> None:
+        """Count what ``peer`` should not have sent; too much of it cuts the peer off."""
+        if self._flood.count(peer, self._clock(), rejected=rejected, needless=duplicates):
+            log.warning("peer cut off for %g s: it sends too much that is of no use", limits.FLOOD_BAN_S)
+            self._drop(peer)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listen, dial and serve until cancelled. Raises PortInUse, or WorldFault where listening fails otherwise."""
+        settle_library()
+        addressing.probe_ports(self._config.listen)
+        host = build_host(self._config, self._flooded)
+        swarm = self._swarm = host.get_network()
+        swarm.admits = lambda peer: not self.is_out(peer)
+        swarm.refused = self._reports.inbound
+        swarm.connection_up = self._connection_up
+        host.set_stream_handler(self._sync_protocol, self._sync_opened)
+        host.set_stream_handler(self._request_protocol, self._request_opened)
+        failure: WorldFault | None = None
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(serving(swarm))
+            if self._config.gossip:
+                self._gossip = Gossip(host, self._topic, self)
+                await stack.enter_async_context(self._gossip.running())
+            nursery = await stack.enter_async_context(_cancelled_at_end())
+            self._nursery = nursery
+            try:
+                await self._listen(swarm)
+                await nursery.start(self._dialling.run)
+                if self._config.mdns:
+                    local = LocalPeers(self._config.cluster, self.peer, self._addresses, self._found_locally)
+                    nursery.start_soon(local.run)
+                task_status.started()
+                await trio.sleep_forever()
+            except WorldFault as error:
+                # Raised below: through the nurseries it would arrive inside an exception group.
+                failure = error
+            finally:
+                await self._shut_down(swarm)
+        if failure is not None:
+            raise failure
+
+    # ---- what pubsub, dialling and the host call ------------------------------------------------------------------
+
+    def judge(self, author: bytes, data: bytes) -> Verdict:
+        """Ask the peer above about a pubsub message; a bug there rejects it."""
+        try:
+            verdict = self._handlers.validate(author, data)
+        except Exception:
+            # A validator that raises would end pubsub for everybody. The message is dropped, the bug is logged.
+            log.exception("the validator failed")
+            return Verdict.DUPLICATE
+        if verdict is Verdict.ACCEPT:
+            self._flood.accepted(self._clock())
+        return verdict
+
+    def deliver(self, forwarder: str, author: bytes, data: bytes) -> None:
+        """Hand an accepted pubsub message on."""
+        try:
+            self._handlers.gossip_received(forwarder, author, data)
+        except Exception:
+            # As in `judge`: the sync streams bring what is lost here.
+            log.exception("a pubsub message could not be taken in")
+
+    def connected_to(self, peer: str) -> bool:
+        """Tell whether a connection with ``peer`` is up."""
+        return self._connection(peer) is not None
+
+    def is_out(self, peer: str) -> bool:
+        """Tell whether ``peer`` is cut off."""
+        return self._flood.is_out(peer, self._clock())
+
+    async def dial(self, address: str, peer: str) -> None:
+        """Connect to ``peer`` at one IP address. Raises PeerUnreachable or HandshakeFailed."""
+        assert self._swarm is not None
+        try:
+            connection = await self._swarm.dial(address, ID.from_string(peer))
+        except HandshakeFailed as error:
+            raise self._reports.explained(error, address) from error
+        connection.pincrew_address = address
+
+    async def join(self, peer: str) -> bool:
+        """Open the sync stream with a connected peer; see ``Reach.join``."""
+        assert self._nursery is not None
+        connection = self._connection(peer)
+        if connection is None:
+            raise PeerUnreachable(where=peer)
+        self._neighbours.opening(peer)
+        try:
+            with trio.move_on_after(limits.SYNC_OPEN_TIMEOUT_S):
+                stream = await self._open(connection, self._sync_protocol)
+                greeting = await _greeting(stream)
+                if greeting is Greeting.FULL:
+                    await self._sever(connection)
+                if greeting is not Greeting.WELCOME or not self._prefers(peer, self.peer):
+                    await stream.reset()
+                    return False
+                link = await self._link(connection, self.peer, stream)
+                self._nursery.start_soon(self._serve, link)
+                return True
+        except ProtocolNotSupportedError as error:
+            await self._sever(connection)
+            raise other_cluster(_address_of(connection)) from error
+        finally:
+            self._neighbours.opened(peer)
+        await self._sever(connection)
+        raise StreamClosed("The peer is connected but does not answer", where=peer)
+
+    def tell_failure(self, address: str, peer: str, error: HandshakeFailed) -> None:
+        """Tell a person of a failed handshake that we began."""
+        self._reports.tell(address, peer, error)
+
+    # ---- listening ------------------------------------------------------------------------------------------------
+
+    async def _listen(self, swarm: GuardedSwarm) -> None:
+        await swarm.listen(*map(Multiaddr, self._config.listen))
+        listening = [str(address) for listener in swarm.listeners.values() for address in listener.get_addrs()]
+        if len(swarm.listeners) < len(set(self._config.listen)) or not listening:
+            raise WorldFault(
+                f"Not every address can be listened on: {', '.join(self._config.listen)}",
+                next_step="Name others with `--listen`",
+            )
+        self._addresses = addressing.told_addresses(listening, self._config.announce, self.peer)
+
+    async def _shut_down(self, swarm: GuardedSwarm) -> None:
+        """Close every connection at once; one after another, as the library does, takes 0.2 s each."""
+        with trio.move_on_after(limits.SHUTDOWN_TIMEOUT_S, shield=True):
+            async with trio.open_nursery() as nursery:
+                for connection in swarm.get_connections():
+                    nursery.start_soon(self._sever, connection)
+                for listener in swarm.listeners.values():
+                    nursery.start_soon(listener.close)
+
+    # ---- connections ----------------------------------------------------------------------------------------------
+
+    def _connection(self, peer: str) -> Any:
+        """Return the newest connection with ``peer`` that is up, or None."""
+        if self._swarm is None:
+            return None
+        alive = [each for each in self._swarm.get_connections(ID.from_string(peer)) if not _is_over(each)]
+        return alive[-1] if alive else None
+
+    def _connection_up(self, connection: Any) -> None:
+        """Watch a new connection until it ends."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._watch, connection)
+
+    async def _watch(self, connection: Any) -> None:
+        """Close the connection when its peer is no neighbour for ``SYNC_OPEN_TIMEOUT_S``."""
+        peer = str(connection.muxed_conn.peer_id)
+        while not _is_over(connection):
+            if peer in self._neighbours:
+                await self._first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
+                continue
+            with trio.move_on_after(limits.SYNC_OPEN_TIMEOUT_S):
+                while peer not in self._neighbours and not _is_over(connection):
+                    await self._first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
+            if peer not in self._neighbours and not _is_over(connection):
+                if _via(connection) == "in":
+                    self._reports.tell(_address_of(connection), peer, other_cluster(_address_of(connection)))
+                await self._sever(connection)
+
+    async def _first_of(self, *conditions: Callable[[], Awaitable[None]]) -> None:
+        """Wait for whichever comes first."""
+        async with trio.open_nursery() as nursery:
+
+            async def wait(condition: Callable[[], Awaitable[None]]) -> None:
+                await condition()
+                nursery.cancel_scope.cancel()
+
+            for condition in conditions:
+                nursery.start_soon(wait, condition)
+
+    async def _sever(self, connection: Any) -> None:
+        await connection.muxed_conn.sever()
+
+    def _drop(self, peer: str) -> None:
+        """End every connection with ``peer``."""
+        if self._swarm is not None and self._nursery is not None:
+            for connection in self._swarm.get_connections(ID.from_string(peer)):
+                self._nursery.start_soon(self._sever, connection)
+
+    def _flooded(self, peer: str) -> None:
+        self.report(peer, rejected=1)
+
+    # ---- streams --------------------------------------------------------------------------------------------------
+
+    async def _open(self, connection: Any, protocol: str) -> FrameStream:
+        """Open a stream on this very connection. Raises ProtocolNotSupportedError or StreamClosed."""
+        peer = str(connection.muxed_conn.peer_id)
+        raw = None
+        try:
+            with trio.fail_after(limits.NEGOTIATION_TIMEOUT_S):
+                raw = await connection.new_stream()
+                client, communicator = MultiselectClient(), MultiselectCommunicator(raw)
+                await client.handshake(communicator)
+                await client.try_select(communicator, protocol)
+        except BaseException as error:
+            if raw is not None:
+                await FrameStream(peer, raw).reset()
+            if isinstance(error, Exception) and not isinstance(error, ProtocolNotSupportedError):
+                # The connection may end at any point of this, each with an exception of its own.
+                raise StreamClosed(where=peer) from error
+            raise
+        return FrameStream(peer, raw)
+
+    async def _open_request(self, peer: str) -> FrameStream:
+        connection = self._connection(peer)
+        if connection is None:
+            raise PeerUnreachable(where=peer)
+        try:
+            return await self._open(connection, self._request_protocol)
+        except MultiselectClientError as error:
+            raise PeerUnreachable("The other peer takes no part in this cluster", where=peer) from error
+
+    async def _request_opened(self, raw: Any) -> None:
+        await self._requests.answer(FrameStream(str(raw.muxed_conn.peer_id), raw))
+
+    async def _sync_opened(self, raw: Any) -> None:
+        """Greet a peer that opened a sync stream, and serve it."""
+        peer = str(raw.muxed_conn.peer_id)
+        stream = FrameStream(peer, raw)
+        if not self._prefers(peer, peer):
+            return await self._decline(stream, Greeting.DUPLICATE)
+        full = len(self._neighbours) >= self._config.neighbours_max * limits.INBOUND_FACTOR
+        if full and peer not in self._neighbours and not self._dialling.is_wanted(peer, priority=True):
+            return await self._decline(stream, Greeting.FULL)
+        link = await self._link(raw.swarm_conn, peer, stream)
+        await self._serve(link, greet=True)
+        return None
+
+    async def _decline(self, stream: FrameStream, greeting: Greeting) -> None:
+        """Say no, and leave the other side a moment to read it."""
+        try:
+            await stream.send(bytes([greeting]))
+            await stream.close()
+            with trio.move_on_after(limits.CLOSE_TIMEOUT_S):
+                await stream.receive()
+        except (StreamClosed, Malformed):
+            return
+
+    def _prefers(self, peer: str, opener: str) -> bool:
+        return self._neighbours.prefers(peer, opener, self._clock())
+
+    async def _link(self, connection: Any, opener: str, stream: FrameStream) -> Link:
+        """Make a new link the one with its peer; it ends with its connection, whatever its handler waits for."""
+        peer = str(connection.muxed_conn.peer_id)
+        link = Link(Connection(peer, _via(connection), _address_of(connection), self._clock()), opener, stream)
+        await self._neighbours.take(link)
+
+        async def end_with_connection() -> None:
+            await self._first_of(connection.muxed_conn.event_closed.wait, link.ended.wait)
+            link.scope.cancel()
+
+        assert self._nursery is not None
+        self._nursery.start_soon(end_with_connection)
+        return link
+
+    async def _serve(self, link: Link, greet: bool = False) -> None:
+        """Let the peer above speak on a link that is in the table, from `connected` to `disconnected`."""
+        peer, dialled = link.connection.peer, link.opener == self.peer
+        try:
+            with link.scope:
+                if greet:
+                    await link.stream.send(bytes([Greeting.WELCOME]))
+                log.info("neighbour came", extra={"peer": peer, "address": link.connection.address})
+                try:
+                    self._handlers.connected(peer, dialled)
+                    await self._handlers.serve_sync(peer, link.stream, dialled)
+                finally:
+                    self._handlers.disconnected(peer)
+        except (StreamClosed, Malformed) as error:
+            log.info("neighbour went: %s", error.sentence, extra={"peer": peer})
+        except Exception:
+            # A bug above the network costs this stream; both sides open another after a while.
+            log.exception("a sync stream failed", extra={"peer": peer})
+        finally:
+            self._neighbours.remove(link)
+            await link.stream.reset()
+
+    def _found_locally(self, peer: str, addresses: tuple[str, ...]) -> None:
+        """Seek a peer that mDNS found, unless it is sought already."""
+        if not self._dialling.is_wanted(peer) and len(self._dialling) < limits.MDNS_PEERS_MAX:
+            self.seek(peer, addresses)
+
+
+@asynccontextmanager
+async def _cancelled_at_end() -> AsyncIterator[trio.Nursery]:
+    async with trio.open_nursery() as nursery:
+        try:
+            yield nursery
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def _greeting(stream: FrameStream) -> Greeting:
+    try:
+        return Greeting(int.from_bytes(await stream.receive()))
+    except ValueError as error:
+        await stream.reset()
+        raise Malformed("The sync stream began with an unknown greeting", where=stream.peer) from error
+
+
+def _is_over(connection: Any) -> bool:
+    return bool(connection.is_closed or connection.muxed_conn.event_shutting_down.is_set())
+
+
+def _via(connection: Any) -> str:
+    return "in" if connection.direction == Direction.INBOUND else "out"
+
+
+def _address_of(connection: Any) -> str:
+    """Return the address that was dialled, or from which the other side came; "" where it is unknown."""
+    dialled = getattr(connection, "pincrew_address", "")
+    if dialled:
+        return str(dialled)
+    remote = connection.muxed_conn.get_remote_address()
+    return "" if remote is None else f"/ip{6 if ':' in remote[0] else 4}/{remote[0]}/tcp/{remote[1]}"

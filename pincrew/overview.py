@@ -1,0 +1,193 @@
+"""What the API says of a peer: its parts' facts, put into the shapes. Cheap: counters, never scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from pincrew.api import shapes
+from pincrew.cid import cid_text
+from pincrew.health import Facts, ReasonCode, ReasonText, state_of
+from pincrew.keys import peer_id
+from pincrew.node_watch import NodeState
+from pincrew.peer import Peer
+from pincrew.store.listing import CauseRow, PinRow
+from pincrew.values import Pin, PinMode, PinState
+
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+def time_text(milliseconds: int | None) -> str | None:
+    """Return RFC 3339 UTC."""
+    if milliseconds is None:
+        return None
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shapes.Summary:
+    """Return one cluster at a glance; ``extra`` are the role's own reasons."""
+    counts, sizes = peer.statuses.counts(), peer.statuses.sizes()
+    pinner = peer.pinner.summary()
+    connections = peer.network.connections() if peer.network is not None else []
+    curators = {peer_id(key) for key in peer.member.chain.curators} - {peer.id}
+    curators_connected = sum(connection.peer in curators for connection in connections)
+    have = sum(head.number for head in peer.member.heads().values())
+    expected = sum(head.number for head in peer.sync.best_heads().values())
+    total = sum(count for state, count in counts.items() if state is not PinState.UNPINNING)
+    reasons = [*peer.reasons.values(), *extra]
+    if pinner.node.state is NodeState.DOWN:
+        trouble = pinner.node.trouble or "it does not answer"
+        reasons.append(ReasonText(ReasonCode.NODE_DOWN, f"The IPFS node is down: {trouble}", pinner.node.since_ms))
+    if peer.is_running and role == "follower":
+        if not connections:
+            reasons.append(ReasonText(ReasonCode.NO_PEERS, "No other peer of the cluster is connected"))
+        elif curators and not curators_connected:
+            text = "No curator is connected: pins stay, changes come once one is back"
+            reasons.append(ReasonText(ReasonCode.NO_CURATOR, text, peer.curator_seen_ms))
+    if pinner.held:
+        text = f"{pinner.held} pins were removed at once; they are kept until you decide (pincrew removals show)"
+        reasons.append(ReasonText(ReasonCode.MASS_REMOVAL, text, pinner.held_since_ms))
+    if peer.member.chain.conflict is not None:
+        text = "Two different trust records of one number were signed: no change of curators is taken"
+        reasons.append(ReasonText(ReasonCode.TRUST_CONFLICT, text))
+    if peer.applier.fault is not None:
+        reasons.append(ReasonText(ReasonCode.DISK_LOW, peer.applier.fault.sentence))
+    facts = Facts(
+        is_curator=role == "curator",
+        is_running=peer.is_running,
+        is_leaving=peer.leaving,
+        failure=peer.failure,
+        node_is_up=pinner.node.state is not NodeState.DOWN,
+        peers_connected=len(connections),
+        curators_connected=curators_connected,
+        has_compared=peer.sync.has_compared,
+        envelopes=have,
+        envelopes_expected=expected,
+        pins_ours=total - counts[PinState.REMOTE],
+        pins_pinned=counts[PinState.PINNED],
+        pins_user_skipped=counts[PinState.SKIPPED],
+        removals_held=pinner.held,
+    )
+    state = state_of(facts)
+    identity = pinner.node.identity
+    known_bytes = sum(size for state, (size, _) in sizes.items() if state is not PinState.UNPINNING)
+    last_seen = max((time for time in (peer.curator_seen_ms,) if time is not None), default=None)
+    return shapes.Summary(
+        name=peer.options.name,
+        id=peer.member.chain.cluster_id.hex(),
+        role=role,
+        consensus="crdt",
+        state=state.value,
+        reasons=[shapes.Reason(r.code.value, r.text, time_text(r.since_ms)) for r in reasons],
+        list=shapes.ListProgress(have, expected if peer.sync.has_compared or have else None),
+        pins=shapes.PinCounts(
+            total=total,
+            pinned=counts[PinState.PINNED],
+            pinning=counts[PinState.PINNING],
+            queued=counts[PinState.QUEUED],
+            error=counts[PinState.ERROR],
+            skipped=counts[PinState.SKIPPED],
+            remote=counts[PinState.REMOTE],
+            unpinning=counts[PinState.UNPINNING],
+        ),
+        bytes=shapes.ByteCounts(
+            pinned=sizes[PinState.PINNED][0],
+            total=known_bytes,
+            size_known_pins=sum(sized for state, (_, sized) in sizes.items() if state is not PinState.UNPINNING),
+            limit=None,
+        ),
+        peers=shapes.PeerCounts(len(connections), len(peer.member.heard.all())),
+        curators=shapes.CuratorCounts(curators_connected, len(curators), time_text(last_seen)),
+        last_change=time_text(peer.last_change_ms()),
+        paused_until=None,
+        node=shapes.NodeInfo(
+            kind="kubo",
+            address=pinner.node.address,
+            state=pinner.node.state.value,
+            version=identity.version if identity else None,
+            peer_id=identity.peer_id if identity else None,
+        ),
+    )
+
+
+def pin_line(cluster: str, row: PinRow) -> shapes.PinLine:
+    """Return a pin with this peer's progress."""
+    return shapes.PinLine(
+        cluster=cluster,
+        cid=cid_text(row.cid),
+        name=row.name,
+        state=row.state.value,
+        cause=row.cause,
+        error=row.error,
+        tries=row.tries,
+        next_try=time_text(row.next_try_ms),
+        size=row.size,
+        bytes_done=row.bytes_done,
+        blocks_done=row.blocks_done,
+        updated=time_text(row.updated_ms) or _ZERO_TIME,
+    )
+
+
+def pin_object(pin: Pin) -> shapes.PinObject:
+    """Return a pin as ipfs-cluster writes it (second resolution, as stored there)."""
+    return shapes.PinObject(
+        replication_factor_min=pin.replication_min,
+        replication_factor_max=pin.replication_max,
+        name=pin.name,
+        mode=pin.mode.value,
+        shard_size=0,
+        user_allocations=None,
+        expire_at=_seconds(pin.expire_ms),
+        metadata=dict(pin.metadata) or None,
+        pin_update=cid_text(pin.update_of) if pin.update_of else None,
+        origins=list(pin.origins),
+        cid=cid_text(pin.cid),
+        type="pin",
+        allocations=list(pin.allocations),
+        max_depth=-1 if pin.mode is PinMode.RECURSIVE else 0,
+        reference=None,
+        timestamp=_seconds(pin.added_ms),
+    )
+
+
+def error_line(cluster: str, row: CauseRow) -> shapes.ErrorLine:
+    """Return pins in error for one cause."""
+    return shapes.ErrorLine(
+        cluster, row.cause, row.pins, time_text(row.oldest_ms), time_text(row.next_try_ms), row.example
+    )
+
+
+def peer_lines(peer: Peer) -> list[shapes.PeerLine]:
+    """Return every peer known: connected, announced, and met before."""
+    connections = {one.peer: one for one in (peer.network.connections() if peer.network is not None else [])}
+    heard = {one.announcement.peer: one.announcement for one in peer.member.heard.all()}
+    met = {one.peer: one for one in peer.acquaintances.all()}
+    curators = {peer_id(key) for key in peer.member.chain.curators}
+    lines = []
+    for known in sorted({*connections, *heard, *met, *curators} - {peer.id}):
+        said, link = heard.get(known), connections.get(known)
+        seen = [said.time_ms] if said is not None else []
+        seen += [met[known].seen_ms] if known in met else []
+        lines.append(
+            shapes.PeerLine(
+                cluster=peer.options.name,
+                id=known,
+                name=said.name if said is not None else "",
+                role="curator" if known in curators else "follower",
+                connected=link is not None,
+                via=link.via if link is not None else None,
+                last_seen=time_text(peer.clock_ms() if link is not None else max(seen, default=None)),
+                version=said.version if said is not None else None,
+                node_id=said.node_id if said is not None else None,
+                pins=said.counters.pinned if said is not None else None,
+                free=said.free_bytes if said is not None else None,
+            )
+        )
+    return lines
+
+
+def _seconds(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return _ZERO_TIME
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat().replace("+00:00", "Z")

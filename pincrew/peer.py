@@ -1,0 +1,430 @@
+"""One cluster at work in the daemon: member, applier, neighbours, announcer, pinner, in one nursery.
+
+The parts are put together here and nowhere else. What a follower or a curator has beyond this stands in
+``pincrew.follow`` and ``pincrew.trusted``; a follower is this peer with nothing that could write.
+
+Order: the store answers the API before anything else is up; libp2p is imported when the network starts, because that
+alone takes most of a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from pincrew import __version__, limits
+from pincrew.addresses import is_loopback, is_private
+from pincrew.announcement import Counters
+from pincrew.announcer import Announcer, Own
+from pincrew.applier import Applier
+from pincrew.bell import Bell
+from pincrew.cid import cid_text
+from pincrew.errors import PincrewError
+from pincrew.health import ReasonCode, ReasonText
+from pincrew.keys import SigningKey, peer_id
+from pincrew.member import Member
+from pincrew.node_client import Node
+from pincrew.node_watch import NodeState
+from pincrew.ownership import Ownership
+from pincrew.pinner import Pinner, PinnerRules
+from pincrew.policy import Method
+from pincrew.removals import RemovalsRules
+from pincrew.replica import Applied, Written
+from pincrew.requests import Answer, CidStatus, Request, decode_answer, encode_request
+from pincrew.store.acquaintances import Acquaintance, Acquaintances
+from pincrew.store.database import Database
+from pincrew.store.events import Events
+from pincrew.store.listing import Filter, Listing
+from pincrew.store.statuses import Statuses
+from pincrew.sync import Sync
+from pincrew.tracker import VANISHED
+from pincrew.trust import TrustChain
+from pincrew.values import PinState
+from pincrew.wire import encode_sealed
+
+if TYPE_CHECKING:
+    from pincrew.network import Network
+
+_log = logging.getLogger("pincrew.peer")
+_REMEMBER_INTERVAL_S = 60.0
+# Pubsub is for news; a backlog of more than this travels on sync streams alone.
+_PUBLISHED_ENVELOPES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOptions:
+    """What the user and the config document say of one cluster at this peer.
+
+    ``addresses`` are multiaddrs with a peer id, from the config document. ``secret`` is a closed cluster's key.
+    """
+
+    name: str
+    peer_name: str = ""
+    listen: tuple[str, ...] = ()
+    announce: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    secret: bytes | None = None
+    listed: bool = True
+    mdns: bool = True
+    gossip: bool = True
+    neighbours_max: int = limits.NEIGHBOURS_MAX
+    pins_in_flight: int = limits.PINS_IN_FLIGHT_DEFAULT
+    no_progress_timeout_s: float = limits.PIN_NO_PROGRESS_TIMEOUT_S
+    removals: RemovalsRules = field(default_factory=RemovalsRules)
+
+
+def now_ms() -> int:
+    """The wall clock in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Peer:
+    """This daemon's peer in one cluster. ``run`` until cancelled; everything else is for the same event loop."""
+
+    def __init__(
+        self,
+        database: Database,
+        chain: TrustChain,
+        key: SigningKey,
+        node: Node,
+        ownership: Ownership,
+        options: PeerOptions,
+        *,
+        author: SigningKey | None = None,
+    ) -> None:
+        """``author`` is the key under which this peer writes: a curator's own, None for a follower."""
+        self.options = options
+        self.database = database
+        self.key = key
+        self.id = peer_id(key.public)
+        self.node = node
+        self.member = Member(
+            database, chain, now_ms=now_ms, now=trio.current_time, nonce=lambda: os.urandom(16), key=author
+        )
+        shard_bits = chain.genesis.shard_bits
+        self.statuses = Statuses(database, shard_bits)
+        self.listing = Listing(database, shard_bits)
+        self.events = Events(database)
+        self.acquaintances = Acquaintances(database)
+        self.sync = Sync(self.member, chain.cluster_id, random.Random())
+        self.applier = Applier(self.member.replica, self._applied)
+        self.pinner = Pinner(
+            book=self.statuses,
+            node=node,
+            ownership=ownership,
+            cluster=chain.cluster_id,
+            own_peer_id=self.id,
+            now_ms=now_ms,
+            luck=random.Random(),
+            on_event=self.happened,
+            rules=PinnerRules(options.pins_in_flight, options.no_progress_timeout_s, options.removals),
+        )
+        self.announcer = Announcer(
+            self.member,
+            key,
+            name=options.peer_name,
+            listed=options.listed,
+            now_ms=now_ms,
+            own=self._own,
+            announce=self._announce,
+            seek=self._seek,
+            connect_nodes=self.pinner.connect_nodes,
+        )
+        self.network: Network | None = None
+        self.leaving = False
+        self.failure: str | None = None
+        self.is_running = False
+        self.reasons: dict[ReasonCode, ReasonText] = {}
+        self.curator_seen_ms: int | None = max(
+            (one.seen_ms for one in self.acquaintances.all() if one.role == "curator"), default=None
+        )
+        self._to_publish, self._published = trio.open_memory_channel[bytes](_PUBLISHED_ENVELOPES_MAX)
+        self._event_bell = Bell()
+        self._event_queue: list[tuple[int, str, str, dict[str, Any]]] = []
+        self._news = trio.Event()
+
+    # ---- life -------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled. Started means: connected to the network's sockets and accepting work.
+
+        Raises PortInUse where an address is taken.
+        """
+        from pincrew.neighbourhood import Neighbourhood
+        from pincrew.network import Network, NetworkConfig
+
+        self.neighbourhood = Neighbourhood(
+            self.member,
+            self.sync,
+            wake=self.applier.wake,
+            answer=self.answer,
+            on_neighbours=self._neighbours_changed,
+            on_handshake_failed=self._handshake_failed,
+        )
+        config = NetworkConfig(
+            key=self.key,
+            cluster=self.member.chain.cluster_id,
+            listen=self.options.listen or ("/ip4/0.0.0.0/tcp/0",),
+            announce=self.options.announce,
+            secret=self.options.secret,
+            mdns=self.options.mdns,
+            gossip=self.options.gossip,
+            neighbours_max=self.options.neighbours_max,
+        )
+        self.network = self.neighbourhood.reports = Network(config, self.neighbourhood)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write_events)
+                await nursery.start(self.network.run)
+                await nursery.start(self.applier.run)
+                await nursery.start(self.pinner.run)
+                await nursery.start(self.announcer.run)
+                nursery.start_soon(self._publish)
+                nursery.start_soon(self._tick)
+                nursery.start_soon(self._remember)
+                self._seek_everybody()
+                self.is_running = True
+                task_status.started()
+        finally:
+            self.is_running = False
+
+    async def _tick(self) -> None:
+        """Let sync say what time alone makes it say."""
+        while True:
+            self.neighbourhood.carry_out(self.sync.evaluate(trio.current_time()))
+            await trio.sleep(max(0.05, min(1.0, self.sync.next_due() - trio.current_time())))
+
+    async def _remember(self) -> None:
+        """Keep whom we met, for the next start."""
+        while True:
+            await trio.sleep(_REMEMBER_INTERVAL_S)
+            await trio.to_thread.run_sync(self.acquaintances.remember, self._met())
+
+    def _met(self) -> list[Acquaintance]:
+        assert self.network is not None
+        met = []
+        for connection in self.network.connections():
+            heard = self.heard_of(connection.peer)
+            addresses = heard.announcement.addresses if heard is not None else ()
+            is_curator = self.is_curator(connection.peer)
+            met.append(
+                Acquaintance(connection.peer, tuple(addresses), "curator" if is_curator else "follower", now_ms())
+            )
+        return met
+
+    # ---- whom to talk to --------------------------------------------------------------------------------------
+
+    def seek(self, addresses: Sequence[str]) -> None:
+        """Look for the peers at these multiaddrs (with their peer ids)."""
+        by_peer: dict[str, list[str]] = {}
+        for address in addresses:
+            base, _, peer = address.rpartition("/p2p/")
+            if base and peer:
+                by_peer.setdefault(peer, []).append(base)
+        for peer, bases in by_peer.items():
+            self._seek(peer, bases, self.is_curator(peer))
+
+    def _seek_everybody(self) -> None:
+        self.seek(self.options.addresses)
+        for one in self.acquaintances.all():
+            self._seek(one.peer, one.addresses, one.role == "curator")
+
+    def _seek(self, peer: str, addresses: Sequence[str], priority: bool) -> None:
+        if peer != self.id and self.network is not None and addresses:
+            self.network.seek(peer, [address.partition("/p2p/")[0] for address in addresses], priority=priority)
+
+    def is_curator(self, peer: str) -> bool:
+        """Whether a peer id is a curator's under the trust record in force."""
+        return peer in {peer_id(key) for key in self.member.chain.curators}
+
+    def heard_of(self, peer: str) -> Any:
+        """Return the newest announcement of a peer, or None."""
+        for heard in self.member.heard.all():
+            if heard.announcement.peer == peer:
+                return heard
+        return None
+
+    # ---- what happens -----------------------------------------------------------------------------------------
+
+    def _applied(self, applied: Applied) -> None:
+        self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
+        if applied.changed:
+            self.pinner.changed()
+            self.happened("list_changed", {"rows": applied.changed, "envelopes": applied.envelopes})
+        for session, reason in applied.stopped:
+            author = peer_id(session.author)
+            text = f"A session of curator {author} was stopped: {reason}. What it wrote before stays"
+            self.note(ReasonCode.SESSION_STOPPED, text)
+            self.happened("session_stopped", {"curator": author, "reason": reason})
+        for lost in applied.lost:
+            self.happened("write_lost", {"cid": cid_text(lost.cid), "to": peer_id(lost.winner.author)})
+
+    def written(self, written: Written) -> None:
+        """Tell everybody what this peer's writer made durable."""
+        self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
+        self.pinner.changed()
+        waiting = self._to_publish.statistics().current_buffer_used + len(written.sealed)
+        if self.options.gossip and waiting <= _PUBLISHED_ENVELOPES_MAX:
+            for body, signature in written.sealed:
+                self._to_publish.send_nowait(encode_sealed(body, signature))
+
+    async def _publish(self) -> None:
+        """Hand own envelopes to pubsub, one after the other; sync streams carry what it does not take."""
+        assert self.network is not None
+        async for message in self._published:
+            with trio.move_on_after(limits.REQUEST_TIMEOUT_S):
+                await self.network.publish(message)
+
+    def _announce(self, sealed: bytes) -> None:
+        self.neighbourhood.carry_out(self.sync.announced(sealed, trio.current_time()))
+
+    def _neighbours_changed(self) -> None:
+        assert self.network is not None
+        if any(self.is_curator(connection.peer) for connection in self.network.connections()):
+            self.curator_seen_ms = now_ms()
+        self.reasons.pop(ReasonCode.HANDSHAKE_FAILED, None)
+        self.announcer.changed()
+
+    def _handshake_failed(self, address: str, peer: str | None, reason: str) -> None:
+        if self.network is not None and self.network.connections():
+            return
+        who = peer or address or "a peer"
+        if ReasonCode.HANDSHAKE_FAILED not in self.reasons:
+            self.happened("handshake_failed", {"peer": peer, "address": address, "reason": reason})
+        self.note(ReasonCode.HANDSHAKE_FAILED, f"{who}: {reason}")
+
+    def trust_changed(self) -> None:
+        """A config document moved the trust chain; neighbours are told and what waited for it is looked at again."""
+        self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
+        self.applier.wake()
+
+    def note(self, code: ReasonCode, text: str) -> None:
+        """Show a reason in the status until it is dropped; its time is that of its first appearance."""
+        since = self.reasons[code].since_ms if code in self.reasons else now_ms()
+        self.reasons[code] = ReasonText(code, text, since)
+
+    def happened(self, kind: str, fields: dict[str, Any]) -> None:
+        """Record an event; written in groups by a task of its own."""
+        if len(self._event_queue) < limits.EVENTS_KEPT_MAX:
+            self._event_queue.append((now_ms(), kind, describe(kind, fields), fields))
+        self._event_bell.ring()
+
+    async def _write_events(self) -> None:
+        while True:
+            await self._event_bell.wait()
+            batch, self._event_queue = self._event_queue, []
+            if batch:
+                try:
+                    await trio.to_thread.run_sync(self.events.add_all, batch)
+                except PincrewError as error:
+                    _log.warning("events were not kept: %s", error.sentence)
+                self._news.set()
+                self._news = trio.Event()
+
+    def last_change_ms(self) -> int | None:
+        """Return when the list last changed here, also in an earlier life."""
+        return self.member.replica.history.last_seen_ms()
+
+    def clock_ms(self) -> int:
+        """The wall clock in Unix milliseconds."""
+        return now_ms()
+
+    async def next_event(self) -> None:
+        """Return when there are new events."""
+        await self._news.wait()
+
+    # ---- what others ask --------------------------------------------------------------------------------------
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer a permitted question of another peer."""
+        statuses: tuple[CidStatus, ...] = ()
+        count = 0
+        if request.method is Method.STATUS:
+            statuses = await trio.to_thread.run_sync(self.own_statuses, request.cids)
+        elif request.method is Method.RECOVER:
+            for cid in request.cids or (None,):
+                count += await self.pinner.retry(cid)
+        identity = self.pinner.summary().node.identity
+        return Answer(
+            name=self.options.peer_name,
+            version=__version__,
+            node_id=identity.peer_id if identity else None,
+            node_addresses=identity.addresses[: limits.ANNOUNCEMENT_ADDRESSES_MAX] if identity else (),
+            statuses=statuses,
+            queued=count,
+        )
+
+    def own_statuses(self, cids: Sequence[bytes]) -> tuple[CidStatus, ...]:
+        """Return how far this peer got with each CID. Blocks."""
+        found = []
+        for cid in cids:
+            rows = self.listing.page(Filter(cid=cid), limit=1)
+            if not rows:
+                found.append(CidStatus(cid, "unpinned"))
+                continue
+            row = rows[0]
+            vanished = row.state is PinState.QUEUED and row.cause == VANISHED
+            state = "unexpectedly_unpinned" if vanished else row.state.value
+            found.append(CidStatus(cid, state, row.updated_ms, (row.error or "")[:200], row.tries))
+        return tuple(found)
+
+    async def ask(self, peer: str, request: Request) -> Answer:
+        """Ask another peer. Raises PincrewError."""
+        assert self.network is not None
+        return decode_answer(await self.network.request(peer, encode_request(request)))
+
+    # ---- what this peer is ------------------------------------------------------------------------------------
+
+    def _own(self) -> Own:
+        view = self.pinner.summary().node
+        identity = view.identity if view.state is NodeState.UP else None
+        counts, sizes = self.statuses.counts(), self.statuses.sizes()
+        addresses = self.network.addresses if self.network is not None else ()
+        return Own(
+            addresses=tuple(addresses),
+            node_id=identity.peer_id if identity else None,
+            node_addresses=self._shared_node_addresses(identity.addresses if identity else ()),
+            counters=Counters(
+                pins=sum(count for state, count in counts.items() if state is not PinState.UNPINNING),
+                pinned=counts[PinState.PINNED],
+                bytes_pinned=sizes[PinState.PINNED][0],
+                errors=counts[PinState.ERROR],
+            ),
+            free_bytes=None,
+        )
+
+    def _shared_node_addresses(self, addresses: Sequence[str]) -> tuple[str, ...]:
+        """Private and loopback addresses of the node are of use only to those who reach this peer at such an address."""
+        own = self.network.addresses if self.network is not None else ()
+        shares_loopback = any(is_loopback(address) for address in own)
+        shares_private = shares_loopback or any(is_private(address) for address in own)
+        return tuple(
+            address
+            for address in addresses
+            if (shares_loopback or not is_loopback(address)) and (shares_private or not is_private(address))
+        )
+
+
+def describe(kind: str, fields: dict[str, Any]) -> str:
+    """Say an event in a sentence."""
+    what = fields.get("name") or fields.get("cid") or ""
+    texts = {
+        "pinned": f"{what} is pinned",
+        "pin_failed": f"{what} was not pinned: {fields.get('cause')}",
+        "unpinned": f"{what} was unpinned",
+        "list_changed": f"the list changed: {fields.get('rows')} pins",
+        "session_stopped": f"a session of curator {fields.get('curator')} was stopped: {fields.get('reason')}",
+        "write_lost": f"your change of {fields.get('cid')} lost against a concurrent one of {fields.get('to')}",
+        "handshake_failed": f"{fields.get('peer') or fields.get('address')}: {fields.get('reason')}",
+        "node_up": "the IPFS node answers",
+        "node_down": f"the IPFS node does not answer: {fields.get('trouble') or fields.get('error') or ''}",
+        "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
+    }
+    return texts.get(kind) or kind.replace("_", " ") + (f": {what}" if what else "")

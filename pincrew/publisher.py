@@ -1,0 +1,68 @@
+"""Offers a curator's config document over HTTP, and makes a new revision when its peers change."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+import hypercorn.config
+import hypercorn.trio
+import trio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pincrew.config_document import ConfigDocument
+from pincrew.errors import Misuse, PincrewError, PortInUse
+
+_REFRESH_INTERVAL_S = 300.0
+
+
+class Publishes(Protocol):
+    """A curator."""
+
+    @property
+    def name(self) -> str: ...
+    async def current_document(self) -> ConfigDocument: ...
+
+
+async def serve_document(
+    curator: Publishes, address: str, ended: trio.Event, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve `GET /` and `GET /NAME.toml` on HOST:PORT until ``ended``; started with the URL. Raises Misuse, PortInUse."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise Misuse(f"{address!r} is not HOST:PORT", next_step="Write it like `0.0.0.0:8080`")
+    made = await curator.current_document()
+    shown: list[tuple[bytes, str]] = [(made.raw, made.sha256)]
+
+    async def answer(request: Request) -> Response:
+        raw, etag = shown[0]
+        headers = {"ETag": f'"{etag}"', "Cache-Control": "max-age=60"}
+        if request.headers.get("if-none-match") == f'"{etag}"':
+            return Response(status_code=304, headers=headers)
+        return Response(raw, media_type="application/toml", headers=headers)
+
+    app = Starlette(routes=[Route("/", answer), Route(f"/{curator.name}.toml", answer)])
+    config = hypercorn.config.Config()
+    config.bind = [address]
+    config.graceful_timeout = 1
+    config.accesslog = config.errorlog = None
+    try:
+        async with trio.open_nursery() as nursery:
+            bound = await nursery.start(partial(hypercorn.trio.serve, app, config, shutdown_trigger=ended.wait))
+            task_status.started(f"{bound[0].rstrip('/')}/{curator.name}.toml")
+            while not ended.is_set():
+                with trio.move_on_after(_REFRESH_INTERVAL_S):
+                    await ended.wait()
+                try:
+                    made = await curator.current_document()
+                except PincrewError:
+                    continue  # The last document stays good.
+                shown[0] = (made.raw, made.sha256)
+    except* OSError as group:
+        raise PortInUse(
+            f"The config document cannot be offered on {address}: {group.exceptions[0]}",
+            next_step="Choose another port: `--publish HOST:PORT`",
+        ) from group

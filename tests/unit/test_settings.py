@@ -1,0 +1,145 @@
+"""Settings: defaults < file < environment, and words for what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from pincrew.errors import Misuse, NewerStore, NotFound, StoreFault
+from pincrew.paths import Home
+from pincrew.settings import (
+    ClusterSettings,
+    Role,
+    Settings,
+    environment_names,
+    find_cluster,
+    load_cluster,
+    load_settings,
+    save,
+)
+
+ID = "ab" * 32
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_all_is_default(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "settings.toml", {}) == Settings()
+
+
+def test_the_file_beats_the_default_and_the_environment_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.toml", 'unpin_grace = "90m"\npins_in_flight = 3\nmdns = false\nipfs = "auto"\n')
+    read = load_settings(path, {})
+    assert (read.unpin_grace, read.pins_in_flight, read.mdns) == (5400.0, 3, False)
+    environment = {
+        "PINCREW_UNPIN_GRACE": "2h",
+        "PINCREW_PINS_IN_FLIGHT": "7",
+        "PINCREW_MDNS": "Yes",
+        "PINCREW_IPFS": "/ip4/127.0.0.1/tcp/5001",
+        "PINCREW_LOG_LEVEL": "",
+    }
+    read = load_settings(path, environment)
+    assert (read.unpin_grace, read.pins_in_flight, read.mdns) == (7200.0, 7, True)
+    assert (read.ipfs, read.log_level) == ("/ip4/127.0.0.1/tcp/5001", "info")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('unpin_grase = "1h"', "unpin_grase.*Did you mean `unpin_grace`"),
+        ("unpin_grace = 90", 'a time like "24h"'),
+        ('unpin_grace = "90"', "with a unit"),
+        ("pins_in_flight = 0", "whole number from 1"),
+        ("pins_in_flight = true", "whole number"),
+        ('mdns = "yes"', "true or false"),
+        ("ipfs = 5", "text in quotes"),
+        ("ipfs = ", "not TOML"),
+        ("ipfs = " + "[" * 5000, "not TOML"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(Misuse, match=words) as caught:
+        load_settings(write(tmp_path / "s.toml", text), {})
+    assert "s.toml" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PINS_IN_FLIGHT", "-1"),
+        ("PINS_IN_FLIGHT", "0"),
+        ("PINS_IN_FLIGHT", "x"),
+        ("MDNS", "maybe"),
+        ("UNPIN_GRACE", "5"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_named(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(Misuse) as caught:
+        load_settings(tmp_path / "s.toml", {f"PINCREW_{name}": text})
+    assert caught.value.where == f"PINCREW_{name}"
+
+
+def test_a_newer_file_says_to_upgrade(tmp_path: Path) -> None:
+    with pytest.raises(NewerStore, match="Upgrade"):
+        load_cluster(write(tmp_path / "c.toml", f'format = 2\ncluster_id = "{ID}"\nlater = 1\n'))
+
+
+def test_a_clusters_settings_are_written_and_read(tmp_path: Path) -> None:
+    tree = ClusterSettings(
+        cluster_id=ID,
+        role=Role.CURATOR,
+        source="https://example.org/c.toml",
+        listen=("/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/4001"),
+        obey=True,
+    )
+    save(tmp_path / "cluster.toml", tree)
+    assert load_cluster(tmp_path / "cluster.toml") == tree
+    assert "format = 1" in (tmp_path / "cluster.toml").read_text()
+    assert "unlisted" not in (tmp_path / "cluster.toml").read_text()
+
+
+def test_comments_survive_a_change(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.toml", '# mine\nunpin_grace = "1h" # short\n\n# below\npins_in_flight = 3\n')
+    save(path, replace(load_settings(path, {}), unpin_grace=7200.0, pins_in_flight=10, mdns=False))
+    assert path.read_text() == ('# mine\nunpin_grace = "2h" # short\n\n# below\npins_in_flight = 10\nmdns = false\n')
+
+
+def test_settings_survive_being_written(tmp_path: Path) -> None:
+    changed = Settings(ipfs="x", unpin_grace=90.5, pin_no_progress=86_400.0, mdns=False, pins_in_flight=2)
+    save(tmp_path / "s.toml", changed)
+    assert load_settings(tmp_path / "s.toml", {}) == changed
+
+
+def test_damaged_settings_are_not_overwritten(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.toml", "x = ")
+    with pytest.raises(Misuse):
+        save(path, Settings())
+    assert path.read_text() == "x = "
+
+
+def test_a_cluster_without_settings_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        load_cluster(tmp_path / "cluster.toml")
+    with pytest.raises(StoreFault, match="name no cluster"):
+        load_cluster(write(tmp_path / "cluster.toml", 'role = "follower"\n'))
+    with pytest.raises(Misuse, match="`follower` or `curator`"):
+        load_cluster(write(tmp_path / "cluster.toml", f'cluster_id = "{ID}"\nrole = "boss"\n'))
+
+
+def test_a_cluster_is_found_by_its_id_beside_damaged_ones(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for name, text in (("a", "x ="), ("b", f'cluster_id = "{"cd" * 32}"\n'), ("c", f'cluster_id = "{ID}"\n')):
+        home.cluster(name).folder.mkdir(parents=True)
+        write(home.cluster(name).settings, text)
+    assert find_cluster(home, bytes.fromhex(ID)) == home.cluster("c")
+    assert find_cluster(home, bytes(32)) is None
+
+
+def test_every_setting_has_a_variable() -> None:
+    assert len(environment_names()) == len(fields(Settings))
+    assert "PINCREW_UNPIN_GRACE" in environment_names()

@@ -1,0 +1,180 @@
+"""A curator's peer: a peer with a writer, and the making of config documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import trio
+from pincrew.trusted.publishing import Published, publish, published
+from pincrew.trusted.writer import Writer
+
+from pincrew.api import shapes
+from pincrew.assembly import assemble
+from pincrew.cid import parse_cid
+from pincrew.cluster import Cluster
+from pincrew.config_document import ConfigDocument
+from pincrew.errors import Misuse
+from pincrew.health import ReasonCode, ReasonText
+from pincrew.keys import public_of
+from pincrew.limits import CONFIG_FOLLOWERS_PUBLISHED_MAX
+from pincrew.ownership import Ownership
+from pincrew.paths import ClusterPaths
+from pincrew.peer import Peer, now_ms
+from pincrew.record import encode_record
+from pincrew.replica import WriteRequest
+from pincrew.settings import ClusterSettings, Settings
+from pincrew.values import Pin, PinMode, PinState
+
+
+class Curator(Cluster):
+    """A cluster that this daemon may write."""
+
+    role = "curator"
+
+    def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
+        super().__init__(peer, paths, api_address)
+        self._writer = Writer(peer.member.replica, peer.applier, peer.written)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.peer.run)
+            await nursery.start(self._writer.run)
+            task_status.started()
+
+    def own_reasons(self) -> list[ReasonText]:
+        """An owner key on an online machine is a risk worth a reminder."""
+        if not self.paths.owner.exists():
+            return []
+        text = (
+            f"The owner key is still on this machine ({self.paths.owner}). Move it to a safe place:"
+            " who has it, has the cluster; without it nobody can name another curator"
+        )
+        return [ReasonText(ReasonCode.OWNER_KEY_HERE, text)]
+
+    async def write(self, requests: Sequence[shapes.PinRequest]) -> tuple[int, int, list[str]]:
+        """Make pins and removals durable; return added, removed, and the CIDs whose removal found nothing.
+
+        Raises Misuse before anything is written when one of them is not valid.
+        """
+        at = now_ms()
+        wanted = [write_request(request, at) for request in requests]
+        absent = await self._writer.write(wanted)
+        removed = sum(request.record is None and request.cid not in absent for request in wanted)
+        missing = [
+            request.cid
+            for request, one in zip(requests, wanted, strict=True)
+            if one.record is None and one.cid in absent
+        ]
+        return sum(one.record is not None for one in wanted), removed, missing
+
+    async def publish(self, *, force_secret: bool) -> Published:
+        """Make a new revision of the config document: this peer, then connected followers that are listed."""
+        return await trio.to_thread.run_sync(self._publish, force_secret)
+
+    async def publish_document(self, *, force_secret: bool) -> shapes.Published:
+        """As ``publish``, in the API's shape."""
+        made = await self.publish(force_secret=force_secret)
+        return shapes.Published(made.document.raw.decode(), made.document.sha256, made.document.revision)
+
+    async def current_document(self) -> ConfigDocument:
+        """Return the document published last if it still says where to find us, else a new revision."""
+        last = await trio.to_thread.run_sync(published, self.paths)
+        own = self.peer.network.addresses if self.peer.network is not None else ()
+        stale = last.revision == 0 or not set(own) <= set(last.peers) or last.trust != self.peer.member.chain
+        if stale or len(self._listed_followers()) > _others(last, self.peer.id):
+            return (await self.publish(force_secret=False)).document
+        return last
+
+    def _publish(self, force_secret: bool) -> Published:
+        network = self.peer.network
+        counts, sizes = self.peer.statuses.counts(), self.peer.statuses.sizes()
+        held = [state for state in counts if state is not PinState.UNPINNING]
+        return publish(
+            self.paths,
+            addresses=network.addresses if network is not None else (),
+            now_s=now_ms() // 1000,
+            followers=self._listed_followers(),
+            chain=self.peer.member.chain,
+            pins_hint=sum(counts[state] for state in held),
+            bytes_hint=sum(sizes[state][0] for state in held),
+            is_secret_forced=force_secret,
+        )
+
+    def _listed_followers(self) -> list[list[str]]:
+        """Return the addresses of connected followers that let themselves be listed, longest connected first."""
+        network = self.peer.network
+        followers = []
+        for connection in network.connections() if network is not None else []:
+            heard = self.peer.heard_of(connection.peer)
+            if heard is not None and heard.announcement.listed and not self.peer.is_curator(connection.peer):
+                said = heard.announcement.addresses
+                followers.append([_named(address, connection.peer) for address in said])
+        return followers[:CONFIG_FOLLOWERS_PUBLISHED_MAX]
+
+
+def _others(document: ConfigDocument, peer: str) -> int:
+    return len({address.rpartition("/p2p/")[2] for address in document.peers} - {peer})
+
+
+def open_curator(
+    paths: ClusterPaths,
+    local: ClusterSettings,
+    settings: Settings,
+    ownership: Ownership,
+    environment: Mapping[str, str],
+    api_address: str,
+) -> Curator:
+    """Return the curator whose cluster is in ``paths``. Blocks; raises StoreFault or Misuse in words."""
+    document = published(paths)
+    peer = assemble(paths, local, settings, document, ownership, environment, writes=True)
+    return Curator(peer, paths, api_address)
+
+
+def write_request(request: shapes.PinRequest, at_ms: int) -> WriteRequest:
+    """Check a request of the API and return what is written. Raises Misuse."""
+    cid = parse_cid(request.cid)
+    if request.remove:
+        return WriteRequest(cid, None)
+    if request.mode not in (PinMode.RECURSIVE.value, PinMode.DIRECT.value):
+        raise Misuse(f"{request.mode!r} is not a mode of a pin", next_step="There are: recursive, direct")
+    minimum, maximum = request.replication_factor_min, request.replication_factor_max
+    if not (minimum == maximum == -1 or 0 <= minimum <= maximum):
+        raise Misuse(
+            f"Replication from {minimum} to {maximum} makes no sense",
+            next_step="Give 1 <= min <= max, or -1 for both (every peer)",
+        )
+    for allocation in request.allocations or ():
+        public_of(allocation)
+    pin = Pin(
+        cid=cid,
+        name=request.name,
+        mode=PinMode(request.mode),
+        replication_min=minimum or -1,
+        replication_max=maximum or -1,
+        allocations=tuple(request.allocations or ()),
+        metadata=tuple((request.metadata or {}).items()),
+        origins=tuple(request.origins or ()),
+        size=request.size,
+        added_ms=at_ms,
+        expire_ms=_expiry(request.expire_at, at_ms),
+        update_of=parse_cid(request.pin_update) if request.pin_update else None,
+    )
+    return WriteRequest(cid, encode_record(pin))
+
+
+def _expiry(text: str | None, at_ms: int) -> int | None:
+    if text is None or text.startswith("0001-"):
+        return None
+    try:
+        at = int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError as error:
+        raise Misuse(f"{text!r} is not a time", next_step="Write it like 2027-01-31T00:00:00Z") from error
+    if at <= at_ms:
+        raise Misuse(f"The expiry {text} is in the past")
+    return at
+
+
+def _named(address: str, peer: str) -> str:
+    return address if "/p2p/" in address else f"{address}/p2p/{peer}"

@@ -1,0 +1,92 @@
+"""The curator's writer: requests in, durable envelopes out.
+
+An idle writer flushes at once. Under load an envelope holds what arrived while the previous commit ran: whatever waits
+is taken together, up to a window, as long as no two requests of different callers touch one CID.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from pincrew import limits
+from pincrew.applier import Applier
+from pincrew.bell import Bell
+from pincrew.errors import PincrewError
+from pincrew.replica import Replica, WriteRequest, Written
+
+
+@dataclass(slots=True, eq=False)
+class _Order:
+    requests: Sequence[WriteRequest]
+    done: trio.Event = field(default_factory=trio.Event)
+    absent: frozenset[bytes] = frozenset()
+    fault: PincrewError | None = None
+
+
+class Writer:
+    """Writes to one replica. ``run`` until cancelled."""
+
+    def __init__(self, replica: Replica, applier: Applier, on_written: Callable[[Written], None]) -> None:
+        """``on_written`` publishes what has become durable (invariant 4)."""
+        self._replica = replica
+        self._applier = applier
+        self._on_written = on_written
+        self._orders: deque[_Order] = deque()
+        self._bell = Bell()
+        self._room = trio.Semaphore(limits.WRITE_ORDERS_WAITING_MAX)
+
+    async def write(self, requests: Sequence[WriteRequest]) -> frozenset[bytes]:
+        """Return once ``requests`` are durable; the CIDs whose removal found nothing are returned.
+
+        Waits for room when too much waits already. Raises StoreFault when the disk refused: then none of it counts.
+        """
+        if not requests:
+            return frozenset()
+        order = _Order(requests)
+        async with self._room:
+            self._orders.append(order)
+            self._bell.ring()
+            await order.done.wait()
+        if order.fault is not None:
+            raise order.fault
+        return order.absent
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Commit what waits, again and again."""
+        task_status.started()
+        while True:
+            orders = self._take()
+            if not orders:
+                await self._bell.wait()
+                continue
+            requests = [request for order in orders for request in order.requests]
+            try:
+                written = await self._applier.drive(self._replica.write(requests))
+            except PincrewError as fault:
+                for order in orders:
+                    order.fault = fault
+            else:
+                absent = frozenset(written.absent)
+                for order in orders:
+                    order.absent = absent.intersection(request.cid for request in order.requests)
+                self._on_written(written)
+            finally:
+                for order in orders:
+                    order.done.set()
+
+    def _take(self) -> list[_Order]:
+        taken: list[_Order] = []
+        touched: set[bytes] = set()
+        count = 0
+        while self._orders and count < limits.WINDOW_OPERATIONS_MAX:
+            cids = {request.cid for request in self._orders[0].requests}
+            if taken and not touched.isdisjoint(cids):
+                break
+            touched |= cids
+            count += len(cids)
+            taken.append(self._orders.popleft())
+        return taken
