@@ -106,7 +106,7 @@ async def _ask(url: str, etag: str, connect_timeout_s: float) -> Fetched | NotMo
                     next_step=_TRY_AGAIN,
                 )
             return Fetched(await _body(answer, url), answer.headers.get("etag", "")[:256])
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:  # the last: odd host names
         raise SourceUnreachable(_failure(error), where=url, next_step=_TRY_AGAIN) from error
 
 
@@ -171,7 +171,7 @@ def _failure(error: Exception) -> str:
         return "The source does not answer"
     if isinstance(error, httpx.ConnectError):
         return f"No connection to the source: {error}"
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
         return "That address cannot be asked"
     if isinstance(error, httpx.RemoteProtocolError):
         return "The answer of the source is cut short or is not HTTP"

@@ -125,7 +125,7 @@ class Daemon:
             running.failure = PincrewError(f"{type(_leaf(group)).__name__}: {_leaf(group)}", next_step="See daemon.log")
         finally:
             if running.cluster is not None:
-                running.cluster.peer.database.close()
+                await running.cluster.peer.close()
             running.ended.set()
             if not started:
                 task_status.started()

@@ -37,6 +37,8 @@ from pincrew.limits import (
     NODE_CONNECT_PEER_TIMEOUT_S,
     NODE_CONNECT_TIMEOUT_S,
     NODE_CONNECTIONS_MAX,
+    NODE_DIRECT_PINS_FRESH_S,
+    NODE_DIRECT_PINS_LISTED_MAX,
     NODE_LINE_BYTES_MAX,
     NODE_REQUEST_TIMEOUT_S,
     NODE_ROOT_BLOCK_BYTES_MAX,
@@ -128,6 +130,9 @@ class Node(Protocol):
     async def claimed_size(self, cid: bytes) -> int | None:
         """Return what the root block says of the whole DAG's size, None if it says nothing (in time). A claim."""
 
+    async def aclose(self) -> None:
+        """Close every connection."""
+
 
 class KuboRpc:
     """Kubo's HTTP RPC (and what speaks like it). Use it as an async context manager, or call ``aclose``."""
@@ -150,6 +155,10 @@ class KuboRpc:
         self._silence_timeout_s = silence_timeout_s
         self._request_timeout_s = request_timeout_s
         self._has_names = True
+        # The node's direct pins (None: too many to list), and until when that is believed.
+        self._direct: dict[bytes, NodePin] | None = {}
+        self._direct_until = 0.0
+        self._direct_lock = trio.Lock()
         self._pool = _pool(address)
 
     async def __aenter__(self) -> KuboRpc:
@@ -192,17 +201,38 @@ class KuboRpc:
                 yield self._read_pin(line, mode)
 
     async def pin_of(self, cid: bytes) -> NodePin | None:
-        """Return the pin of exactly this CID; never asks for indirect ones, which makes Kubo walk all its pins."""
-        for mode in (PinMode.RECURSIVE, PinMode.DIRECT):
-            arguments = [("arg", cid_text(cid)), ("type", mode.value), ("stream", "true"), ("names", "true")]
-            try:
-                line = await self._object("pin/ls", arguments)
-            except NodeRefused as refusal:
-                if "not pinned" in refusal.what:
-                    continue
-                raise
-            return replace(self._read_pin(line, mode), cid=cid)
-        return None
+        """Return the pin of exactly this CID; never asks for indirect ones, which makes Kubo walk all its pins.
+
+        What somebody else pinned directly in the last NODE_DIRECT_PINS_FRESH_S may be missed.
+        """
+        if (pin := await self._look_up(cid, PinMode.RECURSIVE)) is not None:
+            return pin
+        async with self._direct_lock:
+            if self._direct_until <= trio.current_time():
+                await self._list_direct()
+        return await self._look_up(cid, PinMode.DIRECT) if self._direct is None else self._direct.get(cid)
+
+    async def _look_up(self, cid: bytes, mode: PinMode) -> NodePin | None:
+        arguments = [("arg", cid_text(cid)), ("type", mode.value), ("stream", "true"), ("names", "true")]
+        try:
+            line = await self._object("pin/ls", arguments)
+        except NodeRefused as refusal:
+            if "not pinned" in refusal.what:
+                return None
+            raise
+        return replace(self._read_pin(line, mode), cid=cid)
+
+    async def _list_direct(self) -> None:
+        """Read all direct pins: mostly there are none, and one list saves a question for every pin."""
+        found: dict[bytes, NodePin] | None = {}
+        async with aclosing(self.pins(PinMode.DIRECT)) as pins:
+            async for pin in pins:
+                found[pin.cid] = pin
+                if len(found) > NODE_DIRECT_PINS_LISTED_MAX:
+                    found = None
+                    break
+        self._direct = found
+        self._direct_until = trio.current_time() + NODE_DIRECT_PINS_FRESH_S
 
     async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
         """Fetch and pin, meanwhile connected to ``origins`` where they answer."""
@@ -212,6 +242,10 @@ class KuboRpc:
             failure = await self._pin(cid, mode, name, on_progress)
             nursery.cancel_scope.cancel()
         # Raised out here, so that it is not wrapped in the nursery's exception group.
+        # Even a pin that failed may have taken the place of a direct one.
+        self._direct_until = 0.0 if mode is PinMode.DIRECT else self._direct_until
+        if self._direct is not None:
+            self._direct.pop(cid, None)
         if failure is not None:
             raise failure
 
@@ -251,6 +285,8 @@ class KuboRpc:
 
     async def unpin(self, cid: bytes) -> None:
         """Remove the pin; none there is fine."""
+        if self._direct is not None:
+            self._direct.pop(cid, None)
         try:
             await self._object("pin/rm", [("arg", cid_text(cid)), ("recursive", "true")])
         except NodeRefused as refusal:

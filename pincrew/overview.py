@@ -97,7 +97,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             size_known_pins=sum(sized for state, (_, sized) in sizes.items() if state is not PinState.UNPINNING),
             limit=None,
         ),
-        peers=shapes.PeerCounts(len(connections), len(peer.member.heard.all())),
+        peers=shapes.PeerCounts(len(connections), sum(heard.announcement.key != peer.key.public for heard in peer.member.heard.all())),
         curators=shapes.CuratorCounts(curators_connected, len(curators), time_text(last_seen)),
         last_change=time_text(peer.last_change_ms()),
         paused_until=None,

@@ -21,14 +21,14 @@ import trio
 
 from pincrew import __version__, limits
 from pincrew.addresses import is_loopback, is_private
-from pincrew.announcement import Counters
+from pincrew.announcement import Announcement, Counters
 from pincrew.announcer import Announcer, Own
 from pincrew.applier import Applier
 from pincrew.bell import Bell
 from pincrew.cid import cid_text
 from pincrew.errors import PincrewError
 from pincrew.health import ReasonCode, ReasonText
-from pincrew.keys import SigningKey, peer_id
+from pincrew.keys import SigningKey, peer_id, public_of
 from pincrew.member import Member
 from pincrew.node_client import Node
 from pincrew.node_watch import NodeState
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pincrew.peer")
 _REMEMBER_INTERVAL_S = 60.0
+_CLOSE_TIMEOUT_S = 3.0
 # Pubsub is for news; a backlog of more than this travels on sync streams alone.
 _PUBLISHED_ENVELOPES_MAX = 8
 
@@ -195,6 +196,12 @@ class Peer:
         finally:
             self.is_running = False
 
+    async def close(self) -> None:
+        """Let go of the node's connections and of the state; the last thing that is done with a peer."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_TIMEOUT_S):
+            await self.node.aclose()
+        self.database.close()
+
     async def _tick(self) -> None:
         """Let sync say what time alone makes it say."""
         while True:
@@ -212,7 +219,7 @@ class Peer:
         met = []
         for connection in self.network.connections():
             heard = self.heard_of(connection.peer)
-            addresses = heard.announcement.addresses if heard is not None else ()
+            addresses = heard.addresses if heard is not None else ()
             is_curator = self.is_curator(connection.peer)
             met.append(
                 Acquaintance(connection.peer, tuple(addresses), "curator" if is_curator else "follower", now_ms())
@@ -242,14 +249,12 @@ class Peer:
 
     def is_curator(self, peer: str) -> bool:
         """Whether a peer id is a curator's under the trust record in force."""
-        return peer in {peer_id(key) for key in self.member.chain.curators}
+        return self.member.chain.is_curator(public_of(peer))
 
-    def heard_of(self, peer: str) -> Any:
-        """Return the newest announcement of a peer, or None."""
-        for heard in self.member.heard.all():
-            if heard.announcement.peer == peer:
-                return heard
-        return None
+    def heard_of(self, peer: str) -> Announcement | None:
+        """Return the newest announcement of a peer, expired or not."""
+        heard = self.member.heard.of(public_of(peer))
+        return None if heard is None else heard.announcement
 
     # ---- what happens -----------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from pincrew.holdings import pin_name
 from pincrew.limits import (
     CANDIDATES_PER_SLICE,
     CHANGES_PER_SLICE,
+    LANE_DRY_S,
     PIN_NO_PROGRESS_TIMEOUT_S,
     PINS_IN_FLIGHT_DEFAULT,
     PROGRESS_INTERVAL_S,
@@ -160,7 +161,8 @@ class Pinner:
         self._pending: dict[bytes, StatusUpdate] = {}
         self._ended: list[_Work] = []
         self._lanes: dict[Lane, dict[bytes, Candidate]] = {lane: {} for lane in Lane}
-        self._dry: set[Lane] = set()
+        # Lanes found empty, until when to believe it; a queued row or the user's word ends it sooner.
+        self._dry: dict[Lane, float] = {}
         self._turn = 0
         self._rate: deque[tuple[float, int]] = deque()
         self._removals = RemovalsState()
@@ -323,7 +325,7 @@ class Pinner:
         while True:
             await self._watch.up()
             for lane in tracker.lanes(self._turn):
-                if not self._lanes[lane] and lane not in self._dry:
+                if not self._lanes[lane] and self._dry.get(lane, 0.0) <= trio.current_time():
                     await self._refill(lane)
                 if self._lanes[lane]:
                     cid = next(iter(self._lanes[lane]))
@@ -334,8 +336,8 @@ class Pinner:
                     return candidate
             due_ms = await self._book(self._book_of.next_due_ms)
             wait_s = _IDLE_S if due_ms is None else max(0.05, (due_ms - self._now_ms()) / 1_000)
-            await self._pins_bell.wait(min(wait_s, _IDLE_S))
-            self._dry.clear()
+            if not await self._pins_bell.wait(min(wait_s, _IDLE_S)):
+                self._dry.clear()
 
     async def _refill(self, lane: Lane) -> None:
         limit = CANDIDATES_PER_SLICE + len(self._busy)
@@ -343,7 +345,7 @@ class Pinner:
             found = await self._book(self._book_of.candidates, lane, now_ms=self._now_ms(), limit=limit)
             self._lanes[lane] = {one.pin.cid: one for one in found if one.pin.cid not in self._busy}
         if not self._lanes[lane]:
-            self._dry.add(lane)
+            self._dry[lane] = trio.current_time() + LANE_DRY_S
 
     async def _keep(self, work: _Work, pin: Pin, slots: trio.Semaphore) -> None:
         """One attempt at one pin."""
@@ -627,8 +629,10 @@ class Pinner:
                 for work in ended:
                     if self._busy.get(work.cid) is work:
                         del self._busy[work.cid]
-            if ended:
+            if any(update.state is PinState.QUEUED for update in updates):
                 self._wake_pins()
+            elif ended:
+                self._pins_bell.ring()
 
     # ---- small things ----------------------------------------------------------------------------------------------
     def _wake_pins(self) -> None:

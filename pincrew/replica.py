@@ -51,6 +51,7 @@ Step = Callable[[], None] | None
 Decided = dict[bytes, tuple[ItemId | None, ItemId | None]]
 Result = TypeVar("Result")
 _SHARDS_PER_SLICE = 8
+_ADMITTED_PER_SLICE = 1_000
 _WRITE_BYTES_TARGET = 192 * 1024
 _OPERATION_OVERHEAD_BYTES = 96
 
@@ -257,7 +258,7 @@ class Replica:
         for sealed, *others in self._forks:
             self._stop(sealed, f"two envelopes with number {sealed.envelope.number}", *others, into=applied)
         self._forks.clear()
-        batch = self._next_window(applied)
+        batch = yield from self._next_window(applied)
         if not batch:
             return applied
         try:
@@ -281,10 +282,10 @@ class Replica:
             self._window_envelopes_max = limits.WINDOW_OPERATIONS_MAX
         return applied
 
-    def _next_window(self, applied: Applied) -> list[Sealed]:
+    def _next_window(self, applied: Applied) -> Generator[Step, None, list[Sealed]]:
         """Admit what is ready, in a causal order, up to the bounds of a window."""
         batch: list[Sealed] = []
-        operations = size = 0
+        operations = size = unyielded = 0
         progress = True
         while progress:
             progress = False
@@ -310,6 +311,10 @@ class Replica:
                     operations += sealed.envelope.operations
                     size += len(sealed.envelope.body)
                     progress = True
+                    unyielded += sealed.envelope.operations + 1
+                    if unyielded >= _ADMITTED_PER_SLICE:
+                        unyielded = 0
+                        yield None
         return batch
 
     def _drop_passed(self) -> None:

@@ -139,7 +139,8 @@ class Sync:
         """A stream to ``peer`` is open."""
         link = self._links[peer] = _Link(news=self._pinset.announcements())
         link.next_digest = now + self._interval()
-        return [Send(peer, Hello(limits.WIRE_VERSION, self._cluster, self._pinset.standing()))]
+        link.told_standing = self._pinset.standing()
+        return [Send(peer, Hello(limits.WIRE_VERSION, self._cluster, link.told_standing))]
 
     def unlinked(self, peer: str, now: float) -> list[Effect]:
         """The stream to ``peer`` ended; what it was asked for is asked of others."""

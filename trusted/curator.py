@@ -27,6 +27,9 @@ from pincrew.settings import ClusterSettings, Settings
 from pincrew.values import Pin, PinMode, PinState
 
 
+_CHECKED_PER_SLICE = 500
+
+
 class Curator(Cluster):
     """A cluster that this daemon may write."""
 
@@ -59,7 +62,11 @@ class Curator(Cluster):
         Raises Misuse before anything is written when one of them is not valid.
         """
         at = now_ms()
-        wanted = [write_request(request, at) for request in requests]
+        wanted = []
+        for index, request in enumerate(requests):
+            wanted.append(write_request(request, at))
+            if index % _CHECKED_PER_SLICE == _CHECKED_PER_SLICE - 1:
+                await trio.lowlevel.checkpoint()
         absent = await self._writer.write(wanted)
         removed = sum(request.record is None and request.cid not in absent for request in wanted)
         missing = [
@@ -108,9 +115,8 @@ class Curator(Cluster):
         followers = []
         for connection in network.connections() if network is not None else []:
             heard = self.peer.heard_of(connection.peer)
-            if heard is not None and heard.announcement.listed and not self.peer.is_curator(connection.peer):
-                said = heard.announcement.addresses
-                followers.append([_named(address, connection.peer) for address in said])
+            if heard is not None and heard.listed and not self.peer.is_curator(connection.peer):
+                followers.append([_named(address, connection.peer) for address in heard.addresses])
         return followers[:CONFIG_FOLLOWERS_PUBLISHED_MAX]
 
 

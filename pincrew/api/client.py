@@ -6,6 +6,7 @@ than one. The routes and shapes are in ``pincrew.api.shapes``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,13 +15,18 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from pincrew.api import shapes, transport
-from pincrew.errors import Malformed, PincrewError, WorldFault
+from pincrew.errors import Conflict, Malformed, PincrewError, WorldFault
 
 ANSWER_TIMEOUT_S = 30.0
 FETCH_TIMEOUT_S = 60.0
 STREAM_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 24 * 3_600.0
+START_TIMEOUT_S = 60.0
 BATCH_BYTES = 64 * 1024
+PAGE = 1_000
+CIDS_PER_QUESTION = 100
+_STARTING = "is just starting"
+_START_POLL_S = 0.1
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Query = Sequence[tuple[str, str | int]]
@@ -81,12 +87,32 @@ class Client:
         """Return one cluster at a glance."""
         return self._one("GET", f"{_cluster(name)}/summary", shapes.Summary)
 
-    def pins(self, name: str, query: Query = ()) -> Iterator[shapes.PinLine]:
-        """Yield pins and how far each is; ``query``: state, name, find, sort, limit, offset."""
-        return self._lines(f"{_cluster(name)}/pins", shapes.PinLine, query)
+    def pins(
+        self, name: str, query: Query = (), *, limit: int | None = None, offset: int = 0
+    ) -> Iterator[shapes.PinLine]:
+        """Yield pins and how far each is, page by page; ``query``: state, name, find, sort."""
+        page = self._pin_page(name, query, PAGE if limit is None else min(PAGE, limit), offset)
+        return self._pin_pages(page, name, query, limit, offset)
+
+    def _pin_pages(
+        self, page: list[shapes.PinLine], name: str, query: Query, limit: int | None, offset: int
+    ) -> Iterator[shapes.PinLine]:
+        """Yield a first page and those after it."""
+        while True:
+            yield from page
+            offset += len(page)
+            limit = None if limit is None else limit - len(page)
+            if len(page) < PAGE or limit == 0:
+                return
+            page = self._pin_page(name, query, PAGE if limit is None else min(PAGE, limit), offset)
+
+    def _pin_page(self, name: str, query: Query, limit: int, offset: int) -> list[shapes.PinLine]:
+        bounds = [("limit", limit), ("offset", offset)]
+        return list(self._lines(f"{_cluster(name)}/pins", shapes.PinLine, [*query, *bounds]))
 
     def write_pins(self, name: str, requests: Iterable[shapes.PinRequest]) -> shapes.PinsWritten:
         """Send pins to add and to remove. Durable at the curator when this returns."""
+        self.ready(name)  # waits for a cluster that is just starting; the batch can be sent only once
         answer = self._answer(
             "POST",
             f"{_cluster(name)}/pins",
@@ -97,16 +123,14 @@ class Client:
 
     def pinset(self, name: str, cids: Sequence[str] = ()) -> Iterator[shapes.PinObject]:
         """Yield the pinset's entries, all or those of ``cids``."""
-        return self._lines(f"{_cluster(name)}/pinset", shapes.PinObject, [("cid", cid) for cid in cids])
+        return self._of_cids(f"{_cluster(name)}/pinset", shapes.PinObject, cids)
 
     def pin_status(
         self, name: str, cids: Sequence[str] = (), *, is_local: bool = False
     ) -> Iterator[shapes.GlobalPinInfo]:
         """Yield how far each peer that answers is with each pin."""
-        query: list[tuple[str, str | int]] = [("cid", cid) for cid in cids]
-        if is_local:
-            query.append(("local", 1))
-        return self._lines(f"{_cluster(name)}/pins/status", shapes.GlobalPinInfo, query)
+        query: Query = [("local", 1)] if is_local else []
+        return self._of_cids(f"{_cluster(name)}/pins/status", shapes.GlobalPinInfo, cids, query)
 
     def peers(self, name: str) -> Iterator[shapes.PeerLine]:
         """Yield the peers of a cluster."""
@@ -165,6 +189,12 @@ class Client:
         answer = self._answer("GET", target, timeout_s=timeout_s)
         return _decoded(answer.lines(), shape)
 
+    def _of_cids(self, path: str, shape: type[Shape], cids: Sequence[str], query: Query = ()) -> Iterator[Shape]:
+        """Ask for everything, or for CIDs in questions that fit into a request's head."""
+        for start in range(0, max(1, len(cids)), CIDS_PER_QUESTION):
+            asked = [("cid", cid) for cid in cids[start : start + CIDS_PER_QUESTION]]
+            yield from self._lines(path, shape, [*query, *asked])
+
     def _answer(
         self,
         method: str,
@@ -174,18 +204,27 @@ class Client:
         stream: Iterable[bytes] | None = None,
         timeout_s: float | None = ANSWER_TIMEOUT_S,
     ) -> transport.Answer:
-        """Return the answer to a request. Raises the error that it carries."""
-        answer = transport.send(
-            self.socket,
-            method,
-            f"/api/v1{path}",
-            body=stream if stream is not None else None if body is None else msgspec.json.encode(body),
-            content_type="application/json" if stream is None else "application/x-ndjson",
-            timeout_s=timeout_s,
-        )
-        if answer.status >= 400:
-            raise error_from(answer.status, answer.body())
-        return answer
+        """Return the answer to a request. Raises the error that it carries.
+
+        A cluster that is just starting is waited for, but not with a body that cannot be sent twice.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            answer = transport.send(
+                self.socket,
+                method,
+                f"/api/v1{path}",
+                body=stream if stream is not None else None if body is None else msgspec.json.encode(body),
+                content_type="application/json" if stream is None else "application/x-ndjson",
+                timeout_s=timeout_s,
+            )
+            if answer.status < 400:
+                return answer
+            error = error_from(answer.status, answer.body())
+            is_starting = isinstance(error, Conflict) and error.what.endswith(_STARTING)
+            if not is_starting or stream is not None or time.monotonic() > deadline:
+                raise error
+            time.sleep(_START_POLL_S)
 
 
 def error_from(status: int, body: bytes) -> PincrewError:

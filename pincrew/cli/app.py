@@ -6,11 +6,13 @@ traceback to a file.
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -18,8 +20,8 @@ from pincrew.cli import curate, daemon, demo, doctor, follow, pin, pins, program
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.errors import PincrewError
 
-# typer does not name the class of what a user typed wrong; it is what all its complaints derive from.
-_UsageError = typer.BadParameter.__mro__[1]
+# typer does not export the class of what a user typed wrong; it is what all its complaints derive from.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _INTRODUCTION = """pincrew keeps data sets alive on IPFS, together.
 
   pincrew follow SOURCE     join: copy what a list names into your IPFS node
@@ -94,7 +96,20 @@ def _told(sentence: str, code: int, is_debug: bool) -> int:
 
 def _usage_text(error: Exception) -> str:
     """Return a complaint about the command line, with where to read on."""
-    text = str(getattr(error, "format_message", lambda: error)()).strip()
+    text = str(getattr(error, "format_message", lambda: error)()).strip().replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "pincrew"
+    if text.startswith("No such") and "Did you mean" not in text and "Possible" not in text:
+        text += _nearest(text, context)
     return f"{text if text.endswith(('.', '?', '!')) else text + '.'} See `{path} --help`."
+
+
+def _nearest(text: str, context: Any) -> str:
+    """Return the words that exist here, nearest first: typer names only those that are very near."""
+    typed = text.replace("'", "").rsplit(maxsplit=1)[-1]
+    here = context.command if context is not None else None
+    words = [option for parameter in getattr(here, "params", ()) for option in getattr(parameter, "opts", ())]
+    if not typed.startswith("-"):
+        words = list(getattr(here, "commands", {}))
+    nearest = difflib.get_close_matches(typed, words, 3, 0.0)
+    return f". Nearest: {', '.join(nearest)}." if nearest else ""

@@ -15,7 +15,7 @@ from pincrew.api.client import Client
 from pincrew.api.shapes import Summary
 from pincrew.cli.background import last_words
 from pincrew.demo_node import DemoNode
-from pincrew.errors import DaemonNotRunning, NotFound, PincrewError, WorldFault
+from pincrew.errors import Conflict, DaemonNotRunning, NotFound, PincrewError, WorldFault
 from pincrew.files import private_folder
 from pincrew.paths import Home
 
@@ -62,7 +62,7 @@ class Machine:
             try:
                 is_ready()
                 return
-            except (DaemonNotRunning, NotFound):
+            except (DaemonNotRunning, NotFound, Conflict):
                 if self.daemon.poll() is not None:
                     break
             time.sleep(_POLL_S)

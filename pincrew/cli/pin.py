@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pincrew.api.client import CIDS_PER_QUESTION
 from pincrew.api.shapes import GlobalPinInfo, PinObject, PinRequest
 from pincrew.cid import cid_text, parse_cid
 from pincrew.cli import figures, selection
@@ -21,7 +22,6 @@ from pincrew.errors import Misuse, NotFound
 from pincrew.quantities import parse_duration
 
 _POLL_S = 1.0
-_CIDS_PER_QUESTION = 100
 
 
 class Mode(StrEnum):
@@ -230,8 +230,8 @@ def _wait(invocation: Invocation, cluster: str, batch: Batch, copies: int, deadl
     total = len(waiting)
     while True:
         left = []
-        for start in range(0, len(waiting), _CIDS_PER_QUESTION):
-            asked = waiting[start : start + _CIDS_PER_QUESTION]
+        for start in range(0, len(waiting), CIDS_PER_QUESTION):
+            asked = waiting[start : start + CIDS_PER_QUESTION]
             kept = {pin.cid: _copies(pin) for pin in invocation.client.pin_status(cluster, asked)}
             left += [cid for cid in asked if kept.get(cid, 0) < copies]
         waiting = left
@@ -241,8 +241,8 @@ def _wait(invocation: Invocation, cluster: str, batch: Batch, copies: int, deadl
         if deadline is not None and time.monotonic() >= deadline:
             short = f"{figures.count(len(waiting))} of {figures.plural(total, 'pin')}"
             invocation.output.say(
-                f"pincrew: Time ran out: {short} are not yet pinned by {figures.plural(copies, 'peer')}. They are on the"
-                f" list and go on being fetched. See `pincrew pin status -c {cluster}`."
+                f"pincrew: Time ran out: {short} are not yet pinned by {figures.plural(copies, 'peer')}."
+                f" They are on the list and go on being fetched. See `pincrew pin status -c {cluster}`."
             )
             return ExitCode.TIMED_OUT
         time.sleep(_POLL_S)

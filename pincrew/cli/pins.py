@@ -59,13 +59,11 @@ def pins(
     """List pins and how far this peer got with each."""
     paths = selection.cluster(invocation.home, cluster)
     wanted = Filter.parse(find, now_ms=int(time.time() * 1000), states=parse_states(state), name_prefix=name)
-    query: list[tuple[str, str | int]] = [("sort", sort.value), ("offset", offset)]
-    query += [(key, value) for key, value in (("state", state), ("name", name), ("find", find)) if value]
-    if limit is not None:
-        query.append(("limit", limit))
+    said = (("sort", sort.value), ("state", state), ("name", name), ("find", find))
+    query = [(key, value) for key, value in said if value]
     found: Iterator[PinLine]
     try:
-        found = invocation.client.pins(paths.name, query)
+        found = invocation.client.pins(paths.name, query, limit=limit, offset=offset)
     except DaemonNotRunning:
         found = stored.pins(paths, wanted, sort=sort.value, limit=limit, offset=offset)
     if invocation.output.is_json:

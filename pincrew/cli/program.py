@@ -43,7 +43,7 @@ def completion(
 
     For bash: `pincrew completion bash > ~/.local/share/bash-completion/completions/pincrew`
     """
-    from typer.completion import get_completion_script
+    from typer import completion as scripts
 
-    script = get_completion_script(prog_name="pincrew", complete_var="_PINCREW_COMPLETE", shell=shell.value)
+    script = scripts.get_completion_script(prog_name="pincrew", complete_var="_PINCREW_COMPLETE", shell=shell.value)  # type: ignore[attr-defined]
     invocation.output.data(script)

@@ -20,6 +20,7 @@ _SIGNS = {
     "paused": "❚❚",
 }
 _GRAVE = {"node_down", "handshake_failed", "trust_conflict", "session_stopped", "disk_low"}
+_NODES = {"kubo": "Kubo", "embedded": "embedded"}
 _WIDTH = 80
 
 Style = Callable[[str, str], str]
@@ -100,7 +101,7 @@ def _list(cluster: Summary, now: datetime) -> str:
 
 def _node(cluster: Summary) -> str:
     node = cluster.node
-    parts = [{"kubo": "Kubo"}.get(node.kind, node.kind), node.version or "", node.state]
+    parts = [_NODES.get(node.kind, node.kind), (node.version or "").removeprefix("kubo/"), node.state]
     where = f" at {node.address}" if node.address else ""
     return _line("node", " ".join(part for part in parts if part) + where)
 

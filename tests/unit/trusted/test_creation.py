@@ -92,6 +92,23 @@ def test_a_name_in_use_is_refused_and_its_keys_are_left(home: Home) -> None:
     assert made.paths.identity.read_bytes() == before
 
 
+def test_an_empty_folder_of_that_name_is_not_taken_over(home: Home) -> None:
+    home.cluster("crew").folder.mkdir(parents=True)
+    with pytest.raises(Conflict):
+        create(home, "crew", now_s=0)
+
+
+def test_a_folder_that_appears_meanwhile_wins(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save_slowly(*_: object) -> None:
+        home.cluster("crew").folder.mkdir()
+        home.cluster("crew").identity.write_bytes(b"theirs")
+
+    monkeypatch.setattr(creation, "save", save_slowly)
+    with pytest.raises(Conflict):
+        create(home, "crew", now_s=0)
+    assert home.cluster("crew").identity.read_bytes() == b"theirs"
+
+
 @pytest.mark.parametrize("options", [{"listen": ["nonsense"]}, {"announce": ["/ip4/0.0.0.0/tcp/1"]}])
 def test_a_wrong_option_leaves_nothing(home: Home, options: dict[str, list[str]]) -> None:
     with pytest.raises(Misuse):

@@ -10,7 +10,7 @@ from pincrew.trusted.creation import Created, create
 from pincrew.trusted.publishing import publish, published
 
 from pincrew.config_document import parse
-from pincrew.errors import NotAllowed, StoreFault
+from pincrew.errors import Misuse, NotAllowed, StoreFault
 from pincrew.identity import create_key, load_key, load_secret
 from pincrew.paths import Home
 from support.signers import following, key
@@ -88,6 +88,11 @@ def test_the_network_key_is_inside_only_by_force(tmp_path: Path) -> None:
     forced = publish(closed.paths, addresses=OWN, now_s=0, is_secret_forced=True)
     assert forced.document.secret == load_secret(closed.paths.secret)
     assert publish(closed.paths, addresses=OWN, now_s=0).document.secret is None
+
+
+def test_an_open_cluster_has_no_network_key_to_publish(made: Created) -> None:
+    with pytest.raises(Misuse, match="open"):
+        publish(made.paths, addresses=OWN, now_s=0, is_secret_forced=True)
 
 
 def test_a_damaged_document_is_a_fault_of_the_disk(made: Created) -> None:
