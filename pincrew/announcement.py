@@ -77,7 +77,7 @@ def read_announcement(sealed: bytes, cluster: bytes) -> Announcement:
         _refuse("an announcement is not a signed body")
     body, signature = pair
     fields = load(body)
-    if not isinstance(fields, list) or len(fields) < _FIELDS or fields[0] != _FORMAT:
+    if not isinstance(fields, list) or len(fields) < _FIELDS or type(fields[0]) is not int or fields[0] != _FORMAT:
         _refuse("an announcement is of an unknown format")
     if fields[1] != cluster or type(fields[2]) is not bytes or len(fields[2]) != 32:
         _refuse("an announcement is of another cluster")

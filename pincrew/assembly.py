@@ -8,7 +8,6 @@ from functools import partial
 from pincrew.config_document import ConfigDocument
 from pincrew.errors import NotFound
 from pincrew.identity import load_key, load_secret
-from pincrew.keys import SigningKey
 from pincrew.limits import NEIGHBOURS_CURATOR_MAX, NEIGHBOURS_MAX
 from pincrew.node_client import KuboRpc, authorization, find_node
 from pincrew.ownership import Ownership
@@ -29,7 +28,7 @@ def assemble(
     *,
     writes: bool,
 ) -> Peer:
-    """Open the state in ``paths`` and return the peer that lives there; ``writes`` for a curator's.
+    """Open the state in ``paths`` and return the peer that lives there; ``writes``: it is a curator's.
 
     Raises StoreFault, NewerStore or Misuse in words.
     """
@@ -49,9 +48,8 @@ def assemble(
         no_progress_timeout_s=settings.pin_no_progress,
         removals=RemovalsRules(settings.unpin_grace, settings.removals_hold, obey=local.obey or writes),
     )
-    author: SigningKey | None = key if writes else None
     node = _node(local, settings, environment)
-    return Peer(database, document.trust, key, node, ownership, options, author=author)
+    return Peer(database, document.trust, key, node, ownership, options)
 
 
 def _node(local: ClusterSettings, settings: Settings, environment: Mapping[str, str]) -> KuboRpc:

@@ -7,6 +7,7 @@ threads. ``Follower`` and ``Curator`` add what is theirs; that a follower cannot
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
 
 import trio
 
@@ -102,7 +103,7 @@ class Cluster:
             return
         rows = self.peer.listing.all()
         while True:
-            batch = await trio.to_thread.run_sync(lambda: [row for row, _ in zip(rows, range(1_000), strict=False)])
+            batch = await trio.to_thread.run_sync(lambda: list(islice(rows, 1_000)))
             if not batch:
                 return
             yield [pin_object(decode_record(row.cid, row.record)) for row in batch]

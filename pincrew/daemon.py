@@ -51,13 +51,14 @@ _OFFERS_KEPT_MAX = 16
 
 @dataclass(eq=False)
 class _Running:
-    """A cluster's task. ``failure`` says why it ended by itself."""
+    """A cluster's task. ``failure`` says why it ended by itself; ``rest`` what a leave has not done yet."""
 
     name: str
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     ended: trio.Event = field(default_factory=trio.Event)
     cluster: Cluster | None = None
     failure: PincrewError | None = None
+    rest: str | None = None
 
 
 class Daemon:
@@ -152,7 +153,7 @@ class Daemon:
 
     def _summary(self, running: _Running) -> shapes.Summary:
         if running.cluster is not None and running.failure is None and running.cluster.peer.is_running:
-            return running.cluster.summary()
+            return running.cluster.summary()  # which says `leaving` as well, until its task has ended
         return _down_summary(running, self._home.cluster(running.name))
 
     def cluster(self, name: str) -> Cluster:
@@ -160,6 +161,8 @@ class Daemon:
         running = self._running.get(name)
         if running is None:
             raise NotFound(f"No cluster {name!r} runs here", next_step="`pincrew status` lists those that do")
+        if running.rest is not None:
+            raise Conflict(f"{name} is being left: {running.rest}", next_step=f"`pincrew leave -c {name}` goes on")
         if running.failure is not None:
             raise running.failure
         if running.cluster is None or running.cluster.peer.network is None:
@@ -179,6 +182,8 @@ class Daemon:
                 running = self._running[name] = _Running(name)
                 assert self._nursery is not None
                 await self._nursery.start(self._run_one, running)
+            if running.rest is not None:
+                raise Conflict(f"{name} is being left: {running.rest}", next_step=f"`pincrew leave -c {name}` goes on")
             if running.failure is not None:
                 raise running.failure
             if publish is not None:
@@ -259,27 +264,34 @@ class Daemon:
 
     async def leave(self, name: str, *, dry_run: bool) -> shapes.Left:
         """Unpin what this cluster alone holds, then remove its folder. Interrupted, it goes on when asked again."""
-        cluster = self.cluster(name)
+        running = self._running.get(name)
+        is_resumed = running is not None and running.rest is not None
+        cluster = running.cluster if running is not None and is_resumed else self.cluster(name)
+        assert cluster is not None
         if dry_run:
             return await leave_dry_run(cluster, self._ownership)
-        node, identity = cluster.peer.node, cluster.peer.pinner.summary().node.identity
-        if identity is None:
-            try:
-                identity = await node.id()
-            except PincrewError as error:
-                raise NodeDown(
-                    f"The IPFS node does not answer: {error.what}",
-                    means="Nothing was unpinned and nothing is lost",
-                    next_step=f"Start the node and type `pincrew leave -c {name}` again",
-                ) from error
-        cluster.peer.leaving = True
+        try:
+            identity = await cluster.peer.node.id()
+        except PincrewError as error:
+            raise NodeDown(
+                f"The IPFS node does not answer: {error.what}",
+                means="What is pinned stays pinned" if is_resumed else "Nothing was unpinned and nothing is lost",
+                next_step=f"Start the node and type `pincrew leave -c {name}` again",
+            ) from error
         async with self._turns:
-            running = self._running.pop(name)
+            running = self._running.get(name)
+            if running is None or running.cluster is not cluster:
+                raise Conflict(f"{name} was left or stopped meanwhile", next_step="See `pincrew status`")
+            cluster.peer.leaving = True
+            running.rest = running.rest or "It was interrupted"
             running.scope.cancel()
             await running.ended.wait()
         left = await finish_leaving(cluster, self._ownership, identity.peer_id)
         if left.rest is None:
             await trio.to_thread.run_sync(_remove_folder, cluster.paths)
+            self._running.pop(name, None)
+        else:
+            running.rest = left.rest
         return left
 
 
@@ -297,6 +309,8 @@ def _down_summary(running: _Running, paths: ClusterPaths) -> shapes.Summary:
     failure = running.failure
     state = "failed" if failure is not None else "joining"
     reasons = [] if failure is None else [shapes.Reason(failure.code, failure.sentence, None)]
+    if running.rest is not None:
+        state = "leaving"
     try:
         local = load_cluster(paths.settings)
         cluster_id, role = local.cluster_id, local.role.value

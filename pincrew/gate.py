@@ -198,7 +198,7 @@ class Gate:
         return self._judge_operations(envelope, session) or Admitted()
 
     def _judge_dependencies(self, envelope: Envelope, session: SessionState) -> Verdict | None:
-        known = self._known(session)
+        known = self.known(session)
         missing = []
         for dependency in envelope.dependencies:
             other = self.sessions.get(dependency.session)
@@ -211,8 +211,8 @@ class Gate:
         return Missing(tuple(missing)) if missing else None
 
     def _judge_operations(self, envelope: Envelope, session: SessionState) -> Stopped | None:
-        puts = self._puts(session)
-        known = dict(self._known(session))
+        puts = self.puts(session)
+        known = dict(self.known(session))
         for dependency in envelope.dependencies:
             known[self.sessions[dependency.session].sid] = dependency.number
         known[session.sid] = session.number
@@ -238,7 +238,7 @@ class Gate:
     def _advance(self, envelope: Envelope, session: SessionState) -> None:
         self.sessions[session.id] = session
         self.clients[session.client] = session.id
-        known, puts = self._known(session), self._puts(session)
+        known, puts = self.known(session), self.puts(session)
         for dependency in envelope.dependencies:
             known[self.sessions[dependency.session].sid] = dependency.number
         for part in envelope.parts:
@@ -257,12 +257,14 @@ class Gate:
         self._window_puts.clear()
         self._window_hashes.clear()
 
-    def _known(self, session: SessionState) -> dict[int, int]:
+    def known(self, session: SessionState) -> dict[int, int]:
+        """Return, per other session (sid), the highest envelope that this one's author named. Not to be changed."""
         if session.known is None:
             session.known = self.history.dependencies(session.sid)
         return session.known
 
-    def _puts(self, session: SessionState) -> dict[int, int]:
+    def puts(self, session: SessionState) -> dict[int, int]:
+        """Return, per shard, how many puts a session made. Not to be changed."""
         if session.puts is None:
             session.puts = self.history.shard_puts(session.sid)
         return session.puts

@@ -173,6 +173,18 @@ class Holdings:
             row = database.execute("SELECT count(*) FROM held WHERE cluster=?", (self._id("clusters", cluster),))
             return int(row.fetchone()[0])
 
+    def count_shared(self, cluster: bytes) -> int:
+        """Return how many of them stay pinned without ``cluster``: they are the user's own, or another's as well."""
+        with self._transaction() as database:
+            row = database.execute(
+                "SELECT count(*) FROM held AS ours WHERE cluster=? AND ("
+                " EXISTS (SELECT 1 FROM own WHERE own.cid=ours.cid AND own.node=ours.node) OR"
+                " EXISTS (SELECT 1 FROM held AS theirs"
+                "  WHERE theirs.cid=ours.cid AND theirs.node=ours.node AND theirs.cluster!=ours.cluster))",
+                (self._id("clusters", cluster),),
+            )
+            return int(row.fetchone()[0])
+
     def _id(self, table: str, value: str | bytes) -> int:
         """Return the short id of a node or cluster; inside a transaction."""
         known = self._ids.get((table, value))

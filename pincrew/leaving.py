@@ -15,13 +15,15 @@ from pincrew.values import PinState
 
 async def leave_dry_run(cluster: Cluster, ownership: Ownership) -> shapes.Left:
     """Say what leaving would do."""
-    held = await ownership.ask(ownership.holdings.count, cluster.peer.member.chain.cluster_id)
+    cluster_id = cluster.peer.member.chain.cluster_id
+    held = await ownership.ask(ownership.holdings.count, cluster_id)
+    kept = await ownership.ask(ownership.holdings.count_shared, cluster_id)
     return shapes.Left(
         cluster=cluster.name,
         dry_run=True,
-        pins=held,
-        bytes=cluster.peer.statuses.sizes()[PinState.PINNED][0],
-        kept=0,
+        pins=held - kept,
+        bytes=cluster.peer.statuses.sizes()[PinState.PINNED][0] if cluster.peer.is_running and not kept else None,
+        kept=kept,
         removed=[str(cluster.paths.folder)],
         rest=None,
     )

@@ -12,7 +12,6 @@ from pincrew.announcement import Announcements
 from pincrew.errors import Conflict, PeerFault
 from pincrew.frames import Standing
 from pincrew.gate import Received
-from pincrew.keys import SigningKey
 from pincrew.replica import Replica
 from pincrew.store.database import Database
 from pincrew.store.history import History
@@ -32,10 +31,8 @@ class Member:
         *,
         now_ms: Callable[[], int],
         now: Callable[[], float],
-        nonce: Callable[[], bytes],
-        key: SigningKey | None = None,
     ) -> None:
-        """Join what ``database`` holds with ``chain`` (of the config document); ``key`` where this peer writes.
+        """Join what ``database`` holds with ``chain`` (of the config document).
 
         Raises Forged where the two are not of one cluster.
         """
@@ -50,8 +47,6 @@ class Member:
             trust=self.chain.head.n,
             shard_bits=chain.genesis.shard_bits,
             now_ms=now_ms,
-            nonce=nonce,
-            key=key,
         )
         self.heard = Announcements(chain.cluster_id)
         self._now = now

@@ -1,24 +1,17 @@
-"""The node, as pincrew needs it, and Kubo's HTTP RPC behind it. The only module that speaks that RPC.
+"""The node, as pincrew needs it, and Kubo's HTTP RPC behind it. Only this and `node_connection` speak that RPC.
 
 Every wait has an end: connecting, each silence between two bytes of an answer, and for pins the time without a new
-block. Three things that Kubo's RPC does quietly are made loud here: a failure in the middle of an answer comes as the
-trailer `X-Stream-Error` (an HTTP library drops it, so the connection's last bytes are kept and read), an answer that
-just ends is a failure, and 200 says nothing about what follows.
-
-What goes wrong becomes NodeDown (nothing answers, or it stopped answering), NodeRefused (the node's own sentence) or
-NoProgress. It is built on httpcore, which httpx stands on: httpx has no way to the bytes after the last chunk.
+block. 200 says nothing about what follows it, and an answer that just ends is a failure. What goes wrong becomes
+NodeDown (nothing answers, or it stopped answering), NodeRefused (the node's own sentence) or NoProgress.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import json
 import os
 import re
-import ssl
 import urllib.parse
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +22,7 @@ import libipld
 import trio
 
 from pincrew.cid import cid_text, parse_cid
+from pincrew.dag_pb import linked_size
 from pincrew.errors import Misuse, NodeDown, NodeRefused, NoProgress, PincrewError
 from pincrew.limits import (
     NODE_ADDRESS_FILE_BYTES_MAX,
@@ -36,18 +30,17 @@ from pincrew.limits import (
     NODE_BLOCK_TIMEOUT_S,
     NODE_CONNECT_PEER_TIMEOUT_S,
     NODE_CONNECT_TIMEOUT_S,
-    NODE_CONNECTIONS_MAX,
     NODE_DIRECT_PINS_FRESH_S,
     NODE_DIRECT_PINS_LISTED_MAX,
-    NODE_LINE_BYTES_MAX,
     NODE_REQUEST_TIMEOUT_S,
     NODE_ROOT_BLOCK_BYTES_MAX,
     NODE_SILENCE_TIMEOUT_S,
-    NODE_TRAILER_BYTES_MAX,
     PIN_NO_PROGRESS_TIMEOUT_S,
     PIN_ORIGINS_MAX,
 )
+from pincrew.multipart import files_of, multipart, one_part
 from pincrew.node_address import NodeAddress, choose_address
+from pincrew.node_connection import Answer, down, open_pool
 from pincrew.values import PinMode
 
 # Called with (blocks, bytes); bytes is None where the node does not count them (Kubo before 0.40).
@@ -159,7 +152,7 @@ class KuboRpc:
         self._direct: dict[bytes, NodePin] | None = {}
         self._direct_until = 0.0
         self._direct_lock = trio.Lock()
-        self._pool = _pool(address)
+        self._pool = open_pool(address)
 
     async def __aenter__(self) -> KuboRpc:
         return self
@@ -224,15 +217,19 @@ class KuboRpc:
 
     async def _list_direct(self) -> None:
         """Read all direct pins: mostly there are none, and one list saves a question for every pin."""
-        found: dict[bytes, NodePin] | None = {}
+        found: dict[bytes, NodePin] = {}
         async with aclosing(self.pins(PinMode.DIRECT)) as pins:
             async for pin in pins:
                 found[pin.cid] = pin
                 if len(found) > NODE_DIRECT_PINS_LISTED_MAX:
-                    found = None
                     break
-        self._direct = found
+        self._direct = found if len(found) <= NODE_DIRECT_PINS_LISTED_MAX else None
         self._direct_until = trio.current_time() + NODE_DIRECT_PINS_FRESH_S
+
+    def _changed_here(self, cid: bytes, mode: PinMode) -> None:
+        """Forget the list of direct pins if what we did has to do with it."""
+        if mode is PinMode.DIRECT or (self._direct is not None and cid in self._direct):
+            self._direct_until = 0.0
 
     async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
         """Fetch and pin, meanwhile connected to ``origins`` where they answer."""
@@ -242,10 +239,7 @@ class KuboRpc:
             failure = await self._pin(cid, mode, name, on_progress)
             nursery.cancel_scope.cancel()
         # Raised out here, so that it is not wrapped in the nursery's exception group.
-        # Even a pin that failed may have taken the place of a direct one.
-        self._direct_until = 0.0 if mode is PinMode.DIRECT else self._direct_until
-        if self._direct is not None:
-            self._direct.pop(cid, None)
+        self._changed_here(cid, mode)
         if failure is not None:
             raise failure
 
@@ -285,13 +279,13 @@ class KuboRpc:
 
     async def unpin(self, cid: bytes) -> None:
         """Remove the pin; none there is fine."""
-        if self._direct is not None:
-            self._direct.pop(cid, None)
         try:
             await self._object("pin/rm", [("arg", cid_text(cid)), ("recursive", "true")])
         except NodeRefused as refusal:
             if "not pinned" not in refusal.what:
                 raise
+        finally:
+            self._changed_here(cid, PinMode.RECURSIVE)
 
     async def connect(self, multiaddr: str) -> None:
         """Connect it to another node, within NODE_CONNECT_PEER_TIMEOUT_S."""
@@ -338,7 +332,7 @@ class KuboRpc:
             block = await self.block_get(cid, bytes_max=NODE_ROOT_BLOCK_BYTES_MAX, timeout_s=NODE_BLOCK_TIMEOUT_S)
         except NodeRefused:
             return None
-        return len(block) + (_linked_size(block) if codec == _DAG_PB else 0)
+        return len(block) + (linked_size(block) if codec == _DAG_PB else 0)
 
     async def add(self, source: Path | AsyncIterator[bytes], *, name: str = "", pin: bool = True) -> list[Added]:
         """Add a file, a folder with all it holds, or a stream; the last one returned is the root.
@@ -347,9 +341,9 @@ class KuboRpc:
         """
         boundary = os.urandom(16).hex()
         if isinstance(source, Path):
-            body = _multipart(_files_of(source, name or source.name), boundary)
+            body = multipart(files_of(source, name or source.name), boundary)
         else:
-            body = _multipart(_one_part(name or "stream", source), boundary)
+            body = multipart(one_part(name or "stream", source), boundary)
         arguments = [
             ("cid-version", "1"),
             ("progress", "false"),
@@ -403,7 +397,7 @@ class KuboRpc:
         content: AsyncIterator[bytes] | None = None,
         content_type: str | None = None,
         silence_s: float | None = None,
-    ) -> AsyncIterator[_Answer]:
+    ) -> AsyncIterator[Answer]:
         """Post a command; what fails inside the body, too, becomes one of our errors."""
         url = f"{self._address.url}/api/v0/{command}?{urllib.parse.urlencode(list(arguments))}"
         headers = [*self._headers, (b"User-Agent", b"pincrew")]
@@ -420,12 +414,12 @@ class KuboRpc:
             async with self._pool.stream(
                 "POST", url, headers=headers, content=content, extensions={"timeout": timeouts}
             ) as response:
-                answer = _Answer(response, self.address)
+                answer = Answer(response, self.address)
                 if response.status != 200:
                     raise await answer.refusal()
                 yield answer
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            raise _down(self.address, error) from error
+            raise down(self.address, error) from error
 
     async def _moved(self) -> bool:
         if self._find_again is None:
@@ -433,7 +427,7 @@ class KuboRpc:
         address = await trio.to_thread.run_sync(self._find_again)
         if str(address) == str(self._address):
             return False
-        old, self._pool, self._address = self._pool, _pool(address), address
+        old, self._pool, self._address = self._pool, open_pool(address), address
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
             await old.aclose()
         return True
@@ -444,100 +438,6 @@ class KuboRpc:
         except (KeyError, Misuse) as error:
             raise NodeRefused("the node listed something that is not a pin", where=self.address) from error
         return NodePin(cid, mode, str(line.get("Name") or "") if self._has_names else None)
-
-
-class _Answer:
-    """The body of one answer, with the failure that may follow it."""
-
-    def __init__(self, response: httpcore.Response, address: str) -> None:
-        self._response = response
-        self._address = address
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body; raise NodeRefused where the node says after it that it failed."""
-        stream = self._response.extensions.get("network_stream")
-        assert isinstance(stream, _TailStream)
-        body = self._response.aiter_stream()
-        has_ended = False
-        try:
-            async for chunk in body:
-                yield chunk
-            has_ended = True
-        except GeneratorExit:
-            raise
-        except BaseException:
-            has_ended = True  # it failed inside, which ended everything in there
-            raise
-        finally:
-            if not has_ended:
-                # httpcore nests generators and closes only the outermost: left half-read, they are found by the
-                # garbage collector, much later. A read that fails ends them all now.
-                with stream.failing(), contextlib.suppress(httpcore.ReadError):
-                    async for _ in body:
-                        pass
-        trailing = stream.stream_error()
-        if trailing is not None:
-            raise _said(trailing, self._address)
-
-    async def lines(self, line_bytes_max: int = NODE_LINE_BYTES_MAX) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield the body's JSON objects, one a line; an object that reports a failure raises it."""
-        rest = b""
-        async with aclosing(self.chunks()) as chunks:
-            async for chunk in chunks:
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    if line.strip():
-                        yield self._object(line)
-                if len(rest) > line_bytes_max:
-                    raise NodeRefused("the node answered with an endless line", where=self._address)
-        if rest.strip():
-            yield self._object(rest)
-
-    async def whole(self, bytes_max: int) -> bytes:
-        """Return the whole body, if it is not bigger than that."""
-        out = bytearray()
-        async with aclosing(self.chunks()) as chunks:
-            async for chunk in chunks:
-                out += chunk
-                if len(out) > bytes_max:
-                    raise NodeRefused(f"the answer is larger than {bytes_max} bytes", where=self._address)
-        return bytes(out)
-
-    async def refusal(self) -> NodeRefused:
-        """Return what an answer that is not 200 says."""
-        try:
-            body = await self.whole(NODE_LINE_BYTES_MAX)
-        except NodeRefused as refusal:
-            return refusal
-        try:
-            return _said(str(json.loads(body)["Message"]), self._address)
-        except (ValueError, KeyError, TypeError):
-            pass  # Not Kubo's JSON: a gateway, a proxy, or Kubo's own plain 403.
-        status, words = self._response.status, " ".join(body.decode(errors="replace").split())[:200]
-        if status in (401, 403):
-            return NodeRefused(
-                f"access denied ({status}) {words}".rstrip(),
-                where=self._address,
-                next_step="Give its credentials as PINCREW_IPFS_AUTH=basic:USER:PASSWORD or bearer:TOKEN",
-            )
-        return NodeRefused(
-            f"no IPFS RPC answers there ({status})",
-            where=self._address,
-            next_step="Give the address of the RPC (usually port 5001), not that of the gateway",
-        )
-
-    def _object(self, line: bytes) -> dict[str, Any]:
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise NodeRefused("the node's answer is not JSON", where=self._address) from error
-        if not isinstance(value, dict):
-            raise NodeRefused("the node's answer is not an object", where=self._address)
-        if value.get("Type") == "error" or ("Message" in value and "Code" in value):
-            raise _said(str(value.get("Message", "")), self._address)
-        if value.get("Err"):
-            raise _said(str(value["Err"]), self._address)
-        return value
 
 
 # ---- finding it -----------------------------------------------------------------------------------------------------
@@ -569,104 +469,6 @@ def authorization(setting: str | None) -> str | None:
 
 
 # ---- leaves ---------------------------------------------------------------------------------------------------------
-_STREAM_ERROR = re.compile(rb"\r\n0\r\n(?:[^\r\n]+\r\n)*?X-Stream-Error: *([^\r\n]*)\r\n(?:[^\r\n]+\r\n)*\r\n\Z", re.I)
-
-
-class _TailStream(httpcore.AsyncNetworkStream):
-    """A connection that remembers its last bytes: the trailers of a chunked answer are there when its body ends."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self._tail = b""
-        self._is_failing = False
-
-    @contextlib.contextmanager
-    def failing(self) -> Iterator[None]:
-        """Make every read inside the block fail; a connection that was read to its end stays good."""
-        self._is_failing = True
-        try:
-            yield
-        finally:
-            self._is_failing = False
-
-    def stream_error(self) -> str | None:
-        """Return the `X-Stream-Error` trailer of the answer that just ended."""
-        # Anchored at the end and starting at the last chunk, so that no body can pass for a trailer.
-        found = _STREAM_ERROR.search(self._tail)
-        return found[1].decode(errors="replace") if found else None
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._is_failing:
-            raise httpcore.ReadError("given up")
-        data = await self._stream.read(max_bytes, timeout)
-        self._tail = (self._tail + data[-NODE_TRAILER_BYTES_MAX:])[-NODE_TRAILER_BYTES_MAX:]
-        return data
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        return _TailStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _TailBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections that remember their last bytes."""
-
-    def __init__(self) -> None:
-        self._backend = httpcore.TrioBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return _TailStream(stream)
-
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        return _TailStream(await self._backend.connect_unix_socket(path, timeout, socket_options))
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
-
-
-def _pool(address: NodeAddress) -> httpcore.AsyncConnectionPool:
-    return httpcore.AsyncConnectionPool(
-        max_connections=NODE_CONNECTIONS_MAX,
-        max_keepalive_connections=NODE_CONNECTIONS_MAX,
-        keepalive_expiry=30.0,
-        uds=address.unix_path,
-        network_backend=_TailBackend(),
-    )
-
-
-def _down(address: str, error: Exception) -> NodeDown:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return NodeDown(
-        f"The IPFS node does not answer: {reason}"[:300],
-        where=address,
-        means="What is pinned stays on its disk; pinning goes on when it is back",
-        next_step="Start it (`ipfs daemon`), or see `pincrew doctor`",
-    )
-
-
-def _said(sentence: str, address: str) -> NodeRefused:
-    return NodeRefused(" ".join(sentence.split())[:2_000] or "an error without words", where=address)
-
-
 def _count(line: Mapping[str, Any], key: str) -> int | None:
     value = line.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
@@ -678,83 +480,3 @@ def _has_names(agent: str) -> bool:
         return False
     found = re.match(r"kubo/(\d+)\.(\d+)", agent)
     return not found or (int(found[1]), int(found[2])) >= _KUBO_NAMES_SINCE
-
-
-def _linked_size(block: bytes) -> int:
-    """Return the sum of the sizes that a dag-pb block's links state; what is not dag-pb states none."""
-    total = 0
-    try:
-        for field, link in _fields(block):
-            if field == 2 and isinstance(link, bytes):
-                total += sum(size for key, size in _fields(link) if key == 3 and isinstance(size, int))
-    except (IndexError, ValueError):
-        return 0
-    return min(total, 2**62)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield (number, value) of a protobuf message's varints and byte strings, all that dag-pb has."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        value, at = _varint(message, at)
-        if tag & 7 == 0:
-            yield tag >> 3, value
-        elif tag & 7 == 2 and at + value <= len(message):
-            yield tag >> 3, message[at : at + value]
-            at += value
-        else:
-            raise ValueError("not dag-pb")
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        value |= (message[at] & 0x7F) << shift
-        at += 1
-        if message[at - 1] < 0x80:
-            return value, at
-    raise ValueError("a varint without end")
-
-
-_CHUNK_BYTES = 256 * 1024
-_Part = tuple[str, AsyncIterator[bytes] | None]
-
-
-async def _multipart(parts: AsyncIterator[_Part], boundary: str) -> AsyncIterator[bytes]:
-    """Write parts (path, content; no content = a folder) as Kubo's `add` reads them."""
-    async for path, content in parts:
-        kind = "application/octet-stream" if content is not None else "application/x-directory"
-        quoted = urllib.parse.quote(path, safe="")
-        yield (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
-            f"Content-Type: {kind}\r\n\r\n"
-        ).encode()
-        if content is not None:
-            async for chunk in content:
-                yield chunk
-        yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
-
-
-async def _one_part(name: str, content: AsyncIterator[bytes]) -> AsyncIterator[_Part]:
-    yield name, content
-
-
-async def _files_of(path: Path, name: str) -> AsyncIterator[_Part]:
-    """Yield a file, or a folder and what it holds, in the order of names; links are followed only to files."""
-    if not await trio.Path(path).is_dir():
-        yield name, _read(path)
-        return
-    yield name, None
-    for entry in sorted(await trio.to_thread.run_sync(lambda: list(path.iterdir()))):
-        if entry.is_dir() and entry.is_symlink():
-            continue
-        async for part in _files_of(entry, f"{name}/{entry.name}"):
-            yield part
-
-
-async def _read(path: Path) -> AsyncIterator[bytes]:
-    async with await trio.open_file(path, "rb") as file:
-        while chunk := await file.read(_CHUNK_BYTES):
-            yield chunk

@@ -10,7 +10,6 @@ alone takes most of a second.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
 from collections.abc import Sequence
@@ -36,7 +35,7 @@ from pincrew.ownership import Ownership
 from pincrew.pinner import Pinner, PinnerRules
 from pincrew.policy import Method
 from pincrew.removals import RemovalsRules
-from pincrew.replica import Applied, Written
+from pincrew.replica import Applied
 from pincrew.requests import Answer, CidStatus, Request, decode_answer, encode_request
 from pincrew.store.acquaintances import Acquaintance, Acquaintances
 from pincrew.store.database import Database
@@ -97,18 +96,13 @@ class Peer:
         node: Node,
         ownership: Ownership,
         options: PeerOptions,
-        *,
-        author: SigningKey | None = None,
     ) -> None:
-        """``author`` is the key under which this peer writes: a curator's own, None for a follower."""
         self.options = options
         self.database = database
         self.key = key
         self.id = peer_id(key.public)
         self.node = node
-        self.member = Member(
-            database, chain, now_ms=now_ms, now=trio.current_time, nonce=lambda: os.urandom(16), key=author
-        )
+        self.member = Member(database, chain, now_ms=now_ms, now=trio.current_time)
         shard_bits = chain.genesis.shard_bits
         self.statuses = Statuses(database, shard_bits)
         self.listing = Listing(database, shard_bits)
@@ -271,13 +265,13 @@ class Peer:
         for lost in applied.lost:
             self.happened("write_lost", {"cid": cid_text(lost.cid), "to": peer_id(lost.winner.author)})
 
-    def written(self, written: Written) -> None:
-        """Tell everybody what this peer's writer made durable."""
+    def written(self, sealed: Sequence[tuple[bytes, bytes]]) -> None:
+        """Tell everybody of own envelopes (body, signature) that have become durable."""
         self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
         self.pinner.changed()
-        waiting = self._to_publish.statistics().current_buffer_used + len(written.sealed)
+        waiting = self._to_publish.statistics().current_buffer_used + len(sealed)
         if self.options.gossip and waiting <= _PUBLISHED_ENVELOPES_MAX:
-            for body, signature in written.sealed:
+            for body, signature in sealed:
                 self._to_publish.send_nowait(encode_sealed(body, signature))
 
     async def _publish(self) -> None:
@@ -423,7 +417,9 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
     texts = {
         "pinned": f"{what} is pinned",
         "pin_failed": f"{what} was not pinned: {fields.get('cause')}",
-        "unpinned": f"{what} was unpinned",
+        "unpinned": f"{what} was unpinned"
+        if fields.get("outcome") != "kept"
+        else f"{what} left the list and stays pinned: it is yours, or another cluster's",
         "list_changed": f"the list changed: {fields.get('rows')} pins",
         "session_stopped": f"a session of curator {fields.get('curator')} was stopped: {fields.get('reason')}",
         "write_lost": f"your change of {fields.get('cid')} lost against a concurrent one of {fields.get('to')}",

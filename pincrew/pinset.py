@@ -1,160 +1,136 @@
-"""The pinset's shard documents: pycrdt decides which of concurrent operations wins, and nothing else.
+"""Which of concurrent operations on one key wins: pycrdt decides, and nothing else.
 
-A document is a Yjs map in which the value under a key is *the id of the operation that wrote it* (client id and clock),
-not the record: records live in SQLite, documents are a cache that is rebuilt from a shard's items at any moment. This
-is the only module that imports pycrdt, and pycrdt only ever sees bytes that this process built (invariant 8): yrs does
-not converge on updates out of order and dies on crafted ones, so order is the gate's business and bytes are ours.
+A key's puts form a Yjs map entry: a list of items with origins, of which the rightmost holds the value, if it is not
+deleted. Items of one key depend on items of that key alone, so the document of a key is built when the key is touched,
+from its few items in the store, and dropped again (docs/adr/0003: 8 us, where a shard's document takes milliseconds).
+The value of an item is *which put it is*, not the record: records live in SQLite.
 
-Everything here is exact about one property of yrs: items of one key depend on items of that key alone, so replaying a
-shard's items in any causal order gives the same winners.
+This is the only module that imports pycrdt, and pycrdt only ever sees bytes that this process built (invariant 8): yrs
+does not converge on updates out of order and dies on crafted ones, so order is the gate's business and bytes are ours.
 """
 
 from __future__ import annotations
 
-import struct
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import pycrdt
 
 from pincrew.errors import PincrewError
-from pincrew.limits import DOCUMENTS_CACHED_MAX
-from pincrew.yjs import ROOT, Captured, ItemId, Struct, build_update, read_update
+from pincrew.yjs import ROOT, ItemId, Struct, build_update, read_update
 
-_VALUE = struct.Struct(">QQ")
+Result = TypeVar("Result")
+_KEY = "k"
+_VALUE_BYTES = 4
 
 
 class DocumentFault(PincrewError):
-    """pycrdt failed on an update; the documents of the window are dropped and rebuilt from the store."""
+    """pycrdt failed on an update; the window is given up and tried again one envelope at a time."""
 
     code = "document"
 
 
 class Item(NamedTuple):
-    """One put as its document knows it. ``live`` is whether its record is the key's row."""
+    """One put of a key: its id (Yjs client of its session, number of the put), its origin, and whether it holds."""
 
     id: ItemId
-    key: str
     origin: ItemId | None
     live: bool
 
 
-class ShardDocument:
-    """One shard's map. Not thread-safe; one task owns all documents."""
+class KeyDocument:
+    """The Yjs document of one key. Clocks are renumbered within it, in the order of each session's puts."""
 
-    __slots__ = ("_doc", "_map")
+    __slots__ = ("_client", "_clocks", "_doc", "_ids", "_map", "_next")
 
-    def __init__(self, client: int, items: Iterable[Item] = ()) -> None:
+    def __init__(self, client: int, items: Sequence[Item] = ()) -> None:
         """Build the document of ``items``, given in a causal order. ``client`` is that of this process's edits."""
+        self._client = client
         self._doc: pycrdt.Doc[Any] = pycrdt.Doc(client_id=client)
         self._map = self._doc.get(ROOT, type=pycrdt.Map).integrated
-        dead: list[ItemId] = []
-        run: list[Item] = []
+        self._ids: list[ItemId] = []
+        self._clocks: dict[ItemId, ItemId] = {}
+        self._next: dict[int, int] = {}
         for item in items:
-            if not item.live:
-                dead.append(item.id)
-            if run and item.id != (run[-1].id.client, run[-1].id.clock + 1):
-                self._apply_run(run)
-                run = []
-            run.append(item)
-        if run:
-            self._apply_run(run)
+            self.put(item.id, item.origin)
+        dead = [item.id for item in items if not item.live]
         if dead:
-            self.apply(build_update(0, 0, (), dead))
+            self.delete(dead)
 
-    def _apply_run(self, run: Sequence[Item]) -> None:
-        structs = [structure(item) for item in run]
-        self.apply(build_update(run[0].id.client, run[0].id.clock, structs, ()))
+    def put(self, identifier: ItemId, origin: ItemId | None) -> None:
+        """Apply a put. Raises DocumentFault."""
+        first, struct = self._struct(identifier, origin)
+        self._apply(build_update(identifier.client, first, [struct], ()))
 
-    def apply(self, update: bytes) -> None:
-        """Apply an update that ``build_update`` made. Raises DocumentFault."""
-        with _guard(), self._transaction() as transaction:
-            self._doc._doc.apply_update(transaction, update)
+    def delete(self, targets: Iterable[ItemId]) -> None:
+        """Apply a delete of puts that are here. Raises DocumentFault."""
+        self._apply(build_update(0, 0, (), [self._clocks[target] for target in targets]))
 
-    def winners(self, keys: Iterable[str]) -> list[ItemId | None]:
-        """Return, per key, the put whose record is the key's row, or None where the key is absent."""
-        with _guard(), self._transaction() as transaction:
-            has, get = self._map.has, self._map.get
-            return [ItemId(*_VALUE.unpack(get(transaction, key))) if has(transaction, key) else None for key in keys]
+    def winner(self) -> ItemId | None:
+        """Return the put that holds, None when the key is absent."""
 
-    def edit(self, client: int, first_clock: int, puts: Sequence[str], deletes: Sequence[str]) -> Captured:
-        """Make one local transaction: set ``puts`` in this order, remove ``deletes``; return what yrs made of it.
+        def look(transaction: Any) -> ItemId | None:
+            if not self._map.has(transaction, _KEY):
+                return None
+            return self._ids[int.from_bytes(self._map.get(transaction, _KEY))]
 
-        ``client`` must be the document's own and ``first_clock`` its next clock, which the capture is checked against.
-        """
+        return self._run(look)
+
+    def write_put(self, identifier: ItemId) -> ItemId | None:
+        """Make a local put, which thereby holds; return the origin that yrs gave it."""
+        is_first = not self._ids
+        clock, struct = self._struct(identifier, None)
+        if is_first:
+            self._run(lambda transaction: self._map.insert(transaction, _KEY, struct.value))
+            return None
         updates: list[bytes] = []
-        with _guard():
-            # A subscription that outlives its document leaks the document, so it lives as long as the edit.
-            subscription = self._doc._doc.observe(lambda event: updates.append(bytes(event.update)))
-            try:
-                with self._transaction() as transaction:
-                    for offset, key in enumerate(puts):
-                        self._map.insert(transaction, key, _VALUE.pack(client, first_clock + offset))
-                    for key in deletes:
-                        self._map.remove(transaction, key)
-            finally:
-                subscription.drop()
-        if len(updates) != 1:
-            raise DocumentFault("one edit made not one update")
-        captured = read_update(updates[0])
-        if len(captured.structs) != len(puts) or (puts and captured[:2] != (client, first_clock)):
-            raise DocumentFault("pycrdt gave an edit other ids than ours")
-        return captured
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Any]:
-        transaction = self._doc._doc.create_transaction()
+        # A subscription that outlives its document leaks the document, so it lives as long as the edit.
+        subscription = self._doc._doc.observe(lambda event: updates.append(bytes(event.update)))
         try:
-            yield transaction
-            transaction.commit()
+            self._run(lambda transaction: self._map.insert(transaction, _KEY, struct.value))
         finally:
-            transaction.drop()
+            subscription.drop()
+        captured = read_update(b"".join(updates))
+        if captured[:2] != (self._client, clock) or len(captured.structs) != 1:
+            raise DocumentFault("pycrdt gave an edit another id than ours")
+        origin = captured.structs[0].origin
+        if origin is None:
+            return None
+        return next(known for known, place in self._clocks.items() if place == origin)
 
+    def _struct(self, identifier: ItemId, origin: ItemId | None) -> tuple[int, Struct]:
+        """Give a put its place in this document."""
+        clock = self._next.get(identifier.client, 0)
+        self._next[identifier.client] = clock + 1
+        self._clocks[identifier] = ItemId(identifier.client, clock)
+        self._ids.append(identifier)
+        value = self._value(len(self._ids) - 1)
+        if origin is None:
+            return clock, Struct(_KEY, None, value)
+        return clock, Struct(None, self._clocks[origin], value)
 
-def structure(item: Item) -> Struct:
-    """Return the Yjs struct of a put; its value is its own id."""
-    return Struct(item.key if item.origin is None else None, item.origin, _VALUE.pack(*item.id))
+    def _value(self, index: int) -> bytes:
+        return index.to_bytes(_VALUE_BYTES)
 
+    def _apply(self, update: bytes) -> None:
+        self._run(lambda transaction: self._doc._doc.apply_update(transaction, update))
 
-class Documents:
-    """The documents at hand: least recently used out first, never written back.
+    def _run(self, work: Callable[[Any], Result]) -> Result:
+        """Do ``work`` in a transaction of its own; any failure of pycrdt becomes DocumentFault.
 
-    A window touches each shard once and commits before anybody looks again, so a document may be dropped between its
-    update and the commit; ``clear`` is for the commit that failed.
-    """
-
-    def __init__(self, load: Callable[[int], Iterable[Item]], client: int) -> None:
-        """``load(shard)`` gives the committed items of a shard in a causal order."""
-        self._load = load
-        self._client = client
-        self._cached: OrderedDict[int, ShardDocument] = OrderedDict()
-
-    def get(self, shard: int) -> ShardDocument:
-        """Return a shard's document, built from the store where it is not at hand."""
-        document = self._cached.get(shard)
-        if document is None:
-            document = self._cached[shard] = ShardDocument(self._client, self._load(shard))
-            if len(self._cached) > DOCUMENTS_CACHED_MAX:
-                self._cached.popitem(last=False)
-        else:
-            self._cached.move_to_end(shard)
-        return document
-
-    def clear(self) -> None:
-        """Forget all documents, for what they hold may not be on disk."""
-        self._cached.clear()
-
-
-@contextmanager
-def _guard() -> Iterator[None]:
-    """Turn any failure of pycrdt into DocumentFault; its PanicException derives from BaseException alone."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, PincrewError):
-        raise
-    except BaseException as error:
-        if not (isinstance(error, Exception) or type(error).__name__ == "PanicException"):
-            raise
-        raise DocumentFault(f"pycrdt failed: {error}") from error
+        Its PanicException derives from BaseException alone, hence the second clause.
+        """
+        try:
+            transaction = self._doc._doc.create_transaction()
+            try:
+                result = work(transaction)
+                transaction.commit()
+            finally:
+                transaction.drop()
+        except Exception as error:  # whatever yrs complains of, the window is given up and tried again
+            raise DocumentFault(f"pycrdt failed: {error}") from error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            raise DocumentFault(f"pycrdt panicked: {error}") from error
+        return result

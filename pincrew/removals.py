@@ -190,5 +190,6 @@ def _next(hours: Sequence[tuple[int, int]], now_ms: int, wait_ms: int, free_to_m
     waiting = [hour for hour, count in hours if count and hour + HOUR_MS > free_to_ms]
     if not waiting:
         return None
-    # Only the hour is known, so an hour that began to be free is looked at once a minute until it is over.
-    return max(min(waiting) + wait_ms, now_ms + 60_000)
+    # Only the hour is known, so an hour that began to be free is looked at once a minute until it is over; more often
+    # where the wait is shorter than that.
+    return max(min(waiting) + wait_ms, now_ms + min(60_000, max(1_000, wait_ms)))

@@ -1,66 +1,54 @@
 """One replica of the pinset: gate, documents and store, joined so that each window is one transaction.
 
-Two things change a replica, and its one owner does one at a time:
+Verified envelopes wait in the inbox; ``apply`` takes what is ready into a *window*, lets the documents decide the
+winners key by key, and commits log, rows, ids and heads together (invariant 7). An author (``pincrew.trusted``) brings
+its own envelopes the same way; a replica alone cannot write.
 
-- ``receive``: verified envelopes wait in the inbox; ``apply`` takes what is ready into a *window*, lets the documents
-  decide the winners shard by shard, and commits log, rows, ids and heads together (invariant 7).
-- ``write``: the curator's own operations become signed envelopes of this process's session by the same path; they are
-  handed out only after the commit (invariant 4).
-
-Both are generators of *steps*, so that the owner decides how to wait: a step is None (a place to let others run; the
-work between two is a few milliseconds) or a function that blocks and may run in a thread; what it raises is thrown
-into the generator (``finish`` shows how). While a window is open, ``receive`` may be called; what others see of the
-heads moves only with the commit (invariant 4). A commit that fails, or may have failed, ends the session: documents
-and gate are built anew from disk, and the next write draws a new nonce.
+Windows are generators of *steps*, so that the owner decides how to wait: a step is None (a place to let others run;
+the work between two is a few milliseconds) or a function that blocks and may run in a thread; what it raises is thrown
+into the generator (``finish`` shows how). Only one window is open at a time; ``receive`` may be called meanwhile. What
+others see of the heads moves only with the commit (invariant 4). A window that is not committed leaves nothing behind:
+the gate is built anew from disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import TypeVar, overload
 
 from pincrew import domains, limits
-from pincrew.cid import map_key, shard_of
-from pincrew.errors import Malformed, NotAllowed, PincrewError
+from pincrew.errors import Malformed, PincrewError
 from pincrew.gate import Admitted, Gate, Received, Screening, SessionState, Stopped
 from pincrew.inbox import Inbox, Sealed
-from pincrew.keys import SigningKey, verify
-from pincrew.pinset import DocumentFault, Documents, Item, structure
+from pincrew.keys import verify
+from pincrew.pinset import DocumentFault, KeyDocument
 from pincrew.store.database import Database
 from pincrew.store.history import Evidence, History
 from pincrew.store.window import ItemRow, LogRow, RowChange, SessionRow, WindowChanges
 from pincrew.values import (
-    Delete,
     Dependency,
     Envelope,
     Head,
     Operation,
     OperationId,
-    Part,
     Put,
     SessionId,
 )
-from pincrew.wire import client_id, decode_envelope, decode_sealed, encode_body
-from pincrew.yjs import ItemId, build_update
+from pincrew.wire import client_id, decode_envelope, decode_sealed
+from pincrew.yjs import ItemId
 
 Step = Callable[[], None] | None
-# Per CID the winner of its key before and after a window.
-Decided = dict[bytes, tuple[ItemId | None, ItemId | None]]
+# The winner of a key before and after a window.
+Decision = tuple[ItemId | None, ItemId | None]
+Decisions = dict[bytes, Decision]
 Result = TypeVar("Result")
-_SHARDS_PER_SLICE = 8
 _ADMITTED_PER_SLICE = 1_000
-_WRITE_BYTES_TARGET = 192 * 1024
-_OPERATION_OVERHEAD_BYTES = 96
-
-
-class WriteRequest(NamedTuple):
-    """Set the record of a CID, or remove it (``record`` None)."""
-
-    cid: bytes
-    record: bytes | None
+_KEYS_PER_SLICE = 200
+_NOBODY = 2  # a Yjs client that makes no edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +72,6 @@ class Applied:
     lost: list[Lost] = field(default_factory=list)
 
 
-@dataclass
-class Written:
-    """Sealed envelopes of one write, durable, in the order to publish."""
-
-    sealed: list[tuple[bytes, bytes]] = field(default_factory=list)
-    absent: list[bytes] = field(default_factory=list)
-    change: int = 0
-
-
 class Replica:
     """The pinset of one cluster at one peer."""
 
@@ -105,13 +84,10 @@ class Replica:
         trust: int,
         shard_bits: int,
         now_ms: Callable[[], int],
-        nonce: Callable[[], bytes],
-        key: SigningKey | None = None,
     ) -> None:
         """Open the replica that ``database`` holds.
 
-        ``curators`` and ``trust`` are those of the trust record in force; ``key`` is a curator's own, where this peer
-        writes. ``nonce`` gives 16 random bytes for each new session.
+        ``curators`` and ``trust`` are those of the trust record in force.
         """
         self.database = database
         self.history = History(database)
@@ -119,45 +95,30 @@ class Replica:
         self.shard_bits = shard_bits
         self.inbox = Inbox()
         self._forks: list[tuple[Sealed, ...]] = []
-        self._key = key
         self._now_ms = now_ms
-        self._nonce = nonce
         self._window_envelopes_max = limits.WINDOW_OPERATIONS_MAX
+        self.watched: frozenset[bytes] = frozenset()
+        self.generation = 0
+        self._stale = False
         self._curators: Collection[bytes] = curators
         self._trust = trust
-        self._reload()
+        self.reload()
 
     # ---- state ------------------------------------------------------------------------------------------------
 
-    def _reload(self) -> None:
-        """Build gate and documents from what is on disk, and begin a new session."""
+    def reload(self) -> None:
+        """Build the gate anew from what is on disk; whoever writes must open a new session (invariant 4)."""
+        self._stale = False
+        self.generation += 1
         self.gate = Gate(self.cluster, self._curators, self._trust, self.history)
         self.gate.restore(
             SessionState(row.sid, SessionId(row.author, row.nonce), row.client, row.number, row.hash, row.stopped)
             for row in self.history.sessions()
         )
+        self.clients = {session.sid: session.client for session in self.gate.sessions.values()}
         self._heads = {session.id: session.head for session in self.gate.sessions.values() if session.number}
         self._digest = b""
-        self._stale = False
         self._item = self.database.counter("item")
-        self._session = self._draw_session() if self._key is not None else None
-        client = client_id(self._session) if self._session is not None else 2
-        self._documents = Documents(self._load_shard, client)
-
-    def _reload_if_stale(self) -> None:
-        if self._stale:
-            self._reload()
-
-    def _draw_session(self) -> SessionId:
-        assert self._key is not None
-        while True:
-            session = SessionId(self._key.public, self._nonce())
-            if client_id(session) > 1 and client_id(session) not in self.gate.clients:
-                return session
-
-    def _load_shard(self, shard: int) -> Iterable[Item]:
-        clients = {session.sid: session.client for session in self.gate.sessions.values()}
-        return self.history.items(shard, clients)
 
     def trust(self, curators: Collection[bytes], number: int) -> None:
         """Put a later trust record in force (invariant 14: never an earlier one)."""
@@ -165,11 +126,6 @@ class Replica:
         self._curators, self._trust = curators, number
         self.gate.curators, self.gate.trust = curators, number
         self._digest = b""
-
-    @property
-    def writes(self) -> bool:
-        """Whether this peer has the key of an author."""
-        return self._key is not None
 
     @property
     def heads(self) -> dict[SessionId, Head]:
@@ -252,39 +208,50 @@ class Replica:
 
     def apply(self) -> Generator[Step, None, Applied]:
         """Apply one window of what is ready; nothing ready gives an empty ``Applied``."""
-        self._reload_if_stale()
+        self.refresh()
         applied = Applied()
         self._drop_passed()
         for sealed, *others in self._forks:
             self._stop(sealed, f"two envelopes with number {sealed.envelope.number}", *others, into=applied)
         self._forks.clear()
-        batch = yield from self._next_window(applied)
-        if not batch:
-            return applied
+        batch: list[Sealed] = []
         try:
-            yield from self._commit_window(batch, None, applied)
+            with self.window():
+                yield from self._next_window(batch, applied)
+                if not batch:
+                    return applied
+                yield from self.commit_window(batch, None, applied)
         except DocumentFault as fault:
-            self._reload()
             if self._window_envelopes_max > 1:
                 self._window_envelopes_max = 1
             else:
                 self._stop(batch[0], f"its operations cannot be applied: {fault}", into=applied)
-            return applied
-        except PincrewError:
-            self._reload()
-            raise
-        except BaseException:  # above all GeneratorExit: the owner gave the window up half way
-            self._stale = True
-            raise
+            return Applied(stopped=applied.stopped)
         for sealed in batch:
             self.inbox.pop(sealed.envelope.session, sealed.envelope.number)
         if len(batch) == 1:
             self._window_envelopes_max = limits.WINDOW_OPERATIONS_MAX
         return applied
 
-    def _next_window(self, applied: Applied) -> Generator[Step, None, list[Sealed]]:
-        """Admit what is ready, in a causal order, up to the bounds of a window."""
-        batch: list[Sealed] = []
+    @contextmanager
+    def window(self) -> Iterator[None]:
+        """Open a window: if it ends early, however that happens, the gate is ahead of the disk and is built anew."""
+        try:
+            yield
+        except PincrewError:
+            self.reload()
+            raise
+        except BaseException:  # above all GeneratorExit: the owner gave the window up half way
+            self._stale = True
+            raise
+
+    def refresh(self) -> None:
+        """Build the gate anew if a window was given up."""
+        if self._stale:
+            self.reload()
+
+    def _next_window(self, batch: list[Sealed], applied: Applied) -> Generator[Step, None, None]:
+        """Admit what is ready into ``batch``, in a causal order, up to the bounds of a window."""
         operations = size = unyielded = 0
         progress = True
         while progress:
@@ -315,7 +282,6 @@ class Replica:
                     if unyielded >= _ADMITTED_PER_SLICE:
                         unyielded = 0
                         yield None
-        return batch
 
     def _drop_passed(self) -> None:
         """Take out of the inbox what took effect another way: a commit that said it failed, or this peer's writes."""
@@ -360,16 +326,15 @@ class Replica:
 
     # ---- windows ----------------------------------------------------------------------------------------------
 
-    def _commit_window(
-        self, batch: list[Sealed], decided: Decided | None, applied: Applied
+    def commit_window(
+        self, batch: list[Sealed], decided: Decisions | None, applied: Applied
     ) -> Generator[Step, None, None]:
-        """Let the documents decide, shard by shard, then write everything in one transaction.
+        """Let the documents decide, key by key, then write everything in one transaction (invariant 7).
 
-        ``decided`` is given by the writer, whose edits the documents have decided already.
+        ``decided`` is given by an author, whose edits are decided already. All envelopes are admitted.
         """
         changes = WindowChanges()
-        puts: dict[tuple[int, int], tuple[Put, int]] = {}  # (sid, n) within one shard
-        by_shard: dict[int, list[tuple[SessionState, int, Part]]] = {}
+        by_key: dict[tuple[int, bytes], list[tuple[ItemId, Operation]]] = {}
         for envelope, signature in batch:
             state = self.gate.sessions[envelope.session]
             changes.log.append(LogRow(state.sid, envelope.number, envelope.hash, envelope.body, signature))
@@ -377,32 +342,28 @@ class Replica:
             for dependency in envelope.dependencies:
                 changes.dependencies[state.sid, self.gate.sessions[dependency.session].sid] = dependency.number
             for part in envelope.parts:
-                by_shard.setdefault(part.shard, []).append((state, envelope.number, part))
-            applied.operations += envelope.operations
-            applied.advanced.add(envelope.session)
-        applied.envelopes += len(batch)
-        # Not by session: one that was stopped for its client id has that of another.
-        sids = {client: self.gate.sessions[session].sid for client, session in self.gate.clients.items()}
-        for index, shard in enumerate(sorted(by_shard)):
-            if index % _SHARDS_PER_SLICE == _SHARDS_PER_SLICE - 1:
-                yield None
-            puts.clear()
-            if decided is None:
-                winners = self._decide(shard, by_shard[shard])
-            else:
-                winners = {op.cid: decided[op.cid] for _, _, part in by_shard[shard] for op in part.operations}
-            for state, number, part in by_shard[shard]:
                 n = part.first_n
                 for operation in part.operations:
+                    identifier = ItemId(state.client, n)
+                    by_key.setdefault((part.shard, operation.cid), []).append((identifier, operation))
                     if isinstance(operation, Put):
-                        puts[state.sid, n] = operation, number
-                        changes.items.append(self._item_row(shard, operation, state.sid, n, number))
+                        changes.items.append(self._item_row(part.shard, operation, state.sid, n, envelope.number))
                         n += 1
                 if n > part.first_n:
-                    changes.shard_puts[state.sid, shard] = n
-            for cid, (was, now) in winners.items():
-                if was != now:
-                    self._row_changed(changes, applied, shard, cid, was, now, sids, puts)
+                    changes.shard_puts[state.sid, part.shard] = n
+            applied.operations += envelope.operations
+            applied.advanced.add(envelope.session)
+            if applied.operations % _ADMITTED_PER_SLICE < envelope.operations:
+                yield None
+        applied.envelopes += len(batch)
+        self.clients = {session.sid: session.client for session in self.gate.sessions.values()}
+        for index, (shard, cid) in enumerate(sorted(by_key)):
+            if index % _KEYS_PER_SLICE == _KEYS_PER_SLICE - 1:
+                yield None
+            operations = by_key[shard, cid]
+            was, now = self._decide(shard, cid, operations) if decided is None else decided[cid]
+            if was != now:
+                self._row_changed(changes, applied, shard, cid, was, now, operations)
         yield None
         yield lambda: _keep(applied, changes.commit(self.database, self._now_ms()))
         self.gate.window_committed()
@@ -410,14 +371,21 @@ class Replica:
         self._digest = b""
         applied.changed += len(changes.rows)
 
-    def _decide(self, shard: int, parts: list[tuple[SessionState, int, Part]]) -> Decided:
-        """Apply the parts to the shard's document; return each key's winner before and after."""
-        document = self._documents.get(shard)
-        keys = {operation.cid: map_key(operation.cid) for _, _, part in parts for operation in part.operations}
-        before = document.winners(keys.values())
-        for state, _, part in parts:
-            document.apply(self._update(state, part, keys))
-        return dict(zip(keys, zip(before, document.winners(keys.values()), strict=True), strict=True))
+    def key_document(self, shard: int, cid: bytes, client: int = _NOBODY) -> tuple[KeyDocument, ItemId | None]:
+        """Return a key's document as the store has it, and its winner. ``client`` is that of edits, if any."""
+        items = self.history.items(shard, cid, self.clients)
+        live = next((item.id for item in items if item.live), None)
+        return KeyDocument(client, items), live
+
+    def _decide(self, shard: int, cid: bytes, operations: list[tuple[ItemId, Operation]]) -> Decision:
+        """Apply a key's operations to its document; return its winner before and after."""
+        document, before = self.key_document(shard, cid)
+        for identifier, operation in operations:
+            if isinstance(operation, Put):
+                document.put(identifier, self._item_id(operation.origin))
+            else:
+                document.delete([self._item_id(target) for target in operation.targets])
+        return before, document.winner()
 
     def _row_changed(
         self,
@@ -427,19 +395,23 @@ class Replica:
         cid: bytes,
         was: ItemId | None,
         now: ItemId | None,
-        sids: dict[int, int],
-        puts: dict[tuple[int, int], tuple[Put, int]],
+        operations: list[tuple[ItemId, Operation]],
     ) -> None:
-        was_id = None if was is None else (sids[was.client], was.clock)
+        was_put = None if was is None else self._stored_id(was)
         if now is None:
-            changes.rows.append(RowChange(shard, cid, was_id, None, b""))
+            changes.rows.append(RowChange(shard, cid, was_put, None, b""))
             return
-        now_id = (sids[now.client], now.clock)
-        changes.rows.append(RowChange(shard, cid, was_id, now_id, puts[now_id][0].record))
-        if was is not None and was_id is not None and self._key is not None:
+        # yrs lets only a newly integrated put win, so the winner is among the window's.
+        put = next(one for identifier, one in operations if identifier == now and isinstance(one, Put))
+        changes.rows.append(RowChange(shard, cid, was_put, self._stored_id(now), put.record))
+        if was is not None and was_put is not None:
             loser, winner = self.gate.clients[was.client], self.gate.clients[now.client]
-            if loser.author == self._key.public != winner.author and not self._had_seen(winner, shard, cid, was_id):
+            ours, theirs = loser.author in self.watched, winner.author in self.watched
+            if ours and not theirs and not self._had_seen(winner, shard, cid, was_put):
                 applied.lost.append(Lost(cid, winner))
+
+    def _stored_id(self, item: ItemId) -> tuple[int, int]:
+        return self.gate.sessions[self.gate.clients[item.client]].sid, item.clock
 
     def _had_seen(self, session: SessionId, shard: int, cid: bytes, put: tuple[int, int]) -> bool:
         """Return whether a session's author had applied a put (sid, n) by now."""
@@ -454,163 +426,14 @@ class Replica:
         origin_sid = self.gate.sessions[put.origin.session].sid
         return ItemRow(shard, put.cid, sid, n, number, origin_sid, put.origin.n, self._item)
 
-    def _update(self, state: SessionState, part: Part, keys: dict[bytes, str]) -> bytes:
-        """Build the Yjs update of one part (invariant 8)."""
-        structs = []
-        deletes = []
-        n = part.first_n
-        for operation in part.operations:
-            if isinstance(operation, Delete):
-                deletes += [self._item_id(target) for target in operation.targets]
-                continue
-            origin = None if operation.origin is None else self._item_id(operation.origin)
-            structs.append(structure(Item(ItemId(state.client, n), keys[operation.cid], origin, True)))
-            n += 1
-        return build_update(state.client, part.first_n, structs, deletes)
-
-    def _item_id(self, identifier: OperationId) -> ItemId:
-        return ItemId(self.gate.sessions[identifier.session].client, identifier.n)
-
-    # ---- writing ----------------------------------------------------------------------------------------------
-
-    def write(self, requests: Sequence[WriteRequest]) -> Generator[Step, None, Written]:
-        """Make ``requests`` durable as envelopes of this process's session.
-
-        The last request for a CID holds. A removal of an absent CID is reported in ``absent`` and writes nothing.
-        """
-        if self._key is None or self._session is None:
-            raise PincrewError("this peer has no author's key")
-        self._reload_if_stale()
-        written, applied = Written(), Applied()
-        latest = {request.cid: request.record for request in requests}
-        ordered = sorted((shard_of(cid, self.shard_bits), cid) for cid in latest)
-        batch: list[Sealed] = []
-        decided: Decided = {}
-        try:
-            for opening in self._opening_envelopes():
-                batch.append(opening)
-            start = 0
-            while start < len(ordered):
-                end = _envelope_end(ordered, latest, start)
-                sealed = yield from self._write_envelope(ordered[start:end], latest, decided, written)
-                if sealed is not None:
-                    batch.append(sealed)
-                start = end
-            if batch:
-                yield from self._commit_window(batch, decided, applied)
-        except PincrewError:
-            # What the documents hold may not be on disk: a new session never reuses a number (invariant 4).
-            self._reload()
-            raise
-        except BaseException:  # as in ``apply``
-            self._stale = True
-            raise
-        written.sealed = [(sealed.envelope.body, sealed.signature or b"") for sealed in batch]
-        written.change = applied.change
-        return written
-
-    def _write_envelope(
-        self,
-        group: list[tuple[int, bytes]],
-        latest: dict[bytes, bytes | None],
-        decided: Decided,
-        written: Written,
-    ) -> Generator[Step, None, Sealed | None]:
-        by_shard: dict[int, list[bytes]] = {}
-        for shard, cid in group:
-            by_shard.setdefault(shard, []).append(cid)
-        parts = []
-        for index, (shard, cids) in enumerate(by_shard.items()):
-            if index % _SHARDS_PER_SLICE == _SHARDS_PER_SLICE - 1:
-                yield None
-            part = self._write_part(shard, cids, latest, decided, written)
-            if part.operations:
-                parts.append(part)
-        if not parts:
+    @overload
+    def _item_id(self, identifier: OperationId) -> ItemId: ...
+    @overload
+    def _item_id(self, identifier: OperationId | None) -> ItemId | None: ...
+    def _item_id(self, identifier: OperationId | None) -> ItemId | None:
+        if identifier is None:
             return None
-        return self._seal(tuple(parts), self._new_dependencies())
-
-    def _write_part(
-        self,
-        shard: int,
-        cids: list[bytes],
-        latest: dict[bytes, bytes | None],
-        decided: Decided,
-        written: Written,
-    ) -> Part:
-        assert self._session is not None
-        document = self._documents.get(shard)
-        keys = {cid: map_key(cid) for cid in cids}
-        live = dict(zip(cids, document.winners(keys.values()), strict=True))
-        puts = [cid for cid in cids if latest[cid] is not None]
-        deletes = [cid for cid in cids if latest[cid] is None and live[cid] is not None]
-        written.absent += [cid for cid in cids if latest[cid] is None and live[cid] is None]
-        state = self.gate.sessions.get(self._session)
-        client = client_id(self._session)
-        first_n = 0
-        if state is not None:
-            if state.puts is None:
-                state.puts = self.history.shard_puts(state.sid)
-            first_n = state.puts.get(shard, 0)
-        if not puts and not deletes:
-            return Part(shard, first_n, ())
-        captured = document.edit(client, first_n, [keys[cid] for cid in puts], [keys[cid] for cid in deletes])
-        operations: list[Operation] = []
-        for cid, struct in zip(puts, captured.structs, strict=True):
-            record = latest[cid]
-            assert record is not None
-            origin = None if struct.origin is None else self._operation_id(struct.origin)
-            operations.append(Put(cid, record, origin))
-        for cid in deletes:
-            target = live[cid]
-            assert target is not None
-            operations.append(Delete(cid, (self._operation_id(target),)))
-        decided.update(zip(cids, zip(live.values(), document.winners(keys.values()), strict=True), strict=True))
-        return Part(shard, first_n, tuple(operations))
-
-    def _operation_id(self, item: ItemId) -> OperationId:
-        return OperationId(self.gate.clients[item.client], item.clock)
-
-    def _new_dependencies(self) -> list[Dependency]:
-        """Return the heads that moved since this session last named them, in ascending order of session."""
-        assert self._session is not None
-        own = self.gate.sessions.get(self._session)
-        known = {} if own is None else (own.known or {})
-        return sorted(
-            Dependency(session.id, session.number, session.hash)
-            for session in self.gate.sessions.values()
-            if session.id != self._session and session.number > known.get(session.sid, 0)
-        )
-
-    def _opening_envelopes(self) -> Iterable[Sealed]:
-        """Yield envelopes without operations for dependencies that would not fit one envelope."""
-        most = limits.ENVELOPE_DEPENDENCIES_MAX // 2
-        while len(dependencies := self._new_dependencies()) > most:
-            yield self._seal((), dependencies[:most])
-
-    def _seal(self, parts: tuple[Part, ...], dependencies: list[Dependency]) -> Sealed:
-        """Number, sign and admit an own envelope; the gate checks the writer as it checks everybody."""
-        assert self._session is not None and self._key is not None
-        state = self.gate.sessions.get(self._session)
-        body = encode_body(
-            cluster=self.cluster,
-            base=self.gate.base,
-            trust=self._trust,
-            session=self._session,
-            number=1 if state is None else state.number + 1,
-            previous=b"" if state is None else state.hash,
-            time_ms=self._now_ms(),
-            dependencies=tuple(dependencies),
-            parts=parts,
-        )
-        envelope = decode_envelope(body, self.shard_bits)
-        screening = self.gate.screen(envelope)
-        if screening is Screening.UNTRUSTED:
-            raise NotAllowed("The trust record in force does not name this peer as a curator")
-        verdict = self.gate.admit(envelope)
-        if not isinstance(verdict, Admitted):
-            raise PincrewError(f"the gate refused this peer's own envelope: {verdict}")
-        return Sealed(envelope, self._key.sign(domains.ENVELOPE, body))
+        return ItemId(self.gate.sessions[identifier.session].client, identifier.n)
 
 
 def finish(steps: Generator[Step, None, Result]) -> Result:
@@ -636,17 +459,6 @@ def heads_digest(trust: int, base: int, heads: dict[SessionId, Head]) -> bytes:
         head = heads[session]
         digest.update(session.author + session.nonce + head.number.to_bytes(8) + head.hash)
     return digest.digest()
-
-
-def _envelope_end(ordered: list[tuple[int, bytes]], latest: dict[bytes, bytes | None], start: int) -> int:
-    """Return where the envelope that begins at ``start`` must end to keep its limits."""
-    size = 0
-    for at in range(start, min(len(ordered), start + limits.ENVELOPE_OPERATIONS_MAX)):
-        cid = ordered[at][1]
-        size += len(cid) + len(latest[cid] or b"") + _OPERATION_OVERHEAD_BYTES
-        if size > _WRITE_BYTES_TARGET and at > start:
-            return at
-    return min(len(ordered), start + limits.ENVELOPE_OPERATIONS_MAX)
 
 
 def _session_row(state: SessionState) -> SessionRow:

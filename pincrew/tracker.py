@@ -190,7 +190,7 @@ def fault_of(error: PincrewError, *, blocks_done: int, waited_s: float) -> Fault
     ``waited_s`` is the no-progress time-out that was in force. The node being down is not a fault of a pin: the caller
     makes it ``interrupted``.
     """
-    sentence = " ".join(error.what.split())
+    sentence = " ".join(error.what.split()) or "an error without words"
     if isinstance(error, NoProgress):
         minutes = max(1, round(waited_s / 60))
         cause = NO_PROVIDER if blocks_done == 0 else STALLED.format(minutes=minutes)
@@ -200,7 +200,10 @@ def fault_of(error: PincrewError, *, blocks_done: int, waited_s: float) -> Fault
         return Fault(
             _short(REFUSED.format(sentence=general), CAUSE_CHARACTERS_MAX), _short(sentence, ERROR_CHARACTERS_MAX)
         )
-    return Fault(_short(sentence, CAUSE_CHARACTERS_MAX), _short(error.sentence, ERROR_CHARACTERS_MAX))
+    return Fault(
+        _short(sentence, CAUSE_CHARACTERS_MAX),
+        _short(" ".join(error.sentence.split()) or sentence, ERROR_CHARACTERS_MAX),
+    )
 
 
 def _short(text: str, characters_max: int) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import trio
+from pincrew.trusted.author import Author, WriteRequest
 from pincrew.trusted.publishing import Published, publish, published
 from pincrew.trusted.writer import Writer
 
@@ -22,12 +24,11 @@ from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
 from pincrew.record import encode_record
-from pincrew.replica import WriteRequest
 from pincrew.settings import ClusterSettings, Settings
 from pincrew.values import Pin, PinMode, PinState
 
-
 _CHECKED_PER_SLICE = 500
+NONCE_BYTES = 16
 
 
 class Curator(Cluster):
@@ -37,7 +38,8 @@ class Curator(Cluster):
 
     def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
         super().__init__(peer, paths, api_address)
-        self._writer = Writer(peer.member.replica, peer.applier, peer.written)
+        author = Author(peer.member.replica, peer.key, now_ms=now_ms, nonce=lambda: os.urandom(NONCE_BYTES))
+        self._writer = Writer(author, peer.applier, lambda written: peer.written(written.sealed))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled."""

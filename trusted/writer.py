@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import trio
+from pincrew.trusted.author import Author, WriteRequest, Written
 
 from pincrew import limits
 from pincrew.applier import Applier
 from pincrew.bell import Bell
 from pincrew.errors import PincrewError
-from pincrew.replica import Replica, WriteRequest, Written
 
 
 @dataclass(slots=True, eq=False)
@@ -28,11 +28,11 @@ class _Order:
 
 
 class Writer:
-    """Writes to one replica. ``run`` until cancelled."""
+    """Writes as one author. ``run`` until cancelled."""
 
-    def __init__(self, replica: Replica, applier: Applier, on_written: Callable[[Written], None]) -> None:
+    def __init__(self, author: Author, applier: Applier, on_written: Callable[[Written], None]) -> None:
         """``on_written`` publishes what has become durable (invariant 4)."""
-        self._replica = replica
+        self._author = author
         self._applier = applier
         self._on_written = on_written
         self._orders: deque[_Order] = deque()
@@ -65,7 +65,7 @@ class Writer:
                 continue
             requests = [request for order in orders for request in order.requests]
             try:
-                written = await self._applier.drive(self._replica.write(requests))
+                written = await self._applier.drive(self._author.write(requests))
             except PincrewError as fault:
                 for order in orders:
                     order.fault = fault

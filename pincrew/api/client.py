@@ -46,7 +46,7 @@ class Client:
 
     def stop(self) -> None:
         """Ask the daemon to end. It has not ended yet when this returns."""
-        self._answer("POST", "/daemon/stop", body={})
+        self._answer("POST", "/daemon/stop", body={}).body()
 
     def status(self) -> shapes.Status:
         """Return every cluster at a glance."""
@@ -70,7 +70,7 @@ class Client:
 
     def stop_cluster(self, name: str) -> None:
         """Stop running a cluster; everything is kept."""
-        self._answer("DELETE", _cluster(name), timeout_s=FETCH_TIMEOUT_S)
+        self._answer("DELETE", _cluster(name), timeout_s=FETCH_TIMEOUT_S).body()
 
     def ready(self, name: str) -> shapes.Ready:
         """Return where a running cluster can be reached."""

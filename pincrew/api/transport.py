@@ -18,6 +18,7 @@ from pincrew.errors import DaemonNotRunning, WorldFault
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 LINE_BYTES_MAX = 1024 * 1024
+CHUNK_BYTES = 64 * 1024
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -60,26 +61,37 @@ class Answer:
                 data = self._response.read(ANSWER_BYTES_MAX + 1)
             except (OSError, http.client.HTTPException) as error:
                 raise _lost(self._connection.path, error) from error
+        if self._response.length and len(data) <= ANSWER_BYTES_MAX:
+            raise _lost(self._connection.path, None)
         if len(data) > ANSWER_BYTES_MAX:
             raise WorldFault("The daemon's answer is absurdly long", where=str(self._connection.path))
         return data
 
     def lines(self) -> Iterator[bytes]:
-        """Read a body line by line; blank lines, which keep a connection alive, are left out."""
+        """Read a body line by line; blank lines, which keep a connection alive, are left out.
+
+        A body that breaks off raises: a short list must not pass for the whole one. (http.client's own ``readline``
+        takes a connection that ends between two chunks for the end of the body.)
+        """
         with closing(self._connection):
-            while True:
-                try:
-                    line = self._response.readline(LINE_BYTES_MAX + 1)
-                except (OSError, http.client.HTTPException) as error:
-                    raise _lost(self._connection.path, error) from error
-                if len(line) > LINE_BYTES_MAX:
+            rest = b""
+            while chunk := self._chunk():
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > LINE_BYTES_MAX or any(len(line) > LINE_BYTES_MAX for line in lines):
                     raise WorldFault("A line of the daemon's answer is absurdly long", where=str(self._connection.path))
-                if not line:
-                    if self._response.length:  # the body was announced longer than it came
-                        raise _lost(self._connection.path, None)
-                    return
-                if line.strip():
-                    yield line
+                yield from (line for line in lines if line.strip())
+            if rest.strip():
+                yield rest
+
+    def _chunk(self) -> bytes:
+        """Return what is there, at least a byte; nothing at the end of a whole body."""
+        try:
+            chunk = self._response.read1(CHUNK_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise _lost(self._connection.path, error) from error
+        if not chunk and self._response.length:
+            raise _lost(self._connection.path, None)
+        return chunk
 
     def close(self) -> None:
         """Let the rest of the body go."""

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from pincrew.api.client import Client
 from pincrew.api.shapes import DaemonInfo
 from pincrew.cli.invocation import Invocation
-from pincrew.errors import DaemonNotRunning, PincrewError, WorldFault
+from pincrew.errors import DaemonNotRunning, WorldFault
 from pincrew.files import private_folder
 
 START_TIMEOUT_S = 60.0
@@ -105,13 +106,8 @@ def stop(invocation: Invocation) -> int | None:
     found = running(invocation.client)
     if found is None:
         return None
-    try:
+    with suppress(WorldFault):  # it may be gone before it has answered; whether it is, is seen below
         invocation.client.stop()
-    except DaemonNotRunning:
-        pass  # it went by itself between the two calls
-    except PincrewError:
-        if is_alive(found.pid):
-            raise
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while time.monotonic() < deadline:
         if not is_alive(found.pid):

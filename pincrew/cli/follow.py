@@ -242,7 +242,7 @@ def _left_text(left: Left, verb: str) -> str:
     lines = [f"{left.cluster}: {figures.plural(left.pins, 'pin')}{size} {verb} unpinned."]
     if left.kept:
         lines.append(f"  {figures.plural(left.kept, 'pin')} stay: they were yours before, or another cluster has them.")
-    lines += [f"  {verb} removed: {path}" for path in left.removed]
+    lines += [f"  {'would be removed' if left.dry_run else 'removed'}: {path}" for path in left.removed]
     if left.rest:
         lines.append(f"  Not done yet: {figures.printable(left.rest)}")
     return "\n".join(lines)

@@ -47,7 +47,7 @@ def describe(offer: Offer, *, is_listed: bool, is_obeying: bool, now: datetime, 
 def _pins(offer: Offer) -> str:
     if offer.pins_hint is None:
         return "not said; you will see when the list is here"
-    size = f", about {figures.size(offer.bytes_hint)}" if offer.bytes_hint is not None else ""
+    size = f", about {figures.size(offer.bytes_hint)}" if offer.bytes_hint else ""
     return f"about {figures.count(offer.pins_hint)}{size}"
 
 

@@ -74,6 +74,10 @@ class Batch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what is spooled."""
         self._file.close()
 
     def add(self, request: PinRequest) -> None:
@@ -99,8 +103,12 @@ class Batch:
 def from_arguments(cids: Iterable[str], options: PinOptions) -> Batch:
     """Return the pins that the command line names. Raises Misuse at the first that is wrong."""
     batch = Batch()
-    for text in cids:
-        batch.add(check(_Line(cid=text), options))
+    try:
+        for text in cids:
+            batch.add(check(_Line(cid=text), options))
+    except Misuse:
+        batch.close()
+        raise
     return batch
 
 
@@ -121,6 +129,7 @@ def from_lines(lines: IO[bytes], options: PinOptions, *, is_skipping_bad: bool) 
         except (PincrewError, UnicodeDecodeError) as error:
             reason = error.what if isinstance(error, PincrewError) else "it is not UTF-8"
             if not is_skipping_bad:
+                batch.close()
                 raise Misuse(
                     f"Line {number} of the input is no pin: {reason}",
                     means="Nothing was written",

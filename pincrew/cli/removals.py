@@ -48,7 +48,16 @@ def _decide(invocation: Invocation, cluster: str | None, decision: str, is_agree
         if not agree(invocation, question, is_agreed=is_agreed, default=False):
             invocation.output.say("Nothing was changed.")
             return 1
-    _print(invocation, invocation.client.decide_removals(name, decision))
+    left = invocation.client.decide_removals(name, decision)
+    output = invocation.output
+    if output.is_json:
+        output.object(left)
+    elif held.state == "none":
+        _print(invocation, left)
+    elif decision == "accept":
+        output.data(f"{name}: {figures.plural(held.pins, 'pin')} that left the list will be unpinned now.")
+    else:
+        output.data(f"{name}: {figures.plural(held.pins, 'pin')} that left the list stay pinned, as your own.")
     return 0
 
 

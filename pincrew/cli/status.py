@@ -13,6 +13,7 @@ from pincrew.cli import exit_codes, figures, selection, status_text, stored
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.errors import DaemonNotRunning, NotFound
+from pincrew.paths import Home
 
 _EVENTS_SHOWN = 50
 
@@ -39,7 +40,7 @@ def status(
     if cluster is not None:
         selection.cluster(invocation.home, cluster)
     try:
-        found, is_daemon_running = invocation.client.status(), True
+        found, is_daemon_running = _with_stopped(invocation.home, invocation.client.status()), True
     except DaemonNotRunning:
         found, is_daemon_running = stored.status(invocation.home), False
     if cluster is not None:
@@ -56,6 +57,13 @@ def status(
         if not is_daemon_running:
             output.say("\nThe daemon is not running: nothing is fetched. Start it: `pincrew daemon start`")
     return ExitCode.DONE if is_daemon_running else ExitCode.NO_DAEMON
+
+
+def _with_stopped(home: Home, found: Status) -> Status:
+    """Add the clusters that are here and that the daemon does not run."""
+    running = {each.name for each in found.clusters}
+    others = [stored.summary(paths) for paths in home.joined() if paths.name not in running]
+    return Status(schema=found.schema, clusters=sorted([*found.clusters, *others], key=lambda each: each.name))
 
 
 def peers(invocation: Invocation, cluster: ClusterOption = None) -> None:

@@ -22,6 +22,7 @@ _SIGNS = {
 _GRAVE = {"node_down", "handshake_failed", "trust_conflict", "session_stopped", "disk_low"}
 _NODES = {"kubo": "Kubo", "embedded": "embedded"}
 _WIDTH = 80
+_NAME_COLUMNS = 14
 
 Style = Callable[[str, str], str]
 
@@ -54,16 +55,20 @@ def progress(cluster: Summary) -> str:
 def _head(cluster: Summary, style: Style) -> str:
     tone = {"complete": "good", "following": "good", "failed": "bad", "waiting": "warn", "consent": "warn"}
     state = f"{_SIGNS[cluster.state]} {cluster.state}" if cluster.state in _SIGNS else cluster.state
-    name = figures.shorten(figures.printable(cluster.name), 28)
     role = "  (curator)" if cluster.role == "curator" else ""
+    rest = f"{progress(cluster)}{role}"
+    room = max(_NAME_COLUMNS, _WIDTH - len(rest) - max(12, len(state)) - 2)
+    name = figures.shorten(figures.printable(cluster.name), room)
     shown = style(f"{state:<12}", tone.get(cluster.state, "dim"))
-    return f"{style(f'{name:<14}', 'strong')} {shown} {progress(cluster)}{role}"
+    return f"{style(f'{name:<{_NAME_COLUMNS}}', 'strong')} {shown} {rest}"
 
 
 def _data(cluster: Summary) -> str:
     """Say what is kept; an approximate total carries a tilde."""
     known, total = cluster.bytes.size_known_pins, cluster.bytes.total
-    if total is None:
+    if not cluster.pins.total:
+        text = "nothing yet"
+    elif total is None:
         text = f"{figures.size(cluster.bytes.pinned)} pinned, sizes not known yet"
     else:
         about = "" if known >= cluster.pins.total else "more than "

@@ -59,6 +59,14 @@ def check_listen(addresses: Sequence[str]) -> None:
         taken.add(port)
 
 
+def check_announce(addresses: Sequence[str]) -> None:
+    """Raise Misuse unless every address names a place that others can dial."""
+    for address in addresses:
+        parts = [part for part in parts_of(address) if part[0] != "p2p"]
+        if not parts or parts[0][0] not in (*_IPS, *_NAMES) or [name for name, _ in parts[1:]] not in _TRANSPORTS:
+            raise Misuse(f"{address!r} cannot be announced: others could not dial it", next_step=_ADVICE)
+
+
 def probe_ports(addresses: Sequence[str]) -> None:
     """Raise PortInUse if somebody listens on a port of ours already.
 
@@ -114,12 +122,12 @@ async def resolve(address: str, peer: str) -> list[str]:
     Raises Misuse for an address that we cannot dial or that names another peer, WorldFault when a name is unknown.
     """
     parts = parts_of(address)
-    if not parts:
-        raise Misuse(f"{address!r} is not a network address")
-    if parts[-1][0] == "p2p":
+    if parts and parts[-1][0] == "p2p":
         if parts[-1][1] != peer:
             raise Misuse(f"{address} is the address of another peer than {peer}")
         parts = parts[:-1]
+    if not parts:
+        raise Misuse(f"{address} names a peer but no place")
     with trio.move_on_after(limits.RESOLVE_TIMEOUT_S) as patience:
         if parts[0][0] == "dnsaddr":
             return await _from_dnsaddr(parts[0][1], peer)

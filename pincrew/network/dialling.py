@@ -135,6 +135,10 @@ class Dialling:
                 self._trying.add(wish.peer)
                 try:
                     reached = await self._attempt(wish)
+                except Exception:
+                    # Addresses come from strangers. One that trips us up must not end the loops of all the others.
+                    log.exception("a peer could not be tried", extra={"peer": wish.peer})
+                    wish.trouble, reached = "Trying it failed in a way that is a bug of ours; the log has it", False
                 finally:
                     self._trying.discard(wish.peer)
                     self._neighbours.notice()

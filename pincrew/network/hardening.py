@@ -3,8 +3,10 @@
 py-libp2p runs each service (swarm, pubsub, gossipsub) as one tree of tasks: whatever raises in any of them ends the
 host and with it the daemon, and several of those raises can be provoked by one message. So:
 
-- every task of a service runs under ``GuardedManager``: what raises is logged and ends that task alone, with the
-  connection it served; the services' own loops begin again;
+- every task that a service starts runs under ``GuardedManager``: what raises is logged and ends that task alone, with
+  the connection it served; the services' own loops begin again;
+- WebSocket readers run in nurseries that no manager sees (the swarm's for what we dial, the listener's for what comes
+  in): they are guarded where they are defined. What answers at an address that a stranger named is hostile too;
 - every stream handler runs under ``GuardedHost``, which also bounds streams per connection and leaves none half-open;
 - only ping and our own protocols are spoken. identify is neither asked nor answered: nothing here needs it, its tasks
   run outside every service, and it stores addresses that strangers name;
@@ -37,8 +39,8 @@ from libp2p.network.swarm import Swarm
 from libp2p.pubsub.rpc_queue import DefaultMaxMessageSize, RpcQueue
 from libp2p.security.pnet.protector import new_protected_conn
 from libp2p.tools.anyio_service import TrioManager
-from libp2p.transport.exceptions import OpenConnectionError
 from multiaddr import Multiaddr
+from trio_websocket import WebSocketConnection
 
 from pincrew import limits
 from pincrew.errors import HandshakeFailed, Misuse
@@ -63,8 +65,28 @@ def settle_library() -> None:
     # This module logs through the root logger, which makes Python print everything from then on.
     connection: Any = importlib.import_module("libp2p.network.connection.swarm_connection")
     connection.logging = logging.getLogger("libp2p.network.connection.swarm_connection")
+    sockets: Any = WebSocketConnection
+    if not hasattr(sockets._reader_task, "guards"):
+        sockets._reader_task = _guarded_reader(sockets._reader_task)
     # The library reports each refused stranger as an error with a traceback. What matters is logged or reported by us.
     logging.getLogger("libp2p").setLevel(logging.CRITICAL)
+
+
+def _guarded_reader(reader: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Return trio-websocket's reading task so that bytes which its parser does not expect end one connection."""
+
+    async def guarded(self: Any) -> None:
+        try:
+            await reader(self)
+        except Exception as error:
+            # wsproto and h11 raise their "local" errors when a stranger's bytes lead them astray.
+            log.info("a WebSocket connection failed: %r", error)
+            self._reader_running = False
+            with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
+                await trio.aclose_forcefully(self._stream)
+
+    guarded.guards = reader  # type: ignore[attr-defined]
+    return guarded
 
 
 class GuardedManager(TrioManager):  # type: ignore[misc]
@@ -154,7 +176,8 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         try:
             with trio.fail_after(limits.DIAL_TIMEOUT_S):
                 raw = await transport.dial(multiaddr)
-        except (trio.TooSlowError, OpenConnectionError, OSError) as error:
+        except Exception as error:
+            # Whatever answers there decides what the transport stumbles over.
             raise PeerUnreachable("Nobody answers", where=address) from error
         if self.psk is not None:
             raw = new_protected_conn(raw, self.psk)

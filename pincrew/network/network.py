@@ -57,8 +57,7 @@ class Network:
     ) -> None:
         """Check the configuration (raises Misuse); nothing listens before ``run``."""
         addressing.check_listen(config.listen)
-        for address in config.announce:
-            addressing.parts_of(address)
+        addressing.check_announce(config.announce)
         if len(config.cluster) != 32 or (config.secret is not None and len(config.secret) != 32):
             raise Misuse("A cluster id and a private network key have 32 bytes each")
         self.peer = peer_id(config.key.public)

@@ -134,7 +134,8 @@ class Database:
                 try:
                     yield self.writer
                 except BaseException:
-                    self.writer.execute("ROLLBACK")
+                    if self.writer.in_transaction:  # SQLite rolls back by itself where the disk is full
+                        self.writer.execute("ROLLBACK")
                     raise
                 self.writer.execute("COMMIT")
             except sqlite3.Error as error:
@@ -147,7 +148,10 @@ class Database:
         """Give this thread's own reading connection (in memory: the writer's)."""
         if self.path is None or self.read_only:
             with self._lock:
-                yield self.writer
+                try:
+                    yield self.writer
+                except sqlite3.Error as error:
+                    raise self.fault(error) from error
             return
         connection = getattr(self._local, "connection", None)
         if connection is None:
@@ -160,7 +164,10 @@ class Database:
 
     def meta(self, key: str) -> bytes | int | str | None:
         """Return a value of the `meta` table."""
-        row = self.writer.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        try:
+            row = self.writer.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise self.fault(error) from error
         return None if row is None else row[0]
 
     def counter(self, key: str) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from pincrew import limits
-from pincrew.cid import map_key
 from pincrew.pinset import Item
 from pincrew.store.database import Database
 from pincrew.store.window import SessionRow
@@ -85,17 +83,22 @@ class History:
             ).fetchone()
         return row
 
-    def items(self, shard: int, clients: dict[int, int]) -> Iterator[Item]:
-        """Yield a shard's puts in the order in which they were applied. ``clients``: sid -> Yjs client id."""
+    def items(self, shard: int, cid: bytes, clients: dict[int, int]) -> list[Item]:
+        """Return a key's puts in the order in which they were applied. ``clients``: sid -> Yjs client id."""
         with self.database.reading() as db:
             rows = db.execute(
-                "SELECT item, cid, sid, n, origin_sid, origin_n, pin IS NOT NULL FROM items WHERE shard=?",
-                (shard,),
+                "SELECT item, sid, n, origin_sid, origin_n, pin IS NOT NULL FROM items WHERE shard=? AND cid=?",
+                (shard, cid),
             ).fetchall()
         rows.sort()
-        for _, cid, sid, n, origin_sid, origin_n, live in rows:
-            origin = None if origin_sid is None else ItemId(clients[origin_sid], origin_n)
-            yield Item(ItemId(clients[sid], n), map_key(cid), origin, bool(live))
+        return [
+            Item(
+                ItemId(clients[sid], n),
+                None if origin_sid is None else ItemId(clients[origin_sid], origin_n),
+                bool(live),
+            )
+            for _, sid, n, origin_sid, origin_n, live in rows
+        ]
 
     def page(self, sid: int, after: int) -> StoredPage | None:
         """Return envelopes after number ``after``: as many as fit a page and end at a signature that was checked."""

@@ -7,12 +7,13 @@ from random import Random
 
 import pytest
 import trio
-from support.crew import CLUSTER, Member, Recorder, in_mesh, key, neighbours, running, trio_test, until, works
 
 from pincrew import limits
 from pincrew.errors import Malformed, Misuse, NotAllowed, PeerFault, PincrewError, PortInUse
 from pincrew.keys import peer_id
 from pincrew.network import FrameStream, NoAnswer, PeerUnreachable, StreamClosed, Verdict
+from pincrew.network.mdns import LocalPeers
+from support.crew import CLUSTER, Member, Recorder, in_mesh, key, neighbours, running, trio_test, until, works
 
 SECRET = bytes(range(32))
 
@@ -328,7 +329,7 @@ async def test_frames_of_every_size_arrive_whole_and_in_order() -> None:
 
 
 @trio_test
-async def test_a_reader_may_pause_longer_than_yamux_would_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_may_pause_longer_than_yamux_would_wait() -> None:
     resume = trio.Event()
     received: list[bytes] = []
 
@@ -339,18 +340,25 @@ async def test_a_reader_may_pause_longer_than_yamux_would_wait(monkeypatch: pyte
 
     one, two = Member(1), Member(2)
     two.recorder.speak = pausing
-    frames = [bytes([number]) * limits.PAGE_BYTES_MAX for number in range(6)]
+    # More than the reader's window and everything on the way hold, or the writer would never have to wait.
+    count = 3 * limits.STREAM_WINDOW_BYTES_MAX // limits.PAGE_BYTES_MAX
+    frames = [bytes([number % 251]) * limits.PAGE_BYTES_MAX for number in range(count)]
     async with running(one, two) as nursery:
         one.seek(two)
         await until(lambda: two.peer in one.recorder.streams)
 
+        stream = one.recorder.streams[two.peer]
+        sent: list[bytes] = []
+
         async def send() -> None:
             for frame in frames:
-                await one.recorder.streams[two.peer].send(frame)
+                await stream.send(frame)
+                sent.append(frame)
 
         nursery.start_soon(send)
         # py-libp2p resets a stream whose reader takes nothing for 5 s; that time is what this test is about.
         await trio.sleep(6)
+        assert len(sent) < len(frames), "the writer had to wait"
         resume.set()
         await until(lambda: received == frames)
 
@@ -544,6 +552,9 @@ def test_what_cannot_be_a_configuration_is_refused() -> None:
         Member(1, listen=())
     with pytest.raises(Misuse):
         Member(1, listen=("/ip4/127.0.0.1/tcp/4001", "/ip4/127.0.0.1/tcp/4001/ws"))
+    for nowhere in (f"/p2p/{peer_id(key(1).public)}", "/", "", "/ip4/1.2.3.4/udp/1/quic-v1"):
+        with pytest.raises(Misuse):
+            Member(1, announce=(nowhere,))
     with pytest.raises(Misuse):
         Member(1, cluster=b"short")
     with pytest.raises(Misuse):
@@ -575,3 +586,20 @@ async def test_nothing_arrives_from_a_cluster_that_is_not_ours() -> None:
         with pytest.raises((PeerUnreachable, StreamClosed, Malformed)):
             await theirs.network.request(ours.peer, b"x")
         assert not ours.recorder.events and not ours.recorder.judged
+
+
+@trio_test
+async def test_peers_of_one_cluster_find_each_other_on_the_local_network() -> None:
+    """Over loopback alone, so that nothing leaves this machine."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    one, two, stranger = (peer_id(key(number).public) for number in (1, 2, 3))
+    cases = [(CLUSTER, one, "/ip4/127.0.0.1/tcp/1"), (CLUSTER[::-1], stranger, "/ip4/127.0.0.1/tcp/3")]
+    async with trio.open_nursery() as nursery:
+        for cluster, peer, address in cases:
+            announcer = LocalPeers(cluster, peer, [address], lambda *entry: None, ["127.0.0.1"])
+            nursery.start_soon(announcer.run)
+        seeker = LocalPeers(CLUSTER, two, ["/ip4/127.0.0.1/tcp/2"], lambda *entry: found.append(entry), ["127.0.0.1"])
+        nursery.start_soon(seeker.run)
+        await until(lambda: found, "mDNS answers")
+        nursery.cancel_scope.cancel()
+    assert set(found) == {(one, ("/ip4/127.0.0.1/tcp/1",))}

@@ -199,7 +199,7 @@ def test_a_row_rewritten_in_flight_goes_on_unless_its_mode_changed(tmp_path: Pat
 
 
 def test_a_full_disk_holds_statuses_back_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pincrew.pinner.STORE_RETRY_DELAY_S", 0.01)
+    monkeypatch.setattr("pincrew.bookkeeper.STORE_RETRY_DELAY_S", 0.01)
 
     async def test(fake: FakeKubo, bench: Bench) -> None:
         bench.book.faults = 3
@@ -397,6 +397,9 @@ def test_wanted_again_within_its_grace_nothing_was_lost(tmp_path: Path) -> None:
         bench.later(hours=48)
         assert bench.book.left == {}
         assert (fake.asked("pin/add"), fake.asked("pin/rm")) == (1, 0)
+        # It stopped leaving with its row's change, not only once the node was asked.
+        states = [update.state for update in bench.book.settled if update.cid == cid_of(1)]
+        assert states[-3:] == [UNPINNING, QUEUED, PINNED]
 
     with_fake(tmp_path, test)
 
@@ -464,6 +467,20 @@ def test_a_rejected_mass_removal_leaves_the_content_to_the_user(tmp_path: Path) 
     with_fake(tmp_path, test)
 
 
+def test_no_clock_frees_what_was_rejected(tmp_path: Path) -> None:
+    """More than one slice of it, and every grace is over before the first is given to the user."""
+
+    async def test(fake: FakeKubo, bench: Bench) -> None:
+        await _pin_and_remove(bench, 450, 450)
+        await bench.until(lambda: bench.pinner.summary().held == 450)
+        bench.clock[0] += 30 * 24 * 3_600_000
+        await bench.pinner.decide_removals(Decision.REJECT)
+        await bench.until_state(None, *_many(450))
+        assert len(fake.pins) == 450 and fake.asked("pin/rm") == 0
+
+    with_fake(tmp_path, test)
+
+
 def test_a_held_removal_goes_after_seven_days_and_a_restart_forgets_no_hold(tmp_path: Path) -> None:
     async def main() -> None:
         fake = FakeKubo()
@@ -510,6 +527,49 @@ def test_removals_while_the_node_is_down_are_carried_out_later(tmp_path: Path) -
                 bench.pinner.wake()
                 await bench.until_state(None, cid_of(1))
                 assert fake.pins == {}
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+def test_wanted_again_while_it_is_let_go_of(tmp_path: Path) -> None:
+    """The node is slow to unpin, and meanwhile the curator puts the row back."""
+
+    async def test(fake: FakeKubo, bench: Bench) -> None:
+        bench.put(pin_of(1))
+        await bench.until_state(PINNED, cid_of(1))
+        fake.unpin_gate = gate = trio.Event()
+        bench.remove(cid_of(1))
+        await fake.until(lambda: fake.asked("pin/rm") == 1)
+        bench.put(pin_of(1))
+        await bench.until(lambda: bench.book.cursor == 3)
+        gate.set()
+        await bench.until_state(PINNED, cid_of(1))
+        assert fake.pins == {cid_of(1): ("recursive", OURS)}
+        assert bench.book.left == {}
+
+    with_fake(tmp_path, test, rules=OBEY)
+
+
+def test_another_node_at_the_same_address_gets_everything(tmp_path: Path) -> None:
+    async def main() -> None:
+        fake = FakeKubo()
+        async with trio.open_nursery() as nursery:
+            async with fake.served():
+                bench = await nursery.start(_keep_working, fake, tmp_path)
+                bench.put(pin_of(1), pin_of(2))
+                await bench.until_state(PINNED, cid_of(1), cid_of(2))
+            bench.pinner.wake()
+            await bench.until(lambda: bench.pinner.summary().node.state is NodeState.DOWN)
+            fake.peer_id, fake.pins = "12D3KooWAnother", {cid_of(2): ("recursive", "mine")}
+            async with fake.served():
+                bench.pinner.wake()
+                await fake.until(lambda: cid_of(1) in fake.pins)
+                await bench.until_state(PINNED, cid_of(1), cid_of(2))
+                bench.pinner.set_removals_rules(RemovalsRules(obey=True))
+                bench.remove(cid_of(1), cid_of(2))
+                await bench.until_state(None, cid_of(1), cid_of(2))
+                assert fake.pins.keys() == {cid_of(2)}
                 nursery.cancel_scope.cancel()
 
     trio.run(main)

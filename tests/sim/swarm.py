@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from pincrew.trusted.author import Author, WriteRequest
+
 from pincrew.errors import Malformed
 from pincrew.frames import decode_frame, encode_frame
 from pincrew.keys import SigningKey
 from pincrew.member import Member
 from pincrew.record import encode_record
-from pincrew.replica import WriteRequest, finish
+from pincrew.replica import finish
 from pincrew.store.database import Database
 from pincrew.store.rows import Rows
 from pincrew.sync import Blame, Effect, Send, Sync
@@ -47,6 +49,7 @@ class Node:
     disk: Database
     key: SigningKey | None
     member: Member | None = None
+    author: Author | None = None
     sync: Sync | None = None
     highest: dict[SessionId, int] = field(default_factory=dict)
     restored: bool = False
@@ -126,16 +129,21 @@ class Swarm:
             node.chain or self.chain,
             now_ms=lambda: int(self.now * 1000),
             now=lambda: self.now,
-            nonce=lambda: self.random.randbytes(16),
-            key=node.key,
         )
+        if node.key is not None:
+            node.author = Author(
+                node.member.replica,
+                node.key,
+                now_ms=lambda: int(self.now * 1000),
+                nonce=lambda: self.random.randbytes(16),
+            )
         node.sync = node.sync_kind(node.member, self.chain.cluster_id, self.random)
         for session, head in node.member.heads().items():
             assert node.restored or head.number >= node.highest.get(session, 0), "invariant 14: a head fell"
 
     def crash(self, node: Node) -> None:
         """Take a peer down; what it had not committed is gone."""
-        node.member = node.sync = None
+        node.member = node.sync = node.author = None
         for other in self.nodes.values():
             self.disconnect(node, other)
 
@@ -254,7 +262,8 @@ class Swarm:
         """Let a curator write; with ``crash_after`` it dies after so many steps, wherever that is."""
         if node.member is None or node.sync is None:
             return
-        steps = node.member.replica.write(requests)
+        assert node.author is not None
+        steps = node.author.write(requests)
         if crash_after is not None:
             for _ in range(crash_after):
                 try:
@@ -269,7 +278,7 @@ class Swarm:
         written = finish(steps)
         self._note(node)
         for body, signature in written.sealed:
-            envelope = node.member.replica.gate.sessions[node.member.replica._session]
+            envelope = node.member.replica.gate.sessions[node.author.session]
             state = node.member.replica.history.sealed(envelope.sid, envelope.number)
             assert state is not None, "invariant 4: handed out before it was durable"
             self.acknowledged[envelope.id] = max(self.acknowledged.get(envelope.id, 0), envelope.number)

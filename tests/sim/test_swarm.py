@@ -15,6 +15,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+from pincrew.trusted.author import WriteRequest
 
 from pincrew import domains, limits
 from pincrew.cid import shard_of
@@ -23,7 +24,7 @@ from pincrew.frames import Digest, Heads, Hello, Page, Standing
 from pincrew.gate import Screening
 from pincrew.keys import verify
 from pincrew.record import encode_record
-from pincrew.replica import WriteRequest, finish
+from pincrew.replica import finish
 from pincrew.store.window import WindowChanges
 from pincrew.sync import Effect, Send, Sync
 from pincrew.values import Delete, Dependency, Head, OperationId, Part, Pin, Put, SessionId
@@ -111,8 +112,9 @@ def test_many_writers_on_one_key(seed: int) -> None:
 
 def steps_of_a_write(seed: int) -> int:
     swarm = Swarm(seed, curators=1, followers=0, keys=40)
-    assert swarm.nodes["curator0"].member is not None
-    steps = swarm.nodes["curator0"].member.replica.write(requests(range(40)))
+    author = swarm.nodes["curator0"].author
+    assert author is not None
+    steps = author.write(requests(range(40)))
     return sum(1 for _ in iterate(steps))
 
 
@@ -192,14 +194,17 @@ def test_disk_that_fails_now_and_then(seed: int, monkeypatch: pytest.MonkeyPatch
             swarm.later(1.0, lambda: patient(node))
 
     monkeypatch.setattr(swarm, "apply", patient)
+    ended: set[SessionId] = set()
     for _ in range(25):
         writer = swarm.random.choice(curators(swarm))
-        assert writer.member is not None
-        session = writer.member.replica._session
+        assert writer.author is not None
+        before = writer.author.session
         try:
             swarm.write(writer, swarm.random_requests())
         except StoreFault:
-            assert writer.member.replica._session != session
+            ended.add(before)
+        else:
+            assert writer.author.session not in ended
         swarm.connect(swarm.random.choice(list(swarm.nodes.values())), writer)
         swarm.run(swarm.now + 1)
         swarm.tick()
@@ -322,9 +327,8 @@ def test_session_continued_by_hand(seed: int) -> None:
     one = swarm.nodes["curator0"]
     swarm.write(one, requests(range(2)))
     swarm.settle()
-    assert one.member is not None
-    session = one.member.replica._session
-    assert session is not None
+    assert one.member is not None and one.author is not None
+    session = one.author.session
     state = one.member.replica.gate.sessions[session]
     thief = Author(key_of("curator0"), swarm.chain.cluster_id, session.nonce, SHARD_BITS)
     thief.number, thief.previous, thief.puts = state.number, state.hash, dict(state.puts or {})
@@ -598,7 +602,8 @@ def test_signed_bytes_that_nobody_takes(case: str) -> None:
 @pytest.mark.slow
 def test_more_sessions_than_one_envelope_can_name() -> None:
     """A curator that meets 1,100 sessions opens with envelopes that only name them."""
-    swarm = Swarm(0, curators=2, followers=2, weather=Weather(gossip=False))
+    swarm = Swarm(0, curators=2, followers=1, weather=Weather(gossip=False))
+    del swarm.nodes["curator1"]
     key, count = key_of("curator1"), limits.ENVELOPE_DEPENDENCIES_MAX + 100
     one = swarm.nodes["curator0"]
     assert one.member is not None
@@ -609,8 +614,9 @@ def test_more_sessions_than_one_envelope_can_name() -> None:
     finish(replica.apply())
     assert len(replica.heads) == count
     swarm.write(one, requests(range(3), "last"))
-    session = replica._session
-    assert session is not None and replica.heads[session].number == 3
+    assert one.author is not None
+    session = one.author.session
+    assert replica.heads[session].number == 3
     first = replica.history.sealed(replica.gate.sessions[session].sid, 1)
     assert first is not None
     opening = Forged(*first).read()  # type: ignore[arg-type]
@@ -758,3 +764,20 @@ def test_a_flood_of_digests_is_not_answered_with_a_flood_of_heads() -> None:
         for effect in one.sync.received("hostile", Digest(nowhere), swarm.now + number / 1000)
     ]
     assert sum(isinstance(effect, Send) and isinstance(effect.frame, Heads) for effect in sent) <= 2
+
+
+def test_stop_inside_a_page_serves_only_what_can_be_checked() -> None:
+    """A page's one signature is its last envelope's; what was taken of it before a stop cannot be proved to others."""
+    swarm = Swarm(0, curators=1, followers=2, weather=Weather(gossip=False))
+    author = lone_author(swarm)
+    made = [author.sign(put(cid_of(number))) for number in range(5)]
+    made.append(author.sign(put(cid_of(7), origin=OperationId(author.session, 0))))
+    made.append(author.sign(put(cid_of(9))))
+    one = swarm.nodes["follower0"]
+    assert one.member is not None
+    received = one.member.receive_page(author.session, tuple(each.body for each in made), made[-1].signature)
+    assert received.fault is None
+    swarm.apply(one)
+    assert stopped_at(one, author.session) == (5, True)
+    swarm.live(100)
+    assert not swarm.blames, "invariant 14: it served what nobody can check"

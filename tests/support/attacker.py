@@ -16,13 +16,13 @@ from libp2p.protocol_muxer.multiselect_client import MultiselectClient
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.stream_muxer.yamux.yamux import YAMUX_HEADER_FORMAT
-from support.crew import CLUSTER, Member, key
 
 from pincrew.keys import SigningKey, peer_id
 from pincrew.network import NetworkConfig
 from pincrew.network.hardening import serving, settle_library
 from pincrew.network.host import build_host
 from pincrew.network.streams import length_prefix
+from support.crew import CLUSTER, Member, key
 
 TOPIC = f"pincrew/{CLUSTER.hex()}"
 SYNC = f"/pincrew/{CLUSTER.hex()}/sync/1"
@@ -91,8 +91,10 @@ async def attacking(victim: Member, number: int = 666) -> AsyncIterator[Attacker
     async with serving(host.get_network()):
         address = victim.network.addresses[0].rpartition("/p2p/")[0]
         connection = await host.get_network().dial(address, ID.from_string(victim.peer))
-        yield Attacker(identity, connection, victim)
-        await connection.muxed_conn.sever()
+        try:
+            yield Attacker(identity, connection, victim)
+        finally:
+            await connection.muxed_conn.sever()
 
 
 async def tcp(victim: Member) -> trio.SocketStream:

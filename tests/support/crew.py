@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ def trio_test(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
                 await function(*args, **keywords)
 
         trio.run(bounded)
+        # Whatever was left open is this test's fault and not that of the one during which it is collected.
+        gc.collect()
 
     return run
 
@@ -35,7 +38,7 @@ def trio_test(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 async def until(condition: Callable[[], Any], what: str = "") -> None:
     """Wait for a condition, never for a time."""
     with trio.move_on_after(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (what is waited for is somebody else's state)
             await trio.sleep(0.01)
         return
     raise AssertionError(f"it did not happen within {PATIENCE_S:g} s: {what or condition}")
@@ -59,9 +62,8 @@ class Recorder:
         self.failures: list[tuple[str, str | None, str]] = []
         self.verdict: Callable[[bytes, bytes], Verdict] = lambda author, data: Verdict.ACCEPT
         self.on_gossip: Callable[[bytes], None] = lambda data: None
-        self.answer: Callable[[str, bytes], Awaitable[bytes]] = self._echo
-        self.speak: Callable[[str, FrameStream, bool], Awaitable[None]] = self._listen
-        self.most_streams = 0
+        self.answer: Callable[[str, bytes], Awaitable[bytes]] = self.echo
+        self.speak: Callable[[str, FrameStream, bool], Awaitable[None]] = self.listen
 
     def validate(self, author: bytes, data: bytes) -> Verdict:
         self.judged.append((author, data))
@@ -90,10 +92,10 @@ class Recorder:
     def handshake_failed(self, address: str, peer: str | None, reason: str) -> None:
         self.failures.append((address, peer, reason))
 
-    async def _echo(self, peer: str, request: bytes) -> bytes:
+    async def echo(self, peer: str, request: bytes) -> bytes:
         return b"echo " + request
 
-    async def _listen(self, peer: str, stream: FrameStream, dialled: bool) -> None:
+    async def listen(self, peer: str, stream: FrameStream, dialled: bool) -> None:
         self.streams[peer] = stream
         try:
             while True:

@@ -105,9 +105,7 @@ def _handler(fake: FakeDaemon) -> Callable[..., BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             parts = urlsplit(self.path)
-            request = Request(
-                self.command or "", parts.path.removeprefix(PREFIX), parse_qs(parts.query), self._body()
-            )
+            request = Request(self.command or "", parts.path.removeprefix(PREFIX), parse_qs(parts.query), self._body())
             fake.requests.append(request)
             answer = fake.answer(request)
             self.close_connection = True
@@ -121,7 +119,7 @@ def _handler(fake: FakeDaemon) -> Callable[..., BaseHTTPRequestHandler]:
             else:
                 self._send(200, msgspec.json.encode(answer))
 
-        do_GET = do_POST = do_DELETE = _serve
+        do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - http.server wants these names
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":
@@ -144,12 +142,11 @@ def _handler(fake: FakeDaemon) -> Callable[..., BaseHTTPRequestHandler]:
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            if fake.cut_after is not None:
-                self.wfile.write(b"%x\r\n%s" % (len(body), body[: fake.cut_after]))
-                return
-            for start in range(0, len(body), 100):
-                chunk = body[start : start + 100]
+            is_cut = fake.cut_after is not None
+            for start in range(0, len(body[: fake.cut_after]), 100):
+                chunk = body[: fake.cut_after][start : start + 100]
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-            self.wfile.write(b"0\r\n\r\n")
+            if not is_cut:
+                self.wfile.write(b"0\r\n\r\n")
 
     return Handler

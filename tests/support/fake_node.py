@@ -31,6 +31,7 @@ class Orders:
     refuse: str | None = None  # at once, as HTTP 500
     end_early: bool = False  # an answer without its last line
     gate: trio.Event | None = None  # before the last block
+    block_delay_s: float = 0.0
 
 
 @dataclass
@@ -47,6 +48,7 @@ class FakeKubo:
     counts_bytes: bool = True
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
+    unpin_gate: trio.Event | None = None
     pinning: int = 0
     pinning_max: int = 0
     port: int | None = None
@@ -135,6 +137,8 @@ class FakeKubo:
             await exchange.lines(found)
 
     async def _pin_rm(self, exchange: _Exchange, arguments: dict[str, str]) -> None:
+        if self.unpin_gate is not None:
+            await self.unpin_gate.wait()
         if self.pins.pop(parse_cid(arguments["arg"]), None) is None:
             await exchange.error("not pinned or pinned indirectly")
         else:
@@ -170,9 +174,10 @@ class FakeKubo:
             if orders.error_after is not None and block > orders.error_after:
                 await exchange.end("write /blocks/x: no space left on device")
                 return
-            if block == orders.blocks and orders.gate is not None:
-                if not await exchange.waits_for(orders.gate):
-                    return
+            await trio.sleep(orders.block_delay_s)
+            is_last = block == orders.blocks
+            if is_last and orders.gate is not None and not await exchange.waits_for(orders.gate):
+                return
             progress = {"Progress": block}
             if self.counts_bytes:
                 progress["Bytes"] = orders.bytes * block // orders.blocks

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,13 +100,14 @@ class Machine:
         self.client = Client(self.home.daemon_socket(self.environment))
         self.processes: list[subprocess.Popen[str]] = []
         self.daemon: int | None = None
+        self.within: tuple[str, ...] = ()  # a command that runs the others elsewhere, as nsenter does
 
     # ---- commands ---------------------------------------------------------------------------------------------
 
     def run(self, *arguments: str, stdin: str | None = None, code: int | None = 0) -> Said:
         """Run a command; its exit code must be ``code`` (None: any), and no traceback must be seen."""
         done = subprocess.run(
-            command(*arguments),
+            [*self.within, *command(*arguments)],
             env=self.environment,
             cwd=self.folder,
             input="" if stdin is None else stdin,
@@ -146,7 +147,7 @@ class Machine:
         """Start a command that stays; its stdout can be read, its stderr goes to the log."""
         with self.log_file.open("ab") as log:
             process = subprocess.Popen(
-                command(*arguments),
+                [*self.within, *command(*arguments)],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -378,9 +379,6 @@ def pin_by_hand(kubo: KuboProcess, cid: str) -> None:
     httpx.post(f"{kubo.url}/api/v0/pin/add?arg={cid}", timeout=PATIENCE_S).raise_for_status()
 
 
-# ---- sources that do as they are told ----------------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def crew_in(folder: Path) -> Iterator[Crew]:
     """Machines that are gone when the block is left."""
@@ -389,8 +387,3 @@ def crew_in(folder: Path) -> Iterator[Crew]:
         yield crew
     finally:
         crew.end()
-
-
-def differing(one: Sequence[str], other: Sequence[str]) -> set[str]:
-    """What is only in one of two lists."""
-    return set(one) ^ set(other)

@@ -88,6 +88,8 @@ def test_an_absurd_size_counts_as_none() -> None:
     assert decode_record(CID, encode_record(Pin(CID, size=2**46))).size is None
 
 
-@pytest.mark.parametrize("data", [b"\xc4\x82\x1b" + b"\xff" * 8 + b"\x01", b"\xd8\x23\x63(((", b"\x81" * 4000 + b"\x00"])
+@pytest.mark.parametrize(
+    "data", [b"\xc4\x82\x1b" + b"\xff" * 8 + b"\x01", b"\xd8\x23\x63(((", b"\x81" * 4000 + b"\x00"]
+)
 def test_odd_cbor_shows_as_a_pin_without_fields(data: bytes) -> None:
     assert decode_record(CID, data) == Pin(CID)

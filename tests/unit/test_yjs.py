@@ -53,7 +53,11 @@ def test_rebuilt_updates_are_byte_equal_to_captured_ones(
             continue
         captured = read_update(update)
         again = build_update(captured.client, captured.first_clock, captured.structs, captured.deletes)
-        assert again == update
+        if len({item.client for item in captured.deletes}) < 2:
+            assert again == update
+        else:  # yrs writes the clients of a delete set in the order of its hash map
+            assert len(again) == len(update) and read_update(again)[:3] == captured[:3]
+            assert set(read_update(again).deletes) == set(captured.deletes)
         for other in range(3):
             if other != who:
                 late[other].append(again)
@@ -87,7 +91,10 @@ def test_what_is_built_is_read(client: int, clock: int, structs: list[Struct], d
 
 
 def test_a_delete_is_one_range_per_run() -> None:
-    assert build_update(0, 0, (), [ItemId(5, 1), ItemId(5, 2), ItemId(5, 4), ItemId(9, 0)]).hex() == "00020901000105020102" + "0401"
+    assert (
+        build_update(0, 0, (), [ItemId(5, 1), ItemId(5, 2), ItemId(5, 4), ItemId(9, 0)]).hex()
+        == "00020901000105020102" + "0401"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""What leaves the list leaves followers' nodes late, never in a flood, and never what is the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.kubo_process import KuboProcess, running_kubo
+from support.machines import Crew, add_content, pin_by_hand, pins_of, until
+
+pytestmark = [pytest.mark.kubo, pytest.mark.slow]
+
+
+def test_removals_wait_and_a_flood_of_them_asks(crew: Crew, kubo: KuboProcess, other_kubo: KuboProcess) -> None:
+    curator = crew.machine("curator")
+    follower = crew.machine("follower", PINCREW_UNPIN_GRACE="1s")
+    cids = add_content(kubo, *(b"removals %d" % number for number in range(60)))
+    own, single, first, second = cids[0], cids[1], cids[2:27], cids[27:52]
+    add_content(other_kubo, b"removals 0")
+    pin_by_hand(other_kubo, own)
+    made = curator.create("archive", node=kubo.url)
+    ready = curator.serve("archive", "--publish", "127.0.0.1:0")
+    curator.run("pin", "add", "-", stdin="\n".join(cids))
+    follower.follow(f"{ready['publish']}#{made['id']}", "--wait", "--timeout", "2m", node=other_kubo.url)
+    assert follower.json("removals", "show")["state"] == "none"
+
+    curator.run("pin", "rm", own, single)
+    until(lambda: single not in pins_of(other_kubo), "after its grace it is unpinned")
+    follower.until("archive", lambda summary: summary.pins.unpinning == 0, "the other one is settled too")
+    assert pins_of(other_kubo)[own] == "", "the user's own pin stays as it was"
+    assert single not in pins_of(kubo), "curators' own peers obey at once"
+
+    curator.run("pin", "rm", *first)
+    follower.until_state("archive", "consent")
+    assert set(first) <= set(pins_of(other_kubo))
+    assert "mass_removal" in follower.run("status", "--json").out
+    assert "removals" in follower.run("status").out
+    shown = follower.json("removals", "show")
+    assert (shown["state"], shown["pins"]) == ("consent", 25)
+    assert "removals accept" in follower.run("removals", "show").all
+    assert "--yes" in follower.run("removals", "accept", code=2).err
+    assert follower.json("removals", "reject", "--yes")["state"] != "consent"
+    follower.until_state("archive", "complete")
+    assert set(first) <= set(pins_of(other_kubo)), "rejected: they stay, as the user's own"
+
+    curator.run("pin", "rm", *second)
+    follower.until_state("archive", "consent")
+    follower.json("removals", "accept", "--yes")
+    until(lambda: not set(second) & set(pins_of(other_kubo)), "accepted: they go")
+    follower.until_state("archive", "complete")
+    assert set(first) <= set(pins_of(other_kubo))
+    assert {"unpinned", "removals_decided"} <= {event["kind"] for event in follower.json_lines("events")}
+
+
+def test_leaving_unpins_only_what_that_cluster_alone_holds(
+    crew: Crew, kubo_program: Path, kubo: KuboProcess, tmp_path: Path
+) -> None:
+    curator, follower = crew.machine("curator"), crew.machine("follower")
+    only_one, only_two, shared = add_content(kubo, b"only one" * 99, b"only two" * 99, b"shared" * 99)
+    curator.create("one", node=kubo.url)
+    curator.create("two", node=kubo.url)
+    curator.run_daemon()
+    for name, own in (("one", only_one), ("two", only_two)):
+        curator.run("pin", "add", "-c", name, own, shared)
+        curator.run("publish", "-c", name, "-o", f"{name}.toml")
+    with running_kubo(kubo_program, tmp_path / "ipfs") as node:
+        for name in ("one", "two"):
+            follower.follow(str(curator.folder / f"{name}.toml"), "--wait", "--timeout", "2m", node=node.url)
+        assert {only_one, only_two, shared} <= set(pins_of(node))
+
+        plan = follower.json("leave", "-c", "one", "--dry-run")
+        assert plan["dry_run"] and plan["cluster"] == "one"
+        assert (plan["pins"], plan["kept"]) == (1, 1)
+        assert {only_one, only_two, shared} <= set(pins_of(node))
+        assert "--yes" in follower.run("leave", "-c", "one", code=2).err
+        left = follower.json("leave", "-c", "one", "--yes")
+        assert (left["pins"], left["kept"], left["rest"]) == (1, 1, None)
+        assert set(pins_of(node)) & {only_one, only_two, shared} == {only_two, shared}
+        assert [path.name for path in follower.home.clusters.iterdir()] == ["two"]
+        follower.until_state("two", "complete")
+
+        node.kill()
+        said = follower.run("leave", "-c", "two", "--yes", code=1)
+        assert "node" in said.all and "again" in said.all
+        assert follower.home.cluster("two").settings.exists()
+        assert [one["name"] for one in follower.json("status")["clusters"]] == ["two"]
+        node.start()
+        assert follower.json("leave", "-c", "two", "--yes")["pins"] == 2
+        assert not set(pins_of(node)) & {only_one, only_two, shared}
+        assert list(follower.home.clusters.iterdir()) == []
+        assert follower.json("status")["clusters"] == []

@@ -1,0 +1,525 @@
+"""One mutant per invariant and per check: a piece of source, what stands there instead, and the test that must fail.
+
+``often`` marks the representative ones that every run tries; all are tried with ``--all``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """``old`` occurs exactly once in ``file`` (of the import package); ``test`` fails once it reads ``new``."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+    often: bool = False
+
+
+GATE, SIM, WIRE = "tests/unit/test_gate.py::", "tests/sim/test_swarm.py::", "tests/unit/test_wire.py::test_refused"
+REPLICA, TRUST = "tests/unit/test_replica.py::", "tests/unit/test_trust.py::"
+
+INVARIANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "1 any author may write",
+        "gate.py",
+        "if envelope.session.author not in self.curators:",
+        "if False:",
+        GATE + "test_untrusted_author",
+        True,
+    ),
+    Mutant(
+        "1 signatures are not checked",
+        "replica.py",
+        "            verify(last.session.author, domains.ENVELOPE, last.body, signature)\n",
+        "            pass\n",
+        SIM + "test_gossip_of_mutated_forged_and_unsigned_bytes[0]",
+        True,
+    ),
+    Mutant(
+        "1 a page need not be a chain",
+        "replica.py",
+        "if envelope.number != before.number + 1 or envelope.previous != before.hash:",
+        "if False:",
+        SIM + "test_every_kind_of_bad_page_is_blamed",
+    ),
+    Mutant(
+        "1 an own envelope needs no trust",
+        "trusted/author.py",
+        "if replica.gate.screen(envelope) is Screening.UNTRUSTED:",
+        "if False:",
+        REPLICA + "test_an_author_whom_the_record_does_not_name_is_told",
+    ),
+    Mutant(
+        "1 keys verify anything",
+        "keys.py",
+        "        nacl.signing.VerifyKey(public).verify(domain + message, signature)\n",
+        "        pass\n",
+        "tests/unit/test_keys.py::test_a_signature_fits_what_was_signed",
+    ),
+    Mutant(
+        "2 a record need not name the one before",
+        "trust.py",
+        "if record.previous != self.head.hash:",
+        "if False:",
+        TRUST + "test_record_that_names_another_predecessor_is_refused",
+        True,
+    ),
+    Mutant(
+        "2 too few owners are enough",
+        "trust.py",
+        "if len(record.signatures) < before.threshold:",
+        "if False:",
+        TRUST + "test_record_with_too_few_owners_is_refused",
+    ),
+    Mutant(
+        "3 a second envelope of a number passes for held",
+        "gate.py",
+        'return Held() if same else Stopped(f"two envelopes with number {envelope.number}", fork=True)',
+        "return Held()",
+        GATE + "test_two_of_one_number",
+        True,
+    ),
+    Mutant(
+        "3 the hash before does not matter",
+        "gate.py",
+        "if envelope.previous != session.hash:",
+        "if False:",
+        GATE + "test_another_one_before",
+    ),
+    Mutant(
+        "3 gaps do not matter",
+        "gate.py",
+        "if envelope.number > session.number + 1:",
+        "if False:",
+        GATE + "test_gap",
+    ),
+    Mutant(
+        "3 held is the number alone",
+        "gate.py",
+        "if envelope.number <= session.number and self._hash_at(session, envelope.number) == envelope.hash:",
+        "if envelope.number <= session.number:",
+        GATE + "test_held_is_the_same_bytes_and_not_only_the_number",
+    ),
+    Mutant(
+        "3 a fork below the head is not seen",
+        "replica.py",
+        "            elif self.gate.screen(envelope) is not Screening.HELD:\n",
+        "            elif False:\n",
+        SIM + "test_equivocation_stops_the_session_and_keeps_the_proof[0]",
+    ),
+    Mutant(
+        "3 no proof is kept",
+        "store/history.py",
+        'db.executemany("INSERT INTO evidence (sid, reason, body, signature, seen_ms) VALUES (?,?,?,?,?)", proof)',
+        "pass",
+        SIM + "test_equivocation_stops_the_session_and_keeps_the_proof[0]",
+    ),
+    Mutant(
+        "4 heads are told before the commit",
+        "replica.py",
+        '        """How far each session was applied, durably. Not to be changed."""\n        return self._heads\n',
+        "        return {one.id: one.head for one in self.gate.sessions.values() if one.number}\n",
+        REPLICA + "test_nothing_is_seen_before_it_is_durable",
+        True,
+    ),
+    Mutant(
+        "4 a failed commit goes unnoticed",
+        "replica.py",
+        "        except PincrewError:\n            self.reload()\n            raise\n",
+        "        except PincrewError:\n            raise\n",
+        SIM + "test_disk_that_fails_now_and_then[0]",
+    ),
+    Mutant(
+        "4 a session outlives a failed commit",
+        "trusted/author.py",
+        "if self._generation != self._replica.generation:",
+        "if False:",
+        SIM + "test_disk_that_fails_now_and_then[0]",
+    ),
+    Mutant(
+        "4 a window that was given up counts",
+        "replica.py",
+        "            self._stale = True\n            raise\n",
+        "            raise\n",
+        REPLICA + "test_a_window_that_is_given_up_is_applied_later",
+    ),
+    Mutant(
+        "4 commits are not durable",
+        "store/database.py",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA synchronous=OFF",
+        "tests/unit/store/test_database.py::test_a_commit_survives_reopening",
+    ),
+    Mutant(
+        "5 early envelopes without bound",
+        "inbox.py",
+        "and len(queue.waiting) < limits.REORDER_ENVELOPES_MAX",
+        "",
+        "tests/unit/test_inbox.py::test_early_ones_are_bounded_by_number",
+        True,
+    ),
+    Mutant(
+        "5 early bytes without bound",
+        "inbox.py",
+        "queue.size + len(envelope.body) <= limits.REORDER_BYTES_MAX",
+        "True",
+        "tests/unit/test_inbox.py::test_early_ones_are_bounded_by_bytes",
+    ),
+    Mutant(
+        "5 runs without bound",
+        "inbox.py",
+        "fits = self.size + len(envelope.body) <= _CONTIGUOUS_BYTES_MAX",
+        "fits = True",
+        "tests/unit/test_inbox.py::test_a_run_is_bounded_by_bytes_but_the_next_one_always_fits",
+    ),
+    Mutant(
+        "5 heads are told whenever asked",
+        "sync.py",
+        "if link.heads_due and now >= link.next_heads:",
+        "if link.heads_due:",
+        SIM + "test_a_flood_of_digests_is_not_answered_with_a_flood_of_heads",
+    ),
+    Mutant(
+        "5 CBOR tags are decoded",
+        "wire.py",
+        "            tag_hook=_no_tags,\n            semantic_decoders=_NO_TAGS,\n",
+        "",
+        "tests/unit/test_wire.py::test_no_message_kills_the_process[big decimal]",
+        True,
+    ),
+    Mutant(
+        "6 a dependency's hash does not matter",
+        "gate.py",
+        "elif self._hash_at(other, dependency.number) != dependency.hash:",
+        "elif False:",
+        GATE + "test_a_dependency_on_another_branch",
+        True,
+    ),
+    Mutant(
+        "6 a dependency need not be here",
+        "gate.py",
+        "return Missing(tuple(missing)) if missing else None",
+        "return None",
+        GATE + "test_missing_dependencies_are_named",
+    ),
+    Mutant(
+        "6 a dependency may fall",
+        "gate.py",
+        "elif dependency.number <= known.get(other.sid, 0):",
+        "elif False:",
+        GATE + "test_a_dependency_that_does_not_rise",
+    ),
+    Mutant(
+        "7 a transaction that fails is kept",
+        "store/database.py",
+        'self.writer.execute("ROLLBACK")\n                    raise\n                self',
+        'self.writer.execute("COMMIT")\n                    raise\n                self',
+        "tests/unit/store/test_database.py::test_an_exception_rolls_back",
+        True,
+    ),
+    Mutant(
+        "7 dependencies are not written",
+        "store/window.py",
+        "[(sid, dep, number) for (sid, dep), number in self.dependencies.items()]",
+        "[]",
+        SIM + "test_any_weather[0]",
+    ),
+    Mutant(
+        "8 the builder's ranges run on",
+        "yjs.py",
+        "if ranges and sum(ranges[-1]) == clock:",
+        "if ranges:",
+        "tests/unit/test_yjs.py::test_a_delete_is_one_range_per_run",
+        True,
+    ),
+    Mutant(
+        "8 a panic passes",
+        "pinset.py",
+        'if type(error).__name__ != "PanicException":',
+        "if True:",
+        "tests/unit/test_pinset.py::test_a_panic_becomes_a_fault",
+    ),
+    Mutant(
+        "8 what cancels a task is swallowed",
+        "pinset.py",
+        '            if type(error).__name__ != "PanicException":\n                raise\n',
+        "",
+        "tests/unit/test_pinset.py::test_what_ends_a_task_or_the_process_is_not_swallowed",
+    ),
+    Mutant(
+        "8 any capture will do",
+        "yjs.py",
+        "    if at != len(update):\n",
+        "    if False:\n",
+        "tests/unit/test_yjs.py::test_another_form_is_refused",
+    ),
+    Mutant(
+        "9 newer trust is no reason to wait",
+        "gate.py",
+        "if envelope.trust > self.trust:",
+        "if False:",
+        GATE + "test_newer_trust_waits_whoever_wrote_it",
+        True,
+    ),
+    Mutant(
+        "9 newer bases are no reason to wait",
+        "gate.py",
+        "if envelope.base > self.base:",
+        "if False:",
+        GATE + "test_newer_base_waits",
+    ),
+    Mutant(
+        "9 another cluster's envelopes",
+        "gate.py",
+        "if envelope.cluster != self.cluster:",
+        "if False:",
+        GATE + "test_another_cluster",
+    ),
+    Mutant(
+        "9 operations beyond what was named",
+        "gate.py",
+        "if number > known.get(other.sid, 0):",
+        "if False:",
+        GATE + "test_an_operation_beyond_what_its_author_named",
+    ),
+    Mutant(
+        "9 puts in any order",
+        "gate.py",
+        "if part.first_n != puts.get(part.shard, 0):",
+        "if False:",
+        GATE + "test_puts_not_numbered_in_order",
+    ),
+    Mutant(
+        "9 a stopped session goes on",
+        "gate.py",
+        "            if session.stopped is not None:\n                return Screening.STOPPED\n",
+        "",
+        GATE + "test_stopped_session",
+    ),
+    Mutant(
+        "9 the gate admits to a stopped session",
+        "gate.py",
+        "        if session.stopped is not None:\n            return Stopped(session.stopped)\n",
+        "",
+        GATE + "test_stopped_session",
+    ),
+    Mutant(
+        "9 client ids may collide",
+        "gate.py",
+        "if client in _RESERVED_CLIENTS or client in self.clients:",
+        "if client in _RESERVED_CLIENTS:",
+        GATE + "test_client_id_of_another_session",
+    ),
+    Mutant(
+        "9 client ids may be reserved ones",
+        "gate.py",
+        "if client in _RESERVED_CLIENTS or client in self.clients:",
+        "if client in self.clients:",
+        GATE + "test_reserved_client_id",
+    ),
+    Mutant(
+        "10 operations on other keys",
+        "gate.py",
+        'return Stopped("it names an operation that is not on the same key")',
+        "continue",
+        GATE + "test_an_operation_on_another_key",
+        True,
+    ),
+    Mutant(
+        "11 a client's session is the latest that has it",
+        "replica.py",
+        "return self.gate.sessions[self.gate.clients[item.client]].sid, item.clock",
+        "return {one.client: one.sid for one in self.gate.sessions.values()}[item.client], item.clock",
+        SIM + "test_two_sessions_with_one_client_id",
+    ),
+    Mutant(
+        "11 operations of a window in another order",
+        "replica.py",
+        "        for identifier, operation in operations:\n            if isinstance(operation, Put):\n"
+        "                document.put(",
+        "        for identifier, operation in reversed(operations):\n            if isinstance(operation, Put):\n"
+        "                document.put(",
+        SIM + "test_many_writers_on_one_key[0]",
+        True,
+    ),
+    Mutant(
+        "11 the digest leaves out hashes",
+        "replica.py",
+        "head.number.to_bytes(8) + head.hash)",
+        "head.number.to_bytes(8))",
+        REPLICA + "test_the_digest_is_over_everything",
+    ),
+    Mutant(
+        "11 dead items live again",
+        "pinset.py",
+        "dead = [item.id for item in items if not item.live]",
+        "dead = []",
+        "tests/unit/test_pinset.py::test_a_document_rebuilt_from_its_items_has_the_same_winner",
+    ),
+    Mutant(
+        "14 an older announcement counts",
+        "announcement.py",
+        "if held is not None and held.announcement.time_ms >= announcement.time_ms:",
+        "if False:",
+        "tests/unit/test_announcement.py::test_the_newest_of_a_peer_counts",
+    ),
+    Mutant(
+        "14 pages that cannot be checked are served",
+        "store/history.py",
+        "return StoredPage(after + 1, bodies[:complete], signature) if complete else None",
+        "return StoredPage(after + 1, bodies, signature or bytes(64)) if bodies else None",
+        SIM + "test_stop_inside_a_page_serves_only_what_can_be_checked",
+        True,
+    ),
+    Mutant(
+        "14 a chain may be exchanged",
+        "trust.py",
+        "if record.n != self.head.n + 1:",
+        "if False:",
+        TRUST + "test_record_that_skips_a_number_is_refused",
+    ),
+    Mutant(
+        "15 anybody speaks for anybody",
+        "announcement.py",
+        "    verify(fields[2], domains.ANNOUNCEMENT, body, signature)\n",
+        "",
+        "tests/unit/test_announcement.py::test_a_claim_about_another_peer_cannot_be_made",
+        True,
+    ),
+    Mutant(
+        "15 a claim lasts as long as it says",
+        "announcement.py",
+        "ttl_s=min(_number(fields[14]), int(limits.ANNOUNCEMENT_TTL_S)),",
+        "ttl_s=_number(fields[14]),",
+        "tests/unit/test_announcement.py::test_expiry_counts_from_arrival_and_is_bounded",
+    ),
+    Mutant(
+        "15 absurd sizes are believed",
+        "record.py",
+        "is not None and size < _SIZE_BELOW else None",
+        "is not None else None",
+        SIM + "test_sizes_that_add_up_to_more_than_a_number_can_hold",
+    ),
+)
+
+
+def refusal(text: str, case: str, *, often: bool = False) -> Mutant:
+    """A check of ``decode_envelope`` that says nothing any more."""
+    return Mutant(f"wire: {case}", "wire.py", f"_refuse({text})", "pass", f"{WIRE}[{case}]", often)
+
+
+WIRE_CHECKS: tuple[Mutant, ...] = (
+    refusal('"an envelope is not an array that starts with its version"', "version_is_true"),
+    refusal('f"an envelope has version {value[0]}, this pincrew speaks {limits.WIRE_VERSION}"', "version_is_newer"),
+    refusal('"an envelope has the wrong number of fields"', "field_more", often=True),
+    refusal('"envelopes of a session are numbered from 1"', "number_zero"),
+    refusal('"a reference is not a session"', "reference_of_one"),
+    refusal('"a session is referenced twice"', "reference_twice"),
+    refusal('"a dependency is not [author, nonce, number, hash]"', "dependency_of_three"),
+    refusal('"an envelope depends on nothing, or on its own session"', "dependency_on_own_session"),
+    refusal('"dependencies are not in ascending order of session"', "dependencies_descending"),
+    refusal('"a part is not [shard, first n, operations]"', "part_of_two"),
+    refusal('"parts are not in ascending order of shard"', "parts_descending"),
+    refusal('"a key stands in a shard that is not its own"', "key_in_another_shard", often=True),
+    refusal('"a part is empty or names a key twice"', "key_twice_in_a_part", often=True),
+    refusal('"a referenced session is not used"', "reference_unused"),
+    refusal('"a record is larger than 4 KiB"', "record_too_large"),
+    refusal('"a delete has more than 64 targets"', "delete_with_too_many_targets"),
+    refusal('"a delete names a target twice"', "delete_target_twice"),
+    refusal('"an operation names a session that is not referenced in order"', "references_out_of_order"),
+    refusal('f"{what} are not an array of at most {length_max}"', "dependencies_too_many"),
+    refusal('f"{what} is not a byte string of the right length"', "cluster_short"),
+    refusal('f"{what} is not a whole number below 2^53"', "trust_too_large"),
+    Mutant(
+        "wire: key canonical",
+        "wire.py",
+        "    check_cid(cid)\n",
+        "",
+        f"{WIRE}[key_not_a_cid]",
+    ),
+    Mutant(
+        "wire: 1,000 operations",
+        "wire.py",
+        "if total > limits.ENVELOPE_OPERATIONS_MAX:",
+        "if False:",
+        "tests/unit/test_wire.py::test_1000_operations_are_taken_and_1001_refused",
+    ),
+    Mutant(
+        "wire: 256 KiB",
+        "wire.py",
+        "if len(body) > limits.ENVELOPE_BYTES_MAX:",
+        "if False:",
+        "tests/unit/test_wire.py::test_256_kib_are_taken_and_one_byte_more_refused",
+    ),
+    Mutant(
+        "wire: sealed size",
+        "wire.py",
+        "if len(data) > limits.ENVELOPE_BYTES_MAX + 256:",
+        "if False:",
+        "tests/unit/test_wire.py::test_sealed_refused_by_size_before_it_is_decoded",
+    ),
+    Mutant(
+        "wire: sealed pair",
+        "wire.py",
+        'if not (isinstance(value, list) and len(value) == 2):\n        _refuse("a sealed envelope is not a pair")',
+        "pass",
+        "tests/unit/test_wire.py::test_sealed_refused",
+    ),
+    Mutant(
+        "wire: one form",
+        "wire.py",
+        "    if again != data:\n",
+        "    if False:\n",
+        "tests/unit/test_wire.py::test_other_encodings_are_refused",
+        True,
+    ),
+    Mutant(
+        "wire: true is no number",
+        "wire.py",
+        "if type(value) is not int or not 0 <= value < _INTEGER_MAX:",
+        "if not 0 <= value < _INTEGER_MAX:",
+        f"{WIRE}[number_true]",
+    ),
+    Mutant(
+        "frame: size",
+        "frames.py",
+        "if len(data) > limits.FRAME_BYTES_MAX:",
+        "if False:",
+        "tests/unit/test_frames.py::test_refused_by_size_before_it_is_decoded",
+    ),
+    Mutant(
+        "frame: fields",
+        "frames.py",
+        "if not 0 <= kind < len(lengths) or len(fields) != lengths[kind]:",
+        "if not 0 <= kind < len(lengths):",
+        "tests/unit/test_frames.py::test_refused[absent of four]",
+    ),
+    Mutant(
+        "frame: lists",
+        "frames.py",
+        "if not isinstance(value, list) or len(value) > length_max:",
+        "if not isinstance(value, list):",
+        "tests/unit/test_frames.py::test_refused[too many trust records]",
+    ),
+    Mutant(
+        "frame: lengths",
+        "frames.py",
+        "if type(value) is not bytes or (length is not None and len(value) != length):",
+        "if type(value) is not bytes:",
+        "tests/unit/test_frames.py::test_refused[page with a short signature]",
+    ),
+    Mutant(
+        "cid: canonical",
+        "cid.py",
+        '    except Exception as error:  # as above: any complaint of the parser means "not a CID"\n'
+        '        raise Malformed("a key is not a CID") from error\n',
+        "    except Exception:\n        return\n",
+        "tests/unit/test_cid.py::test_other_forms_are_refused",
+    ),
+)
+
+MUTANTS = (*INVARIANTS, *WIRE_CHECKS)

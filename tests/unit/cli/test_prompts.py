@@ -1,0 +1,54 @@
+"""Asking, and not asking where nobody is there."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+import pytest
+
+from pincrew.cli.invocation import Invocation
+from pincrew.cli.output import Output
+from pincrew.cli.prompts import agree
+from pincrew.errors import Misuse
+
+
+class Keyboard(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "default", "expected"),
+    [
+        ("y\n", False, True),
+        ("YES\n", False, True),
+        ("n\n", True, False),
+        ("\n", True, True),
+        ("\n", False, False),
+        ("", True, False),
+        ("what\nno\n", True, False),
+    ],
+)
+def test_answers(monkeypatch: pytest.MonkeyPatch, typed: str, default: bool, expected: bool) -> None:
+    monkeypatch.setattr(sys, "stdin", Keyboard(typed))
+    monkeypatch.setattr(sys, "stderr", Keyboard())
+    assert agree(Invocation(Output(), os.environ), "Really?", is_agreed=False, default=default) is expected
+
+
+def test_nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    invocation = Invocation(Output(), os.environ)
+    assert agree(invocation, "Really?", is_agreed=True, default=False)
+    with pytest.raises(Misuse, match="--force"):
+        agree(invocation, "Really?", is_agreed=False, default=True, flag="--force")
+
+
+def test_json_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Keyboard("y\n"))
+    monkeypatch.setattr(sys, "stderr", Keyboard())
+    with pytest.raises(Misuse):
+        agree(Invocation(Output(is_json=True), os.environ), "Really?", is_agreed=False, default=True)

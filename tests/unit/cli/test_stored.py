@@ -1,0 +1,115 @@
+"""What the disk knows: real stores, opened read-only."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pincrew.cli import stored
+from pincrew.paths import ClusterPaths, Home
+from pincrew.store.database import STATE_NUMBER, Database
+from pincrew.store.events import Events
+from pincrew.values import PinState
+from support.shape_examples import CID
+from support.shell import Shell
+
+
+@pytest.fixture
+def books(shell: Shell) -> ClusterPaths:
+    """A cluster with two pins in its store, one in error."""
+    from pincrew.cid import parse_cid
+
+    paths = shell.curated()
+    database = Database(paths.state)
+    rows = [("a", PinState.PINNED, 1_000, None), ("b", PinState.ERROR, None, "no provider found")]
+    with database.transaction() as db:
+        for number, (name, state, size, cause) in enumerate(rows, 1):
+            db.execute(
+                "INSERT INTO pins (id, cid, record, sid, n, change, name, added, state, size, tries, cause, error,"
+                " updated) VALUES (?, ?, x'a0', 1, ?, ?, ?, ?, ?, ?, 1, ?, ?, 1767225600000)",
+                (
+                    number,
+                    parse_cid(CID)[:-1] + bytes([number]),
+                    number,
+                    number,
+                    name,
+                    number,
+                    STATE_NUMBER[state],
+                    size,
+                    cause,
+                    cause,
+                ),
+            )
+            db.execute(
+                "UPDATE counters SET pins=1, bytes=?, sized=? WHERE state=?",
+                (size or 0, int(size is not None), STATE_NUMBER[state]),
+            )
+        db.execute("UPDATE meta SET value=2 WHERE key='change'")
+    Events(database).add_all([(1_767_225_600_000, "pinned", "a is pinned", {})])
+    database.close()
+    return paths
+
+
+def test_the_summary(books: ClusterPaths) -> None:
+    found = stored.summary(books)
+    assert (found.state, found.role, found.node.state) == ("stopped", "curator", "down")
+    assert (found.pins.total, found.pins.pinned, found.pins.error) == (2, 1, 1)
+    assert (found.bytes.pinned, found.bytes.total, found.bytes.size_known_pins) == (1_000, 1_000, 1)
+    assert found.curators.total == 1
+    assert found.last_change == "2026-01-01T00:00:00Z"
+
+
+def test_pins_errors_and_events_without_a_daemon(books: ClusterPaths, shell: Shell) -> None:
+    lines = [json.loads(line) for line in shell("pins", "--json", "--sort", "name").out.splitlines()]
+    assert [(line["name"], line["state"], line["size"]) for line in lines] == [
+        ("a", "pinned", 1_000),
+        ("b", "error", None),
+    ]
+    assert shell("pins", "--state", "error").out.count("✗") == 1
+    assert "No pin fits" in shell("pins", "--find", "nothing-like-it").err
+    assert [
+        json.loads(line)["name"] for line in shell("pins", "--json", "--sort", "name", "--offset", "1").out.splitlines()
+    ] == ["b"]
+    assert [
+        json.loads(line)["name"] for line in shell("pins", "--json", "--sort", "name", "--limit", "1").out.splitlines()
+    ] == ["a"]
+    assert json.loads(shell("errors", "--json").out)["pins"] == 1
+    assert json.loads(shell("events", "--json").out)["text"] == "a is pinned"
+    assert shell("events", "-f").code == 3
+
+
+def test_a_page_more_than_one(books: ClusterPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pincrew.store.listing import Filter
+
+    monkeypatch.setattr(stored, "_PAGE", 1)
+    assert [pin.name for pin in stored.pins(books, Filter(), sort="name")] == ["a", "b"]
+    assert [pin.name for pin in stored.pins(books, Filter(), sort="name", limit=1)] == ["a"]
+
+
+def test_nothing_stored_yet(shell: Shell) -> None:
+    shell.curated()
+    result = shell("pins")
+    assert (result.code, "daemon start" in result.err) == (1, True)
+    assert shell("status").code == 3
+
+
+def test_a_damaged_store_is_a_reason_and_no_failure_of_status(books: ClusterPaths, home: Home, shell: Shell) -> None:
+    shell.curated("films")
+    books.state.write_bytes(b"no database at all" * 1_000)
+    for extra in ("state.db-wal", "state.db-shm"):
+        (books.folder / extra).unlink(missing_ok=True)
+    found = {cluster.name: cluster for cluster in stored.status(home).clusters}
+    assert found["books"].state == "failed"
+    assert "damaged" in found["books"].reasons[0].text
+    assert found["films"].state == "stopped"
+    assert shell("pins", "-c", "books").code == 1
+
+
+def test_a_newer_store_is_told(books: ClusterPaths, shell: Shell) -> None:
+    database = Database(books.state)
+    database.writer.execute("PRAGMA user_version=999")
+    database.close()
+    result = shell("pins")
+    assert (result.code, "newer pincrew" in result.err) == (1, True)
+    assert "newer pincrew" in shell("doctor").out

@@ -1,0 +1,50 @@
+"""What needs no node; the RPC itself is in tests/contract/test_node.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pincrew.errors import Misuse
+from pincrew.node_client import _has_names, authorization, find_node
+
+
+def test_finding_it_reads_the_repository_and_asks_nobody(tmp_path: Path) -> None:
+    assert str(find_node(environment={})) == "http://127.0.0.1:5001"
+    assert str(find_node(environment={"HOME": str(tmp_path)})) == "http://127.0.0.1:5001"
+    (tmp_path / ".ipfs").mkdir()
+    (tmp_path / ".ipfs" / "api").write_text("/ip4/127.0.0.1/tcp/7001\n")
+    assert str(find_node(environment={"HOME": str(tmp_path)})) == "http://127.0.0.1:7001"
+    (tmp_path / "api").write_text("/unix/run/x")
+    with_path = {"HOME": str(tmp_path), "IPFS_PATH": str(tmp_path)}
+    assert str(find_node(environment=with_path)) == "unix:/run/x"
+    assert str(find_node(environment={**with_path, "PINCREW_IPFS": "h:1"})) == "http://h:1"
+    assert str(find_node("unix:/y", {**with_path, "PINCREW_IPFS": "h:1"})) == "unix:/y"
+    (tmp_path / "api").write_bytes(b"\xff\xfe")
+    assert str(find_node(environment=with_path)) == "http://127.0.0.1:5001"
+
+
+def test_credentials() -> None:
+    assert authorization(None) is authorization("") is None
+    assert authorization("basic:me:pass:word") == "Basic bWU6cGFzczp3b3Jk"
+    assert authorization("bearer:abc") == "Bearer abc"
+    for wrong in ("secret", "basic:secret", "bearer:", "digest:a:secret", "bearer:secret\r\nX: y"):
+        with pytest.raises(Misuse) as refusal:
+            authorization(wrong)
+        assert "secret" not in refusal.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("agent", "names"),
+    [
+        ("kubo/0.43.1", True),
+        ("kubo/0.27.0/abc", True),
+        ("kubo/0.26.9", False),
+        ("go-ipfs/0.12", False),
+        ("pincrew-node/1", True),
+        ("kubo/1.0", True),
+    ],
+)
+def test_which_nodes_keep_names(agent: str, names: bool) -> None:
+    assert _has_names(agent) is names

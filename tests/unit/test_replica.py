@@ -1,0 +1,302 @@
+"""One replica: what others may see of a window before its commit, interrupted windows, and faults of documents."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from pincrew.trusted.author import Author as Writer
+from pincrew.trusted.author import WriteRequest
+
+from pincrew import limits
+from pincrew.errors import PincrewError
+from pincrew.pinset import DocumentFault, KeyDocument
+from pincrew.replica import Replica, finish, heads_digest
+from pincrew.store.database import Database
+from pincrew.store.rows import Rows
+from pincrew.store.window import WindowChanges
+from pincrew.values import Delete, Dependency, Head, OperationId, SessionId
+from pincrew.wire import encode_sealed
+from sim.forge import Author, Forged, put
+from sim.swarm import key_of
+from unit.golden.vectors import cid
+
+CLUSTER = bytes(range(32))
+A, B = key_of("a"), key_of("b")
+
+
+def replica(database: Database | None = None) -> Replica:
+    return Replica(
+        database or Database(None, cluster=CLUSTER),
+        cluster=CLUSTER,
+        curators=frozenset([A.public, B.public]),
+        trust=0,
+        shard_bits=2,
+        now_ms=lambda: 5,
+    )
+
+
+def writer(one: Replica, key: Any = A) -> Writer:
+    nonces = iter(range(1, 1000))
+    return Writer(one, key, now_ms=lambda: 5, nonce=lambda: next(nonces).to_bytes(16))
+
+
+def requests(*numbers: int, name: str = "x") -> list[WriteRequest]:
+    return [WriteRequest(cid(number), put(cid(number), name).record) for number in numbers]
+
+
+def on_disk(one: Replica) -> dict[SessionId, Head]:
+    return {
+        SessionId(author, nonce): Head(number, digest)
+        for author, nonce, number, digest in one.database.writer.execute(
+            "SELECT author, nonce, number, hash FROM sessions"
+        )
+        if number
+    }
+
+
+def watch(one: Replica, steps: Generator[Any, None, Any]) -> Any:
+    """Run steps; at each of them what others see is on disk already (invariants 4 and 14)."""
+    while True:
+        disk = on_disk(one)
+        assert all(disk[session].number >= head.number for session, head in one.heads.items())
+        assert one.digest() == heads_digest(0, 0, one.heads)
+        assert all(one.page(session, head.number - 1) is not None for session, head in one.heads.items())
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            assert one.heads == on_disk(one)
+            return stop.value
+        if step is not None:
+            step()
+
+
+def test_nothing_is_seen_before_it_is_durable() -> None:
+    one, two = replica(), replica()
+    author = writer(one)
+    for number in range(3):
+        written = watch(one, author.write(requests(*range(1200), name=f"n{number}")))
+        for body, signature in written.sealed:
+            assert two.receive(encode_sealed(body, signature)).fault is None
+        watch(two, two.apply())
+    assert list(Rows(one.database).contents()) == list(Rows(two.database).contents())
+    assert len(one.heads) == 1 and one.heads[author.session].number == 6
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_write_that_is_given_up_leaves_no_trace(after: int) -> None:
+    """The owner drops the generator (a cancelled task): the next write is whole, and no number is used twice."""
+    one = replica()
+    author = writer(one)
+    finish(author.write(requests(1)))
+    steps = author.write(requests(*range(2, 500)))
+    for _ in range(after):
+        step = next(steps, "end")
+        if step == "end":
+            break
+        if step is not None:
+            step()
+    steps.close()
+    finish(author.write(requests(900)))
+    rows = {row[0] for row in Rows(one.database).contents()}
+    assert {cid(1), cid(900)} <= rows and len(rows) in (2, 500)
+    assert one.heads == on_disk(one) == {s.id: s.head for s in one.gate.sessions.values() if s.number}
+    again = replica(one.database)
+    assert again.heads == one.heads
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_window_that_is_given_up_is_applied_later(after: int) -> None:
+    one, author = replica(), Author(A, CLUSTER)
+    for number in range(5):
+        one.receive(author.sign(put(cid(number))).sealed)
+    steps = one.apply()
+    for _ in range(after):
+        step = next(steps, None)
+        if step is not None:
+            step()
+    steps.close()
+    finish(one.apply())
+    assert one.heads[author.session].number == 5 and one.inbox.size == 0
+    assert len(list(Rows(one.database).contents())) == 5
+
+
+def test_a_fork_that_arrives_while_a_window_is_open() -> None:
+    one, author = replica(), Author(A, CLUSTER)
+    one.receive(author.sign(put(cid(0))).sealed)
+    finish(one.apply())
+    twin = author.copy()
+    one.receive(author.sign(put(cid(1))).sealed)
+    steps = one.apply()
+    next(steps)
+    one.receive(twin.sign(put(cid(2))).sealed)
+    for step in steps:
+        if step is not None:
+            step()
+    assert one.heads == on_disk(one)
+    applied = finish(one.apply())
+    assert [session for session, _ in applied.stopped] == [author.session]
+    assert replica(one.database).stopped == one.stopped != {}
+    assert twin.previous in {Forged(each.body, b"").hash for each in one.history.evidence()}
+
+
+@pytest.mark.parametrize("error", [OverflowError, sqlite3.InterfaceError, MemoryError])
+def test_any_failure_of_a_commit_ends_the_session(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that is no PincrewError: what is not on disk is not in the gate either."""
+    one = replica()
+    author = writer(one)
+    finish(author.write(requests(1)))
+    before = author.session
+    commit = WindowChanges.commit
+
+    def failing(self: WindowChanges, *args: Any) -> int:
+        raise error("injected")
+
+    monkeypatch.setattr(WindowChanges, "commit", failing)
+    with pytest.raises(error):
+        finish(author.write(requests(2)))
+    monkeypatch.setattr(WindowChanges, "commit", commit)
+    finish(author.write(requests(3)))
+    assert author.session != before and len(one.heads) == 2
+    assert {row[0] for row in Rows(one.database).contents()} == {cid(1), cid(3)}
+
+
+def sick(monkeypatch: pytest.MonkeyPatch, times: int | None) -> list[int]:
+    """pycrdt fails on whatever writes the third key, so many times or for ever."""
+    put_there, failed = KeyDocument.put, []
+
+    def failing(self: KeyDocument, identifier: Any, origin: Any) -> None:
+        if identifier.client == SICK.client and (times is None or len(failed) < times):
+            failed.append(1)
+            raise DocumentFault("injected")
+        put_there(self, identifier, origin)
+
+    monkeypatch.setattr(KeyDocument, "put", failing)
+    return failed
+
+
+SICK = Author(B, CLUSTER, b"s" * 16)
+
+
+def test_a_passing_fault_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = sick(monkeypatch, 1)
+    one, well, ill = replica(), Author(A, CLUSTER), SICK.copy()
+    for number in range(4):
+        one.receive(well.sign(put(cid(number))).sealed)
+        one.receive(ill.sign(put(cid(number + 10))).sealed)
+    for _ in range(20):
+        finish(one.apply())
+    assert failed and one.heads[well.session].number == one.heads[ill.session].number == 4
+    assert not one.stopped
+
+
+def test_a_lasting_fault_stops_one_session_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    sick(monkeypatch, None)
+    one, well, ill = replica(), Author(A, CLUSTER), SICK.copy()
+    for number in range(4):
+        one.receive(ill.sign(put(cid(number + 10))).sealed)
+        one.receive(well.sign(put(cid(number))).sealed)
+    stopped = []
+    for _ in range(30):
+        stopped += finish(one.apply()).stopped
+    assert [session for session, _ in stopped] == [ill.session] == list(one.stopped)
+    assert one.heads == {well.session: Head(4, well.previous)} == on_disk(one)
+    assert "cannot be applied" in one.stopped[ill.session]
+
+
+def test_a_fault_while_writing_is_said_and_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = replica()
+    author = writer(one)
+    finish(author.write(requests(1)))
+
+    def failing(self: KeyDocument, identifier: Any) -> None:
+        raise DocumentFault("injected")
+
+    with monkeypatch.context() as context:
+        context.setattr(KeyDocument, "write_put", failing)
+        with pytest.raises(DocumentFault):
+            finish(author.write(requests(2)))
+    finish(author.write(requests(2)))
+    assert len(list(Rows(one.database).contents())) == 2 and not one.stopped
+
+
+def test_a_curator_is_told_what_lost() -> None:
+    """A concurrent put of another curator won over ours; one that had seen ours is no loss."""
+    one = replica()
+    author = writer(one)
+    finish(author.write(requests(1)))
+    mine = OperationId(author.session, 0)
+    seen = Author(B, CLUSTER, b"1" * 16)
+    head = one.heads[author.session]
+    one.receive(seen.sign(put(cid(1), "knows", origin=mine), depends=(Dependency(author.session, *head),)).sealed)
+    assert finish(one.apply()).lost == []
+    finish(author.write(requests(2)))
+    rival = next(
+        other
+        for number in range(100)
+        if (other := Author(B, CLUSTER, number.to_bytes(16, "little"))).client
+        > next(s.client for s in one.gate.sessions.values() if s.id == author.session)
+    )
+    one.receive(rival.sign(put(cid(2), "rival")).sealed)
+    lost = finish(one.apply()).lost
+    assert [(each.cid, each.winner) for each in lost] == [(cid(2), rival.session)]
+
+
+def test_the_digest_is_over_everything() -> None:
+    session, other = SessionId(bytes(32), bytes(16)), SessionId(bytes(32), b"o" * 16)
+    heads = {session: Head(1, bytes(32)), other: Head(2, bytes(32))}
+    digests = {
+        heads_digest(0, 0, heads),
+        heads_digest(1, 0, heads),
+        heads_digest(0, 1, heads),
+        heads_digest(0, 0, {session: heads[session]}),
+        heads_digest(0, 0, {**heads, session: Head(2, bytes(32))}),
+        heads_digest(0, 0, {**heads, session: Head(1, b"x" * 32)}),
+    }
+    assert len(digests) == 6
+    assert heads_digest(0, 0, dict(reversed(heads.items()))) == heads_digest(0, 0, heads)
+
+
+def test_a_write_keeps_its_limits() -> None:
+    """More than one envelope holds: each within the limits of the wire, in one transaction."""
+    one = replica()
+    author = writer(one)
+    record = b"\xa1\x64name\x79\x0f\x00" + b"x" * 3840
+    written = finish(author.write([WriteRequest(cid(number), record) for number in range(300)]))
+    assert len(written.sealed) > 4
+    assert all(len(body) <= limits.ENVELOPE_BYTES_MAX for body, _ in written.sealed)
+    assert written.change == 300
+
+
+def test_removing_what_is_absent_writes_nothing() -> None:
+    one = replica()
+    author = writer(one)
+    written = finish(author.write([WriteRequest(cid(1), None)]))
+    assert written.absent == [cid(1)] and not written.sealed and not one.heads
+
+
+def test_the_last_request_for_a_cid_holds() -> None:
+    one = replica()
+    author = writer(one)
+    finish(author.write([*requests(1, name="first"), WriteRequest(cid(1), None), *requests(1, name="last")]))
+    (row,) = Rows(one.database).contents()
+    assert row[1] == put(cid(1), "last").record
+
+
+def test_a_delete_of_everything_and_again() -> None:
+    one, author = replica(), Author(A, CLUSTER)
+    one.receive(author.sign(put(cid(1))).sealed)
+    one.receive(author.sign(Delete(cid(1), (OperationId(author.session, 0),))).sealed)
+    one.receive(author.sign(put(cid(1), "again", origin=OperationId(author.session, 0))).sealed)
+    one.receive(author.sign(Delete(cid(1), (OperationId(author.session, 0), OperationId(author.session, 1)))).sealed)
+    finish(one.apply())
+    assert not list(Rows(one.database).contents()) and one.heads[author.session].number == 4
+
+
+def test_an_author_whom_the_record_does_not_name_is_told() -> None:
+    one = replica()
+    with pytest.raises(PincrewError, match="does not name this peer"):
+        finish(writer(one, key_of("stranger")).write(requests(1)))
+    assert not one.heads and not list(Rows(one.database).contents())
