@@ -34,6 +34,9 @@ class Counters(NamedTuple):
     errors: int = 0
 
 
+_NO_COUNTERS = Counters()
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """A peer's own record. ``part`` is the share of all CIDs that it keeps in 1/2^32 (None = all)."""
@@ -47,7 +50,7 @@ class Announcement:
     node_id: str | None = None
     node_addresses: tuple[str, ...] = ()
     digest: bytes = b""
-    counters: Counters = Counters()
+    counters: Counters = _NO_COUNTERS
     part: int | None = None
     free_bytes: int | None = None
     time_ms: int = 0

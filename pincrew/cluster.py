@@ -46,6 +46,7 @@ class Cluster:
     """One cluster of this daemon."""
 
     role = ""
+    asks_others = False
 
     def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
         self.peer = peer
@@ -109,7 +110,10 @@ class Cluster:
             yield [pin_object(decode_record(row.cid, row.record)) for row in batch]
 
     async def pin_statuses(self, cids: Sequence[str], *, local: bool) -> AsyncIterator[list[shapes.GlobalPinInfo]]:
-        """Yield, in slices, how far this peer and unless ``local`` every connected one got with each CID, or with all."""
+        """Yield, in slices, how far each peer that answers got with each CID, or with all of them.
+
+        ``local`` asks this peer alone, and so does a follower: only curators may ask others (``pincrew.policy``).
+        """
         if cids:
             binary = [parse_cid(text) for text in cids]
             for at in range(0, len(binary), limits.REQUEST_CIDS_MAX):
@@ -129,7 +133,7 @@ class Cluster:
             except PincrewError as error:
                 answers[peer] = (None, error.what)
 
-        if not local and self.peer.network is not None:
+        if self.asks_others and not local and self.peer.network is not None:
             async with trio.open_nursery() as nursery:
                 for connection in self.peer.network.connections():
                     nursery.start_soon(ask, connection.peer)

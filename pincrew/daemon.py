@@ -362,7 +362,7 @@ async def _serve_socket(
     app: Any, path: Path, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve on a unix socket that only this user can reach; a file left by a crash is replaced (we hold the lock)."""
-    path.unlink(missing_ok=True)
+    _clear(path)
     before = os.umask(0o177)
     try:
         async with trio.open_nursery() as nursery:
@@ -373,7 +373,11 @@ async def _serve_socket(
             task_status.started()
     finally:
         os.umask(before)
-        path.unlink(missing_ok=True)
+        _clear(path)
+
+
+def _clear(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 async def _serve_tcp(

@@ -70,9 +70,10 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         removals_held=pinner.held,
     )
     state = state_of(facts)
+    known = sum(heard.announcement.key != peer.key.public for heard in peer.member.heard.all())
     identity = pinner.node.identity
     known_bytes = sum(size for state, (size, _) in sizes.items() if state is not PinState.UNPINNING)
-    last_seen = max((time for time in (peer.curator_seen_ms,) if time is not None), default=None)
+    last_seen = peer.clock_ms() if curators_connected else peer.curator_seen_ms
     return shapes.Summary(
         name=peer.options.name,
         id=peer.member.chain.cluster_id.hex(),
@@ -97,7 +98,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             size_known_pins=sum(sized for state, (_, sized) in sizes.items() if state is not PinState.UNPINNING),
             limit=None,
         ),
-        peers=shapes.PeerCounts(len(connections), sum(heard.announcement.key != peer.key.public for heard in peer.member.heard.all())),
+        peers=shapes.PeerCounts(len(connections), known),
         curators=shapes.CuratorCounts(curators_connected, len(curators), time_text(last_seen)),
         last_change=time_text(peer.last_change_ms()),
         paused_until=None,

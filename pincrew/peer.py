@@ -400,7 +400,7 @@ class Peer:
         )
 
     def _shared_node_addresses(self, addresses: Sequence[str]) -> tuple[str, ...]:
-        """Private and loopback addresses of the node are of use only to those who reach this peer at such an address."""
+        """Leave out private and loopback addresses, unless this peer itself is reached at such ones."""
         own = self.network.addresses if self.network is not None else ()
         shares_loopback = any(is_loopback(address) for address in own)
         shares_private = shares_loopback or any(is_private(address) for address in own)

@@ -30,7 +30,10 @@ class Publishes(Protocol):
 async def serve_document(
     curator: Publishes, address: str, ended: trio.Event, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Serve `GET /` and `GET /NAME.toml` on HOST:PORT until ``ended``; started with the URL. Raises Misuse, PortInUse."""
+    """Serve `GET /` and `GET /NAME.toml` on HOST:PORT until ``ended``; started with the URL.
+
+    Raises Misuse or PortInUse.
+    """
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65_535:
         raise Misuse(f"{address!r} is not HOST:PORT", next_step="Write it like `0.0.0.0:8080`")

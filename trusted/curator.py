@@ -35,6 +35,7 @@ class Curator(Cluster):
     """A cluster that this daemon may write."""
 
     role = "curator"
+    asks_others = True
 
     def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
         super().__init__(peer, paths, api_address)
@@ -107,7 +108,7 @@ class Curator(Cluster):
             followers=self._listed_followers(),
             chain=self.peer.member.chain,
             pins_hint=sum(counts[state] for state in held),
-            bytes_hint=sum(sizes[state][0] for state in held),
+            bytes_hint=sum(sizes[state][0] for state in held) or None,
             is_secret_forced=force_secret,
         )
 

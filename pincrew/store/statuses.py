@@ -144,10 +144,9 @@ class Statuses:
                 pin = self._pin(db, cid)
                 if pin is None:
                     return 0
-                where, values = f"id={pin} AND state NOT IN ({_PINNING},{_REMOTE})", ()
+                where = f"id={pin} AND state NOT IN ({_PINNING},{_REMOTE})"
             rows = db.execute(
-                f"SELECT state, count(*), sum(coalesce(size,0)), count(size) FROM pins WHERE {where} GROUP BY state",
-                values,
+                f"SELECT state, count(*), sum(coalesce(size,0)), count(size) FROM pins WHERE {where} GROUP BY state"
             ).fetchall()
             db.execute(
                 f"UPDATE pins SET state={_QUEUED}, next_try=NULL, cause=NULL, error=NULL, updated=? WHERE {where}",
@@ -164,15 +163,16 @@ class Statuses:
         return sum(row[1] for row in rows)
 
     def pinned_page(self, after: bytes | None, limit: int) -> list[bytes]:
-        """Return CIDs in state ``pinned`` in order of arrival, behind ``after``."""
+        """Return CIDs in state ``pinned`` by shard and key, behind ``after`` (which may be gone by now)."""
+        start = (-1, b"") if after is None else (shard_of(after, self._shard_bits), after)
         with self.database.reading() as db:
-            start = 0 if after is None else (self._pin(db, after) or 0)
-            return [
-                cid
-                for (cid,) in db.execute(
-                    f"SELECT cid FROM pins WHERE id>? AND state={_PINNED} ORDER BY id LIMIT ?", (start, limit)
-                )
-            ]
+            rows = db.execute(
+                "SELECT items.cid FROM items JOIN pins ON pins.id = items.pin"
+                f" WHERE (items.shard, items.cid) > (?, ?) AND pins.state={_PINNED}"
+                " ORDER BY items.shard, items.cid LIMIT ?",
+                (*start, limit),
+            ).fetchall()
+        return [cid for (cid,) in rows]
 
     def counts(self) -> Mapping[PinState, int]:
         """Return how many there are of each state, ``unpinning`` (all `leaving` entries) included, from counters."""

@@ -41,8 +41,10 @@ def test_removals_wait_and_a_flood_of_them_asks(crew: Crew, kubo: KuboProcess, o
     assert "removals accept" in follower.run("removals", "show").all
     assert "--yes" in follower.run("removals", "accept", code=2).err
     assert follower.json("removals", "reject", "--yes")["state"] != "consent"
-    follower.until_state("archive", "complete")
-    assert set(first) <= set(pins_of(other_kubo)), "rejected: they stay, as the user's own"
+    follower.until("archive", lambda s: s.state == "complete" and s.pins.unpinning == 0, "the word is carried out")
+    kept = pins_of(other_kubo)
+    assert set(first) <= set(kept), "rejected: they stay"
+    assert not [cid for cid in first if kept[cid].startswith("pincrew:")], "as the user's own"
 
     curator.run("pin", "rm", *second)
     follower.until_state("archive", "consent")

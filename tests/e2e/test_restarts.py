@@ -1,4 +1,4 @@
-"""Power cuts at both ends, and a disk put back to an old state: what was acknowledged is there, and reaches everyone."""
+"""Power cuts at both ends, and a disk put back to an old state: what was acknowledged is there and reaches everyone."""
 
 from __future__ import annotations
 

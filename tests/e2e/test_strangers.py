@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
 from pincrew.trusted.publishing import publish
+
 from support.machines import Crew, until
 
 pytestmark = pytest.mark.slow
@@ -24,8 +26,7 @@ def test_a_closed_cluster_takes_nobody_without_its_key(crew: Crew) -> None:
     assert follower.run("status", code=3).out.startswith("Nothing is followed")
 
     wrong = crew.folder / "wrong.key"
-    with open(made["secret"]) as right:
-        text = right.read()
+    text = Path(made["secret"]).read_text()
     digits = text.split()[-1]
     wrong.write_text(text.replace(digits, digits[::-1]))
     follower.follow(str(document), "--secret-file", str(wrong))

@@ -17,7 +17,7 @@ class ToldSource:
         told = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+            def do_GET(self) -> None:
                 self.send_response(302 if told.redirect_to else 200)
                 if told.redirect_to:
                     self.send_header("Location", told.redirect_to)
@@ -26,7 +26,7 @@ class ToldSource:
                 with contextlib.suppress(OSError):  # a client may have enough before the end
                     self.wfile.write(told.body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+            def log_message(self, format: str, *args: object) -> None:
                 return
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

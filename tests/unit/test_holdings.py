@@ -90,6 +90,16 @@ def test_nodes_are_kept_apart(holdings: Holdings) -> None:
     assert holdings.may_unpin("two", CID, A, pin_name(A)) is False
 
 
+def test_what_stays_without_a_cluster_is_the_users_own_or_anothers_too(holdings: Holdings) -> None:
+    alone, shared, own, elsewhere = (b"\x01\x55" + n.to_bytes(4) for n in range(4))
+    for cid, name in ((alone, None), (shared, None), (own, "holiday"), (elsewhere, None)):
+        holdings.claim("n", cid, A, was_pinned_before=name is not None, name=name)
+    holdings.claim("n", shared, B, was_pinned_before=True, name=pin_name(A))
+    holdings.claim("other", elsewhere, B, was_pinned_before=False, name=None)
+    assert (holdings.count(A), holdings.count_shared(A)) == (4, 2)
+    assert (holdings.count(B), holdings.count_shared(B)) == (2, 1)
+
+
 def test_pages_go_on_while_things_are_released(holdings: Holdings) -> None:
     cids = [b"\x01\x55" + n.to_bytes(4) for n in range(2_500)]
     for cid in cids:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -110,29 +112,36 @@ def test_bytes_count_and_not_letters() -> None:
     assert socket_path(wide, {}) != wide
 
 
-def test_a_long_socket_goes_to_the_runtime_folder(tmp_path: Path) -> None:
-    environment = {"XDG_RUNTIME_DIR": str(tmp_path)}
+def test_a_long_socket_goes_to_the_runtime_folder(short_path: Path) -> None:
+    environment = {"XDG_RUNTIME_DIR": str(short_path)}
     found = socket_path(LONG, environment)
-    assert found.parent == tmp_path
+    assert found.parent == short_path
     assert found == socket_path(LONG, environment)
     assert found != socket_path(Path("/" + "y" * 120 + "/daemon.sock"), environment)
     assert found != socket_path(LONG.with_name("api-socket"), environment)
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose sockets fit; pytest's own carry the test's name and do not always."""
+    with tempfile.TemporaryDirectory(prefix="pc-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("runtime", ["", "relative", "/does/not/exist"])
-def test_without_a_runtime_folder_it_goes_to_a_private_one(tmp_path: Path, runtime: str) -> None:
-    environment = {"XDG_RUNTIME_DIR": runtime, "TMPDIR": str(tmp_path)}
+def test_without_a_runtime_folder_it_goes_to_a_private_one(short_path: Path, runtime: str) -> None:
+    environment = {"XDG_RUNTIME_DIR": runtime, "TMPDIR": str(short_path)}
     found = socket_path(LONG, environment)
-    assert found.parent == tmp_path / f"pincrew-{os.getuid()}"
+    assert found.parent == short_path / f"pincrew-{os.getuid()}"
     assert stat.S_IMODE(found.parent.stat().st_mode) == 0o700
     assert found == socket_path(LONG, environment)
 
 
-def test_a_private_folder_made_by_somebody_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / f"pincrew-{os.getuid()}").mkdir(mode=0o755)
-    (tmp_path / f"pincrew-{os.getuid()}").chmod(0o777)
+def test_a_private_folder_made_by_somebody_else_is_refused(short_path: Path) -> None:
+    (short_path / f"pincrew-{os.getuid()}").mkdir(mode=0o755)
+    (short_path / f"pincrew-{os.getuid()}").chmod(0o777)
     with pytest.raises(StoreFault, match="Somebody else"):
-        socket_path(LONG, {"TMPDIR": str(tmp_path)})
+        socket_path(LONG, {"TMPDIR": str(short_path)})
 
 
 def test_every_socket_path_fits() -> None:

@@ -1,0 +1,334 @@
+"""Neighbours' talk as a script: a frame in, the exact effects out; the other side is a fake pinset of dictionaries."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from pincrew import limits
+from pincrew.errors import Malformed
+from pincrew.frames import (
+    Absent,
+    AnnouncementsFrame,
+    Digest,
+    Heads,
+    Hello,
+    Page,
+    Standing,
+    TrustRecords,
+    TrustWant,
+    Want,
+)
+from pincrew.gate import Received, Screening
+from pincrew.sync import Blame, Effect, Send, Sync
+from pincrew.values import Dependency, Head, SessionId
+
+CLUSTER, AUTHOR = bytes(32), b"a" * 32
+HERE, THERE = b"h" * 32, b"t" * 32
+NO_HEAD = Head(0, b"")
+
+
+def session(number: int) -> SessionId:
+    return SessionId(AUTHOR, number.to_bytes(16))
+
+
+class Pins:
+    """A pinset that takes every page of the sessions it has open."""
+
+    def __init__(self) -> None:
+        self.known: dict[SessionId, Head] = {}
+        self.closed: set[SessionId] = set()
+        self.parked: dict[SessionId, int] = {}
+        self.needs: list[Dependency] = []
+        self.bytes_waiting = 0
+        self.digest = HERE
+        self.trust = 1
+        self.answer: Received | None = None
+
+    def standing(self) -> Standing:
+        return Standing(self.trust, bytes([self.trust]) * 32, 0, self.digest)
+
+    def heads(self) -> dict[SessionId, Head]:
+        return self.known
+
+    def head(self, one: SessionId) -> Head:
+        return self.known.get(one, NO_HEAD)
+
+    def is_open(self, one: SessionId) -> bool:
+        return one.author == AUTHOR and one not in self.closed
+
+    def contiguous(self, one: SessionId) -> int:
+        return max(self.head(one).number, self.parked.get(one, 0))
+
+    def waiting(self) -> list[Dependency]:
+        return self.needs
+
+    def backlog(self) -> int:
+        return self.bytes_waiting
+
+    def page(self, one: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None:
+        return (after + 1, [b"body"], bytes(64)) if self.head(one).number > after else None
+
+    def receive_page(self, one: SessionId, bodies: tuple[bytes, ...], signature: bytes) -> Received:
+        if self.answer is not None:
+            return self.answer
+        self.parked[one] = self.contiguous(one) + len(bodies)
+        return Received(Screening.CHECK, one, self.parked[one])
+
+    def trust_records(self, first: int) -> list[bytes]:
+        return [b"record%d" % number for number in range(first, self.trust + 1)]
+
+    def receive_trust(self, records: tuple[bytes, ...]) -> str | None:
+        return "bad" if b"bad" in records else None
+
+    def receive_announcement(self, announcement: bytes) -> bool:
+        if announcement == b"bad":
+            raise Malformed("bad")
+        return announcement != b"old"
+
+    def announcements(self) -> list[bytes]:
+        return [b"held"]
+
+
+@pytest.fixture
+def pins() -> Pins:
+    return Pins()
+
+
+@pytest.fixture
+def sync(pins: Pins) -> Sync:
+    return Sync(pins, CLUSTER, Random(1))
+
+
+def greet(sync: Sync, *peers: str, digest: bytes = HERE, trust: int = 1) -> list[Effect]:
+    effects: list[Effect] = []
+    for peer in peers:
+        sync.linked(peer, 0.0)
+        effects += sync.received(
+            peer, Hello(limits.WIRE_VERSION, CLUSTER, Standing(trust, bytes([trust]) * 32, 0, digest)), 0.0
+        )
+    return effects
+
+
+def sent(effects: list[Effect], kind: type) -> list[Send]:
+    return [effect for effect in effects if isinstance(effect, Send) and isinstance(effect.frame, kind)]
+
+
+def test_hello_comes_first_in_each_direction(sync: Sync, pins: Pins) -> None:
+    assert sync.linked("p", 0.0) == [Send("p", Hello(limits.WIRE_VERSION, CLUSTER, pins.standing()))]
+    assert sync.received("p", Heads(()), 0.0) == [Blame("p", "it did not say hello", fatal=True)]
+    assert greet(sync, "p") == [Send("p", AnnouncementsFrame((b"held",)))]
+
+
+@pytest.mark.parametrize("hello", [Hello(2, CLUSTER, Pins().standing()), Hello(1, b"x" * 32, Pins().standing())])
+def test_another_version_or_cluster_ends_the_link(sync: Sync, hello: Hello) -> None:
+    sync.linked("p", 0.0)
+    (effect,) = sync.received("p", hello, 0.0)
+    assert isinstance(effect, Blame) and effect.fatal
+
+
+def test_who_has_no_link_says_nothing(sync: Sync) -> None:
+    assert sync.received("ghost", Heads(()), 0.0) == []
+
+
+def test_whoever_is_behind_asks_one_neighbour(sync: Sync) -> None:
+    greet(sync, "p", "q")
+    asked = sync.received("p", Heads(((session(1), Head(5, bytes(32))),)), 0.0)
+    assert asked == [Send("p", Want(session(1), 0))]
+    assert sync.received("q", Heads(((session(1), Head(5, bytes(32))),)), 0.0) == []
+
+
+def test_the_next_page_is_asked_for_when_the_last_one_came(sync: Sync) -> None:
+    greet(sync, "p")
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    again = sync.received("p", Page(session(1), (b"1", b"2"), bytes(64)), 0.0)
+    assert again == [Send("p", Want(session(1), 2))]
+    assert sync.received("p", Page(session(1), (b"3",), bytes(64)), 0.0) == []
+
+
+def test_a_few_wants_in_flight_per_neighbour(sync: Sync) -> None:
+    greet(sync, "p")
+    heads = tuple((session(number), Head(1, bytes(32))) for number in range(50))
+    assert len(sent(sync.received("p", Heads(heads), 0.0), Want)) == limits.WANTS_IN_FLIGHT_MAX
+
+
+def test_what_is_needed_is_asked_for_first_and_even_without_room(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p")
+    pins.bytes_waiting = limits.WINDOW_BYTES_MAX
+    pins.needs = [Dependency(session(9), 1, bytes(32))]
+    heads = tuple((session(number), Head(1, bytes(32))) for number in range(10))
+    assert sync.received("p", Heads(heads), 0.0) == [Send("p", Want(session(9), 0))]
+
+
+def test_a_page_that_brings_nothing_is_not_asked_for_again(sync: Sync, pins: Pins) -> None:
+    """Else a full inbox, or a neighbour that sends something else, makes a loop at the speed of the line."""
+    greet(sync, "p")
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    pins.answer = Received(Screening.CHECK, session(1), 99)
+    assert sync.received("p", Page(session(1), (b"x",), bytes(64)), 0.0) == []
+    assert sync.evaluate(1.0) == []
+
+
+@pytest.mark.parametrize("screening", [Screening.HELD, Screening.STOPPED, Screening.UNTRUSTED, Screening.NEWER_BASE])
+def test_a_page_that_cannot_be_used_ends_the_asking(sync: Sync, pins: Pins, screening: Screening) -> None:
+    greet(sync, "p")
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    pins.answer = Received(screening, session(1), 1)
+    assert sync.received("p", Page(session(1), (b"x",), bytes(64)), 0.0) == []
+
+
+def test_a_page_under_newer_trust_asks_for_the_record(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p")
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    pins.answer = Received(Screening.NEWER_TRUST, session(1), 1)
+    assert sync.received("p", Page(session(1), (b"x",), bytes(64)), 0.0) == [Send("p", TrustWant(2))]
+
+
+def test_bad_and_unasked_pages_are_blamed(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p")
+    page = Page(session(1), (b"x",), bytes(64))
+    assert sync.received("p", page, 0.0) == [Blame("p", "it sent a page that nobody asked for")]
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    pins.answer = Received(Screening.CHECK, session(1), fault="a signature is forged")
+    assert sync.received("p", page, 0.0) == [Blame("p", "a signature is forged")]
+    assert sync.evaluate(1.0) == [], "it is not asked again until it says so again"
+
+
+def test_absent_and_silence_move_the_question_to_another(sync: Sync) -> None:
+    greet(sync, "p", "q")
+    head = Heads(((session(1), Head(3, bytes(32))),))
+    sync.received("p", head, 0.0)
+    sync.received("q", head, 0.0)
+    assert sync.received("p", Absent(session(1), 7), 0.0) == [], "the answer to another question"
+    assert sync.received("p", Absent(session(1), 0), 0.0) == [Send("q", Want(session(1), 0))]
+    assert sync.evaluate(limits.WANT_TIMEOUT_S - 1) == []
+    sync.received("p", head, 1.0)
+    assert sent(sync.evaluate(limits.WANT_TIMEOUT_S + 0.1), Want) == [Send("p", Want(session(1), 0))]
+
+
+def test_a_lost_link_moves_the_question_to_another(sync: Sync) -> None:
+    greet(sync, "p", "q")
+    head = Heads(((session(1), Head(3, bytes(32))),))
+    sync.received("p", head, 0.0)
+    sync.received("q", head, 0.0)
+    assert sync.unlinked("p", 0.0) == [Send("q", Want(session(1), 0))]
+    assert sync.neighbours == ["q"]
+
+
+def test_what_is_wanted_is_served_or_absent(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p")
+    pins.known[session(1)] = Head(2, bytes(32))
+    assert sync.received("p", Want(session(1), 1), 0.0) == [Send("p", Page(session(1), (b"body",), bytes(64)))]
+    assert sync.received("p", Want(session(1), 2), 0.0) == [Send("p", Absent(session(1), 2))]
+
+
+def test_a_fork_at_our_own_head_is_asked_for(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p")
+    pins.known[session(1)] = Head(2, b"x" * 32)
+    other = Heads(((session(1), Head(2, b"y" * 32)),))
+    assert sync.received("p", other, 0.0) == [Send("p", Want(session(1), 1))]
+    pins.closed.add(session(1))
+    assert sent(sync.received("p", other, 0.0), Want) == []
+
+
+def test_equal_digests_end_the_talk_and_others_start_it(sync: Sync, pins: Pins) -> None:
+    pins.known[session(1)] = Head(2, bytes(32))
+    assert sent(greet(sync, "p"), Heads) == []
+    effects = sync.received("p", Digest(Standing(1, b"\x01" * 32, 0, THERE)), 0.0)
+    assert sent(effects, Heads) == [Send("p", Heads(((session(1), Head(2, bytes(32))),)))]
+
+
+def test_heads_are_told_at_most_once_a_second(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p", digest=THERE)
+    told = 0
+    for tick in range(50):
+        pins.known[session(1)] = Head(tick + 1, bytes(32))
+        told += len(sent(sync.changed(tick / 10), Heads))
+    assert 4 <= told <= 6
+
+
+def test_a_neighbours_own_heads_are_not_told_back(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p", digest=THERE)
+    pins.known[session(1)] = Head(2, bytes(32))
+    sync.received("p", Heads(((session(1), Head(2, bytes(32))),)), 0.0)
+    assert not any(session(1) in dict(effect.frame.heads) for effect in sent(sync.changed(5.0), Heads))  # type: ignore[union-attr]
+
+
+def test_claims_are_bounded_and_only_of_use(sync: Sync, pins: Pins, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads and hints are unverified: strangers' sessions are forgotten at once, the others are bounded."""
+    monkeypatch.setattr(limits, "SESSIONS_MAX", 20)
+    greet(sync, "p")
+    strangers = tuple((SessionId(bytes([number]) * 32, bytes(16)), Head(9, bytes(32))) for number in range(90))
+    sync.received("p", Heads(strangers), 0.0)
+    assert sync.best_heads() == {}
+    for number in range(60):
+        sync.hinted("p", SessionId(bytes([number]) * 32, bytes(16)), 5, 0.0)
+        sync.hinted("p", session(number), 5, 0.0)
+    sync.received("p", Heads(tuple((session(number + 60), Head(1, bytes(32))) for number in range(60))), 0.0)
+    assert len(sync.best_heads()) == 20
+    assert sum(len(link.heads) for link in sync._links.values()) == 20
+
+
+def test_hints_ask_whoever_passed_the_envelope_on(sync: Sync) -> None:
+    greet(sync, "p")
+    assert sync.hinted("p", session(1), 4, 0.0) == [Send("p", Want(session(1), 0))]
+    assert sync.hinted("nobody", session(2), 4, 0.0) == []
+
+
+def test_newer_trust_is_asked_for_once_at_a_time(sync: Sync) -> None:
+    effects = greet(sync, "p", trust=3)
+    assert sent(effects, TrustWant) == [Send("p", TrustWant(2))]
+    standing = Standing(3, b"\x03" * 32, 0, HERE)
+    assert sent(sync.received("p", Digest(standing), 1.0), TrustWant) == []
+    assert sync.received("p", TrustRecords((b"bad",)), 1.0)[0] == Blame("p", "bad")
+    assert sent(sync.received("p", Digest(standing), 2.0), TrustWant) == [Send("p", TrustWant(2))]
+
+
+def test_another_record_of_our_number_is_asked_for(sync: Sync) -> None:
+    greet(sync, "p")
+    effects = sync.received("p", Digest(Standing(1, b"x" * 32, 0, HERE)), 0.0)
+    assert sent(effects, TrustWant) == [Send("p", TrustWant(1))]
+    older = sync.received("p", Digest(Standing(0, b"x" * 32, 0, HERE)), 99.0)
+    assert sent(older, TrustWant) == []
+
+
+def test_trust_records_are_served(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p")
+    pins.trust = 200
+    (effect,) = sent(sync.received("p", TrustWant(0), 0.0), TrustRecords)
+    assert len(effect.frame.records) == limits.TRUST_RECORDS_PER_FRAME_MAX  # type: ignore[union-attr]
+
+
+def test_news_goes_to_all_but_whom_it_came_from(sync: Sync) -> None:
+    greet(sync, "p", "q")
+    effects = sync.received("p", AnnouncementsFrame((b"new", b"old")), 0.0)
+    assert effects == [Send("q", AnnouncementsFrame((b"new",)))]
+    assert {effect.peer for effect in sent(sync.announced(b"own", 0.0), AnnouncementsFrame)} == {"p", "q"}
+    blamed = sync.received("p", AnnouncementsFrame((b"bad",)), 0.0)
+    assert isinstance(blamed[0], Blame) and not blamed[0].fatal
+
+
+def test_digests_are_compared_now_and_then_with_jitter(sync: Sync) -> None:
+    greet(sync, "p", "q")
+    times: dict[str, list[int]] = {"p": [], "q": []}
+    for second in range(600):
+        for effect in sent(sync.evaluate(float(second)), Digest):
+            times[effect.peer].append(second)
+    assert all(9 <= len(each) <= 20 for each in times.values()) and times["p"] != times["q"]
+
+
+def test_the_same_peer_again_replaces_its_link(sync: Sync) -> None:
+    greet(sync, "p")
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    sync.linked("p", 1.0)
+    assert sync.received("p", Heads(()), 1.0)[0] == Blame("p", "it did not say hello", fatal=True)
+    assert sent(greet(sync, "p"), Want) == []
+
+
+def test_it_says_when_it_is_next_due(sync: Sync) -> None:
+    assert sync.next_due() == float("inf")
+    greet(sync, "p")
+    assert 30 <= sync.next_due() <= 60
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    assert sync.next_due() == limits.WANT_TIMEOUT_S
