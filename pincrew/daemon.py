@@ -270,11 +270,13 @@ class Daemon:
         assert cluster is not None
         if dry_run:
             return await leave_dry_run(cluster, self._ownership)
+        cluster_id, node_id = cluster.peer.member.chain.cluster_id, ""
         try:
-            identity = await cluster.peer.node.id()
-        except PincrewError as error:
+            if await self._ownership.ask(self._ownership.holdings.count, cluster_id):
+                node_id = (await cluster.peer.node.id()).peer_id
+        except NodeDown as error:
             raise NodeDown(
-                f"The IPFS node does not answer: {error.what}",
+                error.what,
                 means="What is pinned stays pinned" if is_resumed else "Nothing was unpinned and nothing is lost",
                 next_step=f"Start the node and type `pincrew leave -c {name}` again",
             ) from error
@@ -286,7 +288,7 @@ class Daemon:
             running.rest = running.rest or "It was interrupted"
             running.scope.cancel()
             await running.ended.wait()
-        left = await finish_leaving(cluster, self._ownership, identity.peer_id)
+        left = await finish_leaving(cluster, self._ownership, node_id)
         if left.rest is None:
             await trio.to_thread.run_sync(_remove_folder, cluster.paths)
             self._running.pop(name, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -22,6 +23,8 @@ _REFRESH_INTERVAL_S = 300.0
 class Publishes(Protocol):
     """A curator."""
 
+    latest: ConfigDocument | None
+
     @property
     def name(self) -> str: ...
     async def current_document(self) -> ConfigDocument: ...
@@ -32,16 +35,17 @@ async def serve_document(
 ) -> None:
     """Serve `GET /` and `GET /NAME.toml` on HOST:PORT until ``ended``; started with the URL.
 
+    What is served is always the newest that was made: `pincrew publish` prints this URL beside its own revision.
     Raises Misuse or PortInUse.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65_535:
         raise Misuse(f"{address!r} is not HOST:PORT", next_step="Write it like `0.0.0.0:8080`")
-    made = await curator.current_document()
-    shown: list[tuple[bytes, str]] = [(made.raw, made.sha256)]
+    first = await curator.current_document()
 
     async def answer(request: Request) -> Response:
-        raw, etag = shown[0]
+        document = curator.latest or first
+        raw, etag = document.raw, document.sha256
         headers = {"ETag": f'"{etag}"', "Cache-Control": "max-age=60"}
         if request.headers.get("if-none-match") == f'"{etag}"':
             return Response(status_code=304, headers=headers)
@@ -59,11 +63,8 @@ async def serve_document(
             while not ended.is_set():
                 with trio.move_on_after(_REFRESH_INTERVAL_S):
                     await ended.wait()
-                try:
-                    made = await curator.current_document()
-                except PincrewError:
-                    continue  # The last document stays good.
-                shown[0] = (made.raw, made.sha256)
+                with suppress(PincrewError):  # the last document stays good
+                    await curator.current_document()
     except* OSError as group:
         raise PortInUse(
             f"The config document cannot be offered on {address}: {group.exceptions[0]}",

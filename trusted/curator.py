@@ -39,6 +39,7 @@ class Curator(Cluster):
 
     def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
         super().__init__(peer, paths, api_address)
+        self.latest: ConfigDocument | None = None
         author = Author(peer.member.replica, peer.key, now_ms=now_ms, nonce=lambda: os.urandom(NONCE_BYTES))
         self._writer = Writer(author, peer.applier, lambda written: peer.written(written.sealed))
 
@@ -81,7 +82,9 @@ class Curator(Cluster):
 
     async def publish(self, *, force_secret: bool) -> Published:
         """Make a new revision of the config document: this peer, then connected followers that are listed."""
-        return await trio.to_thread.run_sync(self._publish, force_secret)
+        made = await trio.to_thread.run_sync(self._publish, force_secret)
+        self.latest = made.document
+        return made
 
     async def publish_document(self, *, force_secret: bool) -> shapes.Published:
         """As ``publish``, in the API's shape."""
@@ -95,6 +98,7 @@ class Curator(Cluster):
         stale = last.revision == 0 or not set(own) <= set(last.peers) or last.trust != self.peer.member.chain
         if stale or len(self._listed_followers()) > _others(last, self.peer.id):
             return (await self.publish(force_secret=False)).document
+        self.latest = last
         return last
 
     def _publish(self, force_secret: bool) -> Published:

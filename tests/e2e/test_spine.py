@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from support.kubo_process import KuboProcess
@@ -40,6 +41,7 @@ def test_a_pin_reaches_a_follower_and_every_view_tells_the_same(
 
     published = curator.json("publish", "-o", str(crew.folder / "archive.toml"))
     assert published["follow"] == f"pincrew follow {ready['publish']}#{made['id']}"
+    assert httpx.get(ready["publish"]).content == (crew.folder / "archive.toml").read_bytes()
     joined = follower.follow(f"{ready['publish']}#{made['id']}", "--wait", "--timeout", "2m", node=other_kubo.url)
     assert "is followed now" in joined.err
 

@@ -7,6 +7,7 @@ envelopes is shared. Item ids are renumbered, for one document holds all shards.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pycrdt
 
@@ -45,7 +46,7 @@ def envelopes_of(disks: Iterable[Database], shard_bits: int) -> list[Envelope]:
 
 def expected_rows(envelopes: Iterable[Envelope]) -> list[tuple[bytes, bytes, bytes, bytes, int]]:
     """The rows (CID, record, author, nonce, n) that one document gives."""
-    document = pycrdt.Doc(client_id=3)
+    document: pycrdt.Doc[Any] = pycrdt.Doc(client_id=3)
     pins = document.get("p", type=pycrdt.Map)
     clocks: dict[SessionId, int] = {}
     items: dict[tuple[OperationId, int], tuple[int, int]] = {}

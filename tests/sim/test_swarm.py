@@ -111,18 +111,14 @@ def test_many_writers_on_one_key(seed: int) -> None:
 
 
 def steps_of_a_write(seed: int) -> int:
-    swarm = Swarm(seed, curators=1, followers=0, keys=40)
-    author = swarm.nodes["curator0"].author
+    author = Swarm(seed, curators=1, followers=0, keys=40).nodes["curator0"].author
     assert author is not None
-    steps = author.write(requests(range(40)))
-    return sum(1 for _ in iterate(steps))
-
-
-def iterate(steps: object) -> object:
-    for step in steps:  # type: ignore[attr-defined]
+    count = 0
+    for step in author.write(requests(range(40))):
         if step is not None:
             step()
-        yield step
+        count += 1
+    return count
 
 
 def requests(numbers: range, name: str = "a") -> list[WriteRequest]:

@@ -10,6 +10,7 @@ import itertools
 import subprocess
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import pycrdt
 import pytest
@@ -22,7 +23,7 @@ def test_the_pinned_version() -> None:
 
 
 def five_updates() -> list[bytes]:
-    document = pycrdt.Doc(client_id=7)
+    document: pycrdt.Doc[Any] = pycrdt.Doc(client_id=7)
     root = document.get("p", type=pycrdt.Map)
     updates: list[bytes] = []
     subscription = document.observe(lambda event: updates.append(bytes(event.update)))
@@ -33,7 +34,7 @@ def five_updates() -> list[bytes]:
 
 
 def final(order: tuple[bytes, ...]) -> dict[str, bytes]:
-    document = pycrdt.Doc(client_id=8)
+    document: pycrdt.Doc[Any] = pycrdt.Doc(client_id=8)
     root = document.get("p", type=pycrdt.Map)
     for update in order:
         document.apply_update(update)
@@ -63,7 +64,7 @@ def test_a_panic_is_no_exception() -> None:
     """Why pincrew/pinset.py guards with BaseException: an ``except Exception`` would let it end the daemon."""
     raised: list[BaseException] = []
     for before in range(3):
-        document = pycrdt.Doc(client_id=9)
+        document: pycrdt.Doc[Any] = pycrdt.Doc(client_id=9)
         document.get("p", type=pycrdt.Map)
         for update in five_updates()[:before]:
             document.apply_update(update)
@@ -98,7 +99,8 @@ def test_deep_nesting_kills_the_process(depth: int, survives: bool) -> None:
 
 def test_equal_state_vectors_do_not_mean_equal_documents() -> None:
     """Why standings are digests over hash-linked heads and never state vectors."""
-    one, two = pycrdt.Doc(client_id=1), pycrdt.Doc(client_id=2)
+    one: pycrdt.Doc[Any] = pycrdt.Doc(client_id=1)
+    two: pycrdt.Doc[Any] = pycrdt.Doc(client_id=2)
     for document, value in ((one, b"x"), (two, b"y")):
         document.get("p", type=pycrdt.Map)
         document.apply_update(b"\x01\x01\x05\x00\x28\x01\x01p\x01a\x01\x74\x01" + value + b"\x00")

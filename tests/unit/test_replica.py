@@ -93,9 +93,7 @@ def test_a_write_that_is_given_up_leaves_no_trace(after: int) -> None:
     finish(author.write(requests(1)))
     steps = author.write(requests(*range(2, 500)))
     for _ in range(after):
-        step = next(steps, "end")
-        if step == "end":
-            break
+        step = next(steps, None)
         if step is not None:
             step()
     steps.close()
@@ -165,7 +163,8 @@ def test_any_failure_of_a_commit_ends_the_session(error: type[Exception], monkey
 
 def sick(monkeypatch: pytest.MonkeyPatch, times: int | None) -> list[int]:
     """pycrdt fails on whatever writes the third key, so many times or for ever."""
-    put_there, failed = KeyDocument.put, []
+    put_there = KeyDocument.put
+    failed: list[int] = []
 
     def failing(self: KeyDocument, identifier: Any, origin: Any) -> None:
         if identifier.client == SICK.client and (times is None or len(failed) < times):

@@ -209,7 +209,7 @@ def shifted(raw: Any) -> int:
     """A shard beside the put's own that keeps the order of parts."""
     shards = [part[0] for part in raw[PARTS]]
     own = shards[PUT]
-    return next(one for one in (own + 1, own - 1) if one not in shards and 0 <= one < 4096)
+    return next(int(one) for one in (own + 1, own - 1) if one not in shards and 0 <= one < 4096)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))

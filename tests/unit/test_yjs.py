@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pycrdt
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,7 @@ class Replica:
     """A plain pycrdt document whose updates are caught."""
 
     def __init__(self, client: int) -> None:
-        self.document = pycrdt.Doc(client_id=client)
+        self.document: pycrdt.Doc[Any] = pycrdt.Doc(client_id=client)
         self.map = self.document.get(ROOT, type=pycrdt.Map)
         self.updates: list[bytes] = []
 

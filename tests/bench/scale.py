@@ -1,0 +1,155 @@
+"""Ingest, applying, joining, restart, memory, listing and the API's patience, at 0 and at a million pins.
+
+One curator and one follower at first; both ends share the machine. There is no IPFS node: what is measured is the list.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pincrew.errors import PincrewError
+from tests.bench.machine import Machine, machines
+from tests.bench.pinset import pins
+
+Note = Callable[[str, float, str, str, bool, str], None]
+_NAME = "bench"
+_STEP = 100_000
+
+
+class Sampler:
+    """Asks a daemon for its summary again and again, and keeps how long each answer took."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._ended = threading.Event()
+        self.seconds: list[float] = []
+        self.peak_mb = 0.0
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.05):
+            begun = time.monotonic()
+            try:
+                self._machine.client.summary(_NAME)
+            except PincrewError:
+                continue
+            self.seconds.append(time.monotonic() - begun)
+            self.peak_mb = max(self.peak_mb, self._machine.rss_mb)
+
+    def at(self, share: float) -> float:
+        """The time within which this share of all answers came, in ms."""
+        ordered = sorted(self.seconds)
+        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def measure(folder: Path, count: int, note: Note) -> None:
+    """Run it all."""
+    curator, follower, newcomer = (Machine(folder / name) for name in ("curator", "follower", "newcomer"))
+    step = min(_STEP, count)
+    with machines(curator, follower, newcomer):
+        curator.create(_NAME)
+        document = folder / "crew.toml"
+        curator.run("publish", "-c", _NAME, "-o", str(document))
+        _ingest(curator, 0, step, "into 0 pins", note)
+        follower.start()
+        follower.follow(document)
+        follower.until(_NAME, lambda: follower.total(_NAME) == step)
+        _apply(curator, follower, step, step, f"into {step:,} pins, curator ingests meanwhile", note)
+        begun = time.monotonic()
+        curator.client.write_pins(_NAME, pins(2 * step, max(0, count - 2 * step)))
+        note(
+            "ingest on the way",
+            (count - 2 * step) / (time.monotonic() - begun),
+            "pins/s",
+            "-",
+            True,
+            "a follower reads",
+        )
+        follower.until(_NAME, lambda: follower.total(_NAME) == max(count, 2 * step))
+        have = max(count, 2 * step)
+        _ingest(curator, have, step, f"into {have:,} pins", note)
+        follower.until(_NAME, lambda: follower.total(_NAME) == have + step)
+        have += step
+        _apply(curator, follower, have, step, f"into {have:,} pins, curator ingests meanwhile", note)
+        have += step
+        mb = follower.rss_mb
+        note("daemon RSS, following", mb, "MB", "<= 300 MB", mb <= 300, f"{have:,} pins, after {2 * step:,} live ones")
+        _join(newcomer, document, have, note)
+        _lists(newcomer, have, note)
+        for machine, who in ((newcomer, "follower"), (curator, "curator")):
+            machine.stop()
+            seconds = machine.start()
+            note(f"restart of a {who} to an answering API", seconds, "s", "< 2 s", seconds < 2, f"{have:,} pins")
+        curator.until(_NAME, lambda: curator.total(_NAME) == have)
+        mb = curator.rss_mb
+        note("daemon RSS, curator after restart", mb, "MB", "-", True, f"{have:,} pins")
+
+
+def _ingest(curator: Machine, first: int, count: int, condition: str, note: Note) -> None:
+    begun = time.monotonic()
+    written = curator.client.write_pins(_NAME, pins(first, count))
+    rate = count / (time.monotonic() - begun)
+    assert written.added == count
+    note("ingest at a curator", rate, "pins/s", ">= 10,000 pins/s", rate >= 10_000, f"NDJSON, durable, {condition}")
+
+
+def _apply(curator: Machine, follower: Machine, first: int, count: int, condition: str, note: Note) -> None:
+    begun = time.monotonic()
+    curator.client.write_pins(_NAME, pins(first, count))
+    follower.until(_NAME, lambda: follower.total(_NAME) == first + count)
+    rate = count / (time.monotonic() - begun)
+    note("a follower applying", rate, "pins/s", ">= 10,000 pins/s", rate >= 10_000, condition)
+
+
+def _join(newcomer: Machine, document: Path, count: int, note: Note) -> None:
+    newcomer.start()
+    with Sampler(newcomer) as sampler:
+        begun = time.monotonic()
+        newcomer.follow(document)
+        newcomer.until(_NAME, lambda: newcomer.total(_NAME) == count)
+        seconds = time.monotonic() - begun
+    note("fresh follower from the log", seconds, "s", "<= 90 s", seconds <= 90 * count / 1_000_000, f"{count:,} pins")
+    ms = sampler.at(0.99)
+    note("API answers during that, p99", ms, "ms", "< 50 ms", ms < 50, f"{len(sampler.seconds)} answers")
+    note("API answers during that, worst", sampler.at(1.0), "ms", "-", True, "")
+    note(
+        "daemon RSS during that, highest", sampler.peak_mb, "MB", "<= 300 MB", sampler.peak_mb <= 300, f"{count:,} pins"
+    )
+
+
+def _lists(machine: Machine, count: int, note: Note) -> None:
+    """Pages of 256 over the socket, median of seven each, warm."""
+    queries: dict[str, list[tuple[str, str | int]]] = {
+        "no filter, first": [],
+        "no filter, middle": [("offset", count // 2)],
+        "no filter, last": [("offset", count - 256)],
+        "by name, last": [("sort", "name"), ("offset", count - 256)],
+        "name prefix": [("name", "archive/0500"), ("sort", "name")],
+        "state, middle": [("state", "queued"), ("offset", count // 2)],
+        "state, last": [("state", "queued"), ("offset", count - 256)],
+    }
+    for what, query in queries.items():
+        times = []
+        for _ in range(8):
+            begun = time.monotonic()
+            rows = list(machine.client.pins(_NAME, [*query, ("limit", 256)]))
+            times.append(time.monotonic() - begun)
+            assert rows
+        ms = 1000 * statistics.median(times[1:])
+        note(f"page of 256: {what}", ms, "ms", "< 30 ms", ms < 30, f"{count:,} pins")
+    begun = time.monotonic()
+    list(machine.client.pins(_NAME, [("find", "item-0000"), ("limit", 256)]))
+    ms = 1000 * (time.monotonic() - begun)
+    note("first page of a search by words", ms, "ms", "< 500 ms", ms < 500, f"{count:,} pins")
