@@ -36,6 +36,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._queues: dict[SessionId, _Queue] = {}
+        self._blocked: set[SessionId] = set()
         self.size = 0
 
     def offer(self, sealed: Sealed, head: int) -> bool:
@@ -45,12 +46,14 @@ class Inbox:
         if envelope.number in queue.waiting:
             return True
         contiguous = envelope.number == head + 1 or envelope.number - 1 in queue.waiting
-        if contiguous:
-            fits = self.size + len(envelope.body) <= _CONTIGUOUS_BYTES_MAX
+        size = len(envelope.body)
+        if contiguous and envelope.session not in self._blocked:
+            fits = self.ready_size + size <= _CONTIGUOUS_BYTES_MAX
         else:
             fits = (
-                queue.size + len(envelope.body) <= limits.REORDER_BYTES_MAX
+                queue.size + size <= limits.REORDER_BYTES_MAX
                 and len(queue.waiting) < limits.REORDER_ENVELOPES_MAX
+                and self.size + size <= limits.REORDER_TOTAL_BYTES_MAX
             )
         if not fits and envelope.number != head + 1:
             return False
@@ -60,13 +63,53 @@ class Inbox:
         self.size += len(envelope.body)
         return True
 
+    @property
+    def ready_size(self) -> int:
+        """Bytes of the sessions that nothing is known to hold up."""
+        return self.size - sum(self._queues[session].size for session in self._blocked if session in self._queues)
+
+    def is_blocked(self, session: SessionId) -> bool:
+        """Whether a session's next envelope is here and waits for another session."""
+        return session in self._blocked
+
+    def block(self, session: SessionId, head: int) -> None:
+        """A session's next envelope waits for another session: what follows it is held in the bounds of the reorder
+        buffer only, so that no author can take the room of the others."""
+        if session in self._blocked:
+            return
+        self._blocked.add(session)
+        queue = self._queues[session]
+        room = limits.REORDER_TOTAL_BYTES_MAX - self.size + queue.size
+        kept_size = kept = 0
+        for number in sorted(queue.waiting):
+            size = len(queue.waiting[number].envelope.body)
+            over = kept_size + size > min(limits.REORDER_BYTES_MAX, room) or kept >= limits.REORDER_ENVELOPES_MAX
+            if over and number != head + 1:
+                self.pop(session, number)
+                continue
+            kept_size, kept = kept_size + size, kept + 1
+
+    def unblock(self, session: SessionId) -> None:
+        """A session goes on."""
+        self._blocked.discard(session)
+
+    def to_signature(self, session: SessionId, number: int) -> list[Sealed]:
+        """Return the run from ``number`` on, up to the first envelope whose own signature is here."""
+        run: list[Sealed] = []
+        while (sealed := self.get(session, number)) is not None:
+            run.append(sealed)
+            if sealed.signature is not None:
+                break
+            number += 1
+        return run
+
     def get(self, session: SessionId, number: int) -> Sealed | None:
         """Return a waiting envelope."""
         queue = self._queues.get(session)
         return None if queue is None else queue.waiting.get(number)
 
     def pop(self, session: SessionId, number: int) -> Sealed:
-        """Take out one that took effect."""
+        """Take one out."""
         queue = self._queues[session]
         sealed = queue.waiting.pop(number)
         size = len(sealed.envelope.body)
@@ -74,6 +117,7 @@ class Inbox:
         self.size -= size
         if not queue.waiting:
             del self._queues[session]
+            self._blocked.discard(session)
         return sealed
 
     def passed(self, session: SessionId, head: int) -> list[Sealed]:
@@ -85,6 +129,7 @@ class Inbox:
     def forget(self, session: SessionId) -> None:
         """Drop a session's envelopes."""
         queue = self._queues.pop(session, None)
+        self._blocked.discard(session)
         if queue is not None:
             self.size -= queue.size
 

@@ -92,8 +92,19 @@ class Member:
         return self.replica.waiting()
 
     def backlog(self) -> int:
-        """Bytes received and not applied."""
-        return self.replica.inbox.size
+        """Bytes received and not applied, of sessions that nothing holds up."""
+        return self.replica.inbox.ready_size
+
+    def is_blocked(self, session: SessionId) -> bool:
+        """Whether the next envelope of a session is here and waits for another session."""
+        return self.replica.inbox.is_blocked(session)
+
+    def differs(self, session: SessionId, head: Head) -> bool:
+        """Whether a claimed head is of another branch than the envelope of that number here."""
+        state = self.replica.gate.sessions.get(session)
+        if state is None or not 0 < head.number <= self.head(session).number or not head.hash:
+            return False
+        return self.replica.history.hash_at(state.sid, head.number) != head.hash
 
     def page(self, session: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None:
         """Envelopes of a session for a neighbour."""

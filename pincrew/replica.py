@@ -22,7 +22,7 @@ from typing import TypeVar, overload
 
 from pincrew import domains, limits
 from pincrew.errors import Malformed, PincrewError
-from pincrew.gate import Admitted, Gate, Received, Screening, SessionState, Stopped
+from pincrew.gate import Admitted, Gate, Missing, Received, Screening, SessionState, Stopped
 from pincrew.inbox import Inbox, Sealed
 from pincrew.keys import verify
 from pincrew.pinset import DocumentFault, KeyDocument
@@ -193,16 +193,18 @@ class Replica:
             return Received(Screening.CHECK, last.session, last.number, fault="a signature is forged")
         state = self.gate.sessions.get(last.session)
         head = state.number if state is not None else 0
-        for envelope in envelopes:
-            sealed = Sealed(envelope, signature if envelope is last else None)
-            waiting = self.inbox.get(envelope.session, envelope.number)
-            if waiting is not None and waiting.envelope.hash != envelope.hash:
-                self._forks.append((sealed, waiting))
+        page = [Sealed(envelope, signature if envelope is last else None) for envelope in envelopes]
+        for index, sealed in enumerate(page):
+            envelope = sealed.envelope
+            waiting = self.inbox.to_signature(envelope.session, envelope.number)
+            if waiting and waiting[0].envelope.hash != envelope.hash:
+                # A proof is a run that ends at a signature, so that anybody can check it.
+                self._forks.append((*page[index:], *waiting))
                 break
             if envelope.number > head:
                 self.inbox.offer(sealed, head)
             elif self.gate.screen(envelope) is not Screening.HELD:
-                self._forks.append((sealed,))
+                self._forks.append(tuple(page[index:]))
                 break
         return Received(Screening.CHECK, last.session, last.number)
 
@@ -257,10 +259,16 @@ class Replica:
         while progress:
             progress = False
             for session in self.inbox.sessions():
-                while operations < limits.WINDOW_OPERATIONS_MAX and size < limits.WINDOW_BYTES_MAX:
+                is_signed = True
+                while True:
+                    # A window ends where a signature is, for what this peer holds it must be able to serve.
+                    is_full = operations >= limits.WINDOW_OPERATIONS_MAX or size >= limits.WINDOW_BYTES_MAX
+                    if (is_full and is_signed) or len(batch) >= self._window_envelopes_max:
+                        break
                     state = self.gate.sessions.get(session)
-                    sealed = self.inbox.get(session, (state.number if state is not None else 0) + 1)
-                    if sealed is None or len(batch) >= self._window_envelopes_max:
+                    head = state.number if state is not None else 0
+                    sealed = self.inbox.get(session, head + 1)
+                    if sealed is None:
                         break
                     screening = self.gate.screen(sealed.envelope)
                     if screening is not Screening.CHECK:
@@ -273,7 +281,11 @@ class Replica:
                             self._stop(sealed, verdict.reason, into=applied)
                         break
                     if not isinstance(verdict, Admitted):
+                        if isinstance(verdict, Missing):
+                            self.inbox.block(session, head)
                         break
+                    self.inbox.unblock(session)
+                    is_signed = sealed.signature is not None
                     batch.append(sealed)
                     operations += sealed.envelope.operations
                     size += len(sealed.envelope.body)
@@ -306,7 +318,11 @@ class Replica:
         return list(wanted.values())
 
     def _stop(self, sealed: Sealed, reason: str, *others: Sealed, into: Applied) -> None:
-        """End a session here, and keep what proves why (invariant 3); the log holds an applied other half."""
+        """End a session here, and keep what proves why (invariant 3); the log holds an applied other half.
+
+        What follows the head up to a signature stays in the log, unapplied: without it nobody could be served the
+        envelopes of its page that did take effect (invariant 14), and whoever gets it comes to the same end.
+        """
         envelope = sealed.envelope
         state = self.gate.sessions.get(envelope.session)
         if state is None:
@@ -317,11 +333,14 @@ class Replica:
         if state.stopped is None:
             state.stopped = reason
             into.stopped.append((envelope.session, reason))
+            rest = self.inbox.to_signature(envelope.session, state.number + 1)
+            if not rest or rest[0].envelope.previous != state.hash or rest[-1].signature is None:
+                rest = []
             proof = [
                 Evidence(state.sid, reason, one.envelope.body, one.signature, self._now_ms())
-                for one in (*others, sealed)
+                for one in (sealed, *others)
             ]
-            self.history.stop_session(_session_row(state), proof)
+            self.history.stop_session(_session_row(state), proof, [_log_row(state.sid, one) for one in rest])
         self.inbox.forget(envelope.session)
 
     # ---- windows ----------------------------------------------------------------------------------------------
@@ -337,7 +356,7 @@ class Replica:
         by_key: dict[tuple[int, bytes], list[tuple[ItemId, Operation]]] = {}
         for envelope, signature in batch:
             state = self.gate.sessions[envelope.session]
-            changes.log.append(LogRow(state.sid, envelope.number, envelope.hash, envelope.body, signature))
+            changes.log.append(_log_row(state.sid, Sealed(envelope, signature)))
             changes.sessions[state.sid] = _session_row(state)
             for dependency in envelope.dependencies:
                 changes.dependencies[state.sid, self.gate.sessions[dependency.session].sid] = dependency.number
@@ -459,6 +478,11 @@ def heads_digest(trust: int, base: int, heads: dict[SessionId, Head]) -> bytes:
         head = heads[session]
         digest.update(session.author + session.nonce + head.number.to_bytes(8) + head.hash)
     return digest.digest()
+
+
+def _log_row(sid: int, sealed: Sealed) -> LogRow:
+    envelope = sealed.envelope
+    return LogRow(sid, envelope.number, envelope.hash, envelope.body, sealed.signature)
 
 
 def _session_row(state: SessionState) -> SessionRow:

@@ -49,6 +49,14 @@ class Pinset(Protocol):
         """The last number held, applied or waiting, without a gap."""
         ...
 
+    def is_blocked(self, session: SessionId) -> bool:
+        """Whether the session's next envelope is here and waits for another session."""
+        ...
+
+    def differs(self, session: SessionId, head: Head) -> bool:
+        """Whether a claimed head, not beyond ours, is of another branch than the envelope of that number here."""
+        ...
+
     def waiting(self) -> list[Dependency]: ...
     def backlog(self) -> int:
         """Bytes received and not yet applied."""
@@ -92,6 +100,8 @@ Effect = Send | Blame
 class _Link:
     greeted: bool = False
     heads: dict[SessionId, Head] = field(default_factory=dict)
+    ahead: set[SessionId] = field(default_factory=set)  # claims to look at, so that no event looks at all of them
+    forked: set[SessionId] = field(default_factory=set)
     wants: dict[SessionId, tuple[int, float]] = field(default_factory=dict)  # after, deadline
     told: dict[SessionId, Head] = field(default_factory=dict)
     told_standing: Standing | None = None
@@ -193,7 +203,7 @@ class Sync:
             case Absent(session, after):
                 if link.wants.get(session, (-1, 0.0))[0] == after:
                     del link.wants[session]
-                    link.heads.pop(session, None)
+                    self._forget(link, session)
             case TrustWant(first):
                 records = self._pinset.trust_records(first)[: limits.TRUST_RECORDS_PER_FRAME_MAX]
                 effects = [Send(peer, TrustRecords(tuple(records)))]
@@ -243,8 +253,10 @@ class Sync:
         for peer, link in self._links.items():
             if not link.greeted or len(link.wants) >= limits.WANTS_IN_FLIGHT_MAX:
                 continue
-            for session, head in link.heads.items():
-                if session not in asked and self._is_behind(session, head):
+            for session in tuple(link.ahead):
+                if not self._is_ahead(link, session):
+                    link.ahead.discard(session)
+                elif session not in asked and not self._pinset.is_blocked(session):
                     lacking.setdefault(session, []).append(peer)
         room = self._pinset.backlog() < limits.WINDOW_BYTES_MAX
         for session in sorted(lacking, key=lambda one: (one not in needed, one)):
@@ -260,14 +272,12 @@ class Sync:
             effects.append(Send(peer, Want(session, after)))
         return effects
 
-    def _is_behind(self, session: SessionId, head: Head) -> bool:
-        """Return whether a neighbour's head tells of something new, or of a fork at our own head."""
-        if not self._pinset.is_open(session):
+    def _is_ahead(self, link: _Link, session: SessionId) -> bool:
+        """Return whether a neighbour claims something new of a session, or another branch of what we have."""
+        head = link.heads.get(session)
+        if head is None or not self._pinset.is_open(session):
             return False
-        if head.number > self._pinset.contiguous(session):
-            return True
-        ours = self._pinset.head(session)
-        return head.number == ours.number and bool(head.hash) and head.hash != ours.hash
+        return head.number > self._pinset.contiguous(session) or session in link.forked
 
     def _tell(self, peer: str, link: _Link, now: float) -> list[Effect]:
         """Tell a neighbour which of our heads it does not have yet."""
@@ -319,21 +329,31 @@ class Sync:
         before = self._pinset.contiguous(page.session)
         received = self._pinset.receive_page(page.session, page.bodies, page.signature)
         if received.fault is not None:
-            link.heads.pop(page.session, None)
+            self._forget(link, page.session)
             return [Blame(peer, received.fault)]
         if received.screening is Screening.NEWER_TRUST and now >= link.trust_wanted:
             link.trust_wanted = now + limits.WANT_TIMEOUT_S
-            link.heads.pop(page.session, None)
+            self._forget(link, page.session)
             return [Send(peer, TrustWant(self._pinset.standing().trust + 1))]
         if received.screening is not Screening.CHECK or self._pinset.contiguous(page.session) == before:
             # Asking again at once would bring the same again.
-            link.heads.pop(page.session, None)
+            self._forget(link, page.session)
         return []
 
     def _claim(self, link: _Link, session: SessionId, head: Head) -> None:
         """Note what a neighbour says that it has, as far as it can ever be of use."""
-        if session in link.heads or (len(link.heads) < limits.SESSIONS_MAX and self._pinset.is_open(session)):
-            link.heads[session] = head
+        if session not in link.heads and (len(link.heads) >= limits.SESSIONS_MAX or not self._pinset.is_open(session)):
+            return
+        link.heads[session] = head
+        if self._pinset.differs(session, head):
+            link.forked.add(session)
+        link.ahead.add(session)
+
+    def _forget(self, link: _Link, session: SessionId) -> None:
+        """Forget a claim that a neighbour did not make good, until it makes it again."""
+        link.heads.pop(session, None)
+        link.ahead.discard(session)
+        link.forked.discard(session)
 
     def _announcements(self, peer: str, announcements: tuple[bytes, ...]) -> list[Effect]:
         for announcement in announcements:
@@ -354,7 +374,7 @@ class Sync:
             for session, (_, deadline) in list(link.wants.items()):
                 if now >= deadline:
                     del link.wants[session]
-                    link.heads.pop(session, None)
+                    self._forget(link, session)
 
     def _interval(self) -> float:
         return limits.ANTI_ENTROPY_INTERVAL_S * (0.7 + 0.6 * self._random.random())

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pincrew import limits
 from pincrew.pinset import Item
 from pincrew.store.database import Database
-from pincrew.store.window import SessionRow
+from pincrew.store.window import LogRow, SessionRow
 from pincrew.yjs import ItemId
 
 
@@ -143,14 +143,15 @@ class History:
             if rival is not None:
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('trust_rival', ?)", (rival,))
 
-    def stop_session(self, row: SessionRow, proof: list[Evidence]) -> None:
-        """Mark a session as stopped and keep the proof."""
+    def stop_session(self, row: SessionRow, proof: list[Evidence], rest: list[LogRow]) -> None:
+        """Mark a session as stopped; keep the proof, and in the log the ``rest`` of its last page, unapplied."""
         with self.database.transaction() as db:
             db.execute(
                 "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?)"
                 " ON CONFLICT (sid) DO UPDATE SET stopped=excluded.stopped",
                 (*row[:-1], proof[0].reason, proof[0].seen_ms),
             )
+            db.executemany("INSERT OR IGNORE INTO log (sid, number, hash, body, signature) VALUES (?,?,?,?,?)", rest)
             db.executemany("INSERT INTO evidence (sid, reason, body, signature, seen_ms) VALUES (?,?,?,?,?)", proof)
 
     def evidence(self) -> list[Evidence]:

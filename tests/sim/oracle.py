@@ -18,10 +18,12 @@ from pincrew.wire import client_id, decode_envelope
 
 
 def envelopes_of(disks: Iterable[Database], shard_bits: int) -> list[Envelope]:
-    """Every envelope that any of the disks holds, each once, in a causal order."""
+    """Every envelope that took effect at any of the disks, each once, in a causal order."""
     found: dict[tuple[SessionId, int], Envelope] = {}
     for disk in disks:
-        for (body,) in disk.writer.execute("SELECT body FROM log"):
+        for (body,) in disk.writer.execute(
+            "SELECT body FROM log JOIN sessions USING (sid) WHERE log.number <= sessions.number"
+        ):
             envelope = decode_envelope(body, shard_bits)
             found[envelope.session, envelope.number] = envelope
     ordered: list[Envelope] = []

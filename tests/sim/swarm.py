@@ -314,9 +314,10 @@ class Swarm:
         }
         assert on_disk == heads, "invariant 7: heads in memory are not those on disk"
         for sid, number, last, count, hashed in db.execute(
-            "SELECT sid, number, max_number, held, (SELECT hash FROM log WHERE log.sid=sessions.sid AND log.number="
-            "sessions.number) FROM sessions LEFT JOIN (SELECT sid, max(number) AS max_number, count(*) AS held"
-            " FROM log GROUP BY sid) USING (sid) WHERE number > 0"
+            "SELECT sid, sessions.number, max_number, held, (SELECT hash FROM log WHERE log.sid=sessions.sid AND log.number="
+            "sessions.number) FROM sessions LEFT JOIN (SELECT sid, max(log.number) AS max_number, count(*) AS held"
+            " FROM log JOIN sessions USING (sid) WHERE log.number <= sessions.number GROUP BY sid) USING (sid)"
+            " WHERE sessions.number > 0"
         ):
             assert number == last == count, f"invariant 3: the log of session {sid} has a hole"
             assert hashed == db.execute("SELECT hash FROM sessions WHERE sid=?", (sid,)).fetchone()[0]
@@ -393,6 +394,7 @@ class Swarm:
             (SessionId(author, nonce), number): digest
             for author, nonce, number, digest in nodes[0].disk.writer.execute(
                 "SELECT author, nonce, log.number, log.hash FROM log JOIN sessions USING (sid)"
+                " WHERE log.number <= sessions.number"
             )
         }
         for name, digest in self.acknowledged_hashes.items():

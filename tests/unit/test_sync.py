@@ -39,6 +39,7 @@ class Pins:
     def __init__(self) -> None:
         self.known: dict[SessionId, Head] = {}
         self.closed: set[SessionId] = set()
+        self.held_up: set[SessionId] = set()
         self.parked: dict[SessionId, int] = {}
         self.needs: list[Dependency] = []
         self.bytes_waiting = 0
@@ -60,6 +61,13 @@ class Pins:
 
     def contiguous(self, one: SessionId) -> int:
         return max(self.head(one).number, self.parked.get(one, 0))
+
+    def is_blocked(self, one: SessionId) -> bool:
+        return one in self.held_up
+
+    def differs(self, one: SessionId, head: Head) -> bool:
+        ours = self.head(one)
+        return bool(head.hash) and head.number == ours.number and head.hash != ours.hash
 
     def waiting(self) -> list[Dependency]:
         return self.needs
