@@ -75,7 +75,8 @@ class Announcer:
                 self._announce(sealed)
                 last, said_at = own, now
             self._use(self._member.heard.current(now))
-            await self._bell.wait(limits.ANNOUNCEMENT_LOOK_INTERVAL_S)
+            if await self._bell.wait(limits.ANNOUNCEMENT_LOOK_INTERVAL_S):
+                await trio.sleep(limits.ANNOUNCEMENT_GATHER_S)  # announcements come in flocks
 
     def _seal(self, own: Own) -> bytes:
         most = limits.ANNOUNCEMENT_ADDRESSES_MAX

@@ -8,6 +8,7 @@ then the API, then the lock.
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import shutil
@@ -45,6 +46,7 @@ from pincrew.values import PinState
 
 _log = logging.getLogger("pincrew.daemon")
 _SWITCH_INTERVAL_S = 0.001
+_GARBAGE_THRESHOLDS = (50_000, 20, 100)
 _STOP_TIMEOUT_S = 10.0
 _OFFERS_KEPT_MAX = 16
 
@@ -464,6 +466,10 @@ def run_daemon(
             logging.getLogger(chatty).setLevel(logging.ERROR)
         # pycrdt and msgspec hold the GIL for milliseconds; threads that commit should get it soon after.
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        # A window makes and drops a hundred thousand small objects without cycles; looking through them all again and
+        # again is what would keep the API waiting.
+        gc.freeze()
+        gc.set_threshold(*_GARBAGE_THRESHOLDS)
         trio.run(partial(_main, home, settings, environment, serve, publish))
         return 0
     except BaseExceptionGroup as group:

@@ -58,6 +58,7 @@ ANNOUNCED_PEERS_MAX = 5_000
 ANNOUNCEMENT_BYTES_MAX = 8 * 1024
 ANNOUNCEMENT_INTERVAL_S = 30.0
 ANNOUNCEMENT_LOOK_INTERVAL_S = 5.0
+ANNOUNCEMENT_GATHER_S = 0.25
 ANNOUNCEMENT_TTL_S = 180.0
 ANNOUNCEMENT_ADDRESSES_MAX = 16
 ANNOUNCED_NODES_CONNECTED_MAX = 50
@@ -119,6 +120,8 @@ SOURCE_RECHECK_INTERVAL_S = 3_600.0
 # ---- keeping ------------------------------------------------------------------------------------------------------
 PINS_IN_FLIGHT_DEFAULT = 10
 PIN_NO_PROGRESS_TIMEOUT_S = 600.0
+# A pin of which no block ever came holds its slot for this long only: dead pins must not keep the others waiting.
+PIN_FIRST_BLOCK_TIMEOUT_S = 60.0
 RETRY_DELAY_S_MIN = 10.0
 RETRY_DELAY_S_MAX = 6 * 3_600.0
 UNPIN_GRACE_S = 24 * 3_600.0

@@ -14,7 +14,7 @@ import trio
 
 from pincrew import limits
 from pincrew.errors import Malformed, NotAllowed, PeerFault
-from pincrew.frames import decode_frame, encode_frame
+from pincrew.frames import AnnouncementsFrame, decode_frame, encode_frame
 from pincrew.gate import Screening
 from pincrew.keys import public_of
 from pincrew.member import Member
@@ -53,6 +53,7 @@ class Neighbourhood:
         wake: Callable[[], None],
         answer: Callable[[Request], Awaitable[Answer]],
         on_neighbours: Callable[[], None],
+        on_announcements: Callable[[], None],
         on_handshake_failed: Callable[[str, str | None, str], None],
     ) -> None:
         """``wake`` is called when something was received; ``answer`` answers a permitted request."""
@@ -61,6 +62,7 @@ class Neighbourhood:
         self._wake = wake
         self._answer = answer
         self._on_neighbours = on_neighbours
+        self._on_announcements = on_announcements
         self._on_handshake_failed = on_handshake_failed
         self._outboxes: dict[str, trio.MemorySendChannel[bytes]] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
@@ -137,6 +139,8 @@ class Neighbourhood:
             while True:
                 frame = decode_frame(await stream.receive())
                 self.carry_out(self._sync.received(peer, frame, trio.current_time()))
+                if isinstance(frame, AnnouncementsFrame):
+                    self._on_announcements()
                 self._wake()
                 # Frames may be there without waiting; others want to run too.
                 await trio.lowlevel.checkpoint()

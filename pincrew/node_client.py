@@ -35,6 +35,7 @@ from pincrew.limits import (
     NODE_REQUEST_TIMEOUT_S,
     NODE_ROOT_BLOCK_BYTES_MAX,
     NODE_SILENCE_TIMEOUT_S,
+    PIN_FIRST_BLOCK_TIMEOUT_S,
     PIN_NO_PROGRESS_TIMEOUT_S,
     PIN_ORIGINS_MAX,
 )
@@ -253,7 +254,8 @@ class KuboRpc:
             arguments.append(("name", name))
         seen: tuple[int, int] = (0, 0)
         finished = False
-        with trio.CancelScope(deadline=trio.current_time() + self._no_progress_timeout_s) as scope:
+        patience_s = min(PIN_FIRST_BLOCK_TIMEOUT_S, self._no_progress_timeout_s)
+        with trio.CancelScope(deadline=trio.current_time() + patience_s) as scope:
             try:
                 async with self._ask("pin/add", arguments) as answer, aclosing(answer.lines()) as lines:
                     async for line in lines:
@@ -262,8 +264,8 @@ class KuboRpc:
                             continue
                         now = (_count(line, "Progress") or seen[0], _count(line, "Bytes") or seen[1])
                         if now[0] > seen[0] or now[1] > seen[1]:
-                            seen = now
-                            scope.deadline = trio.current_time() + self._no_progress_timeout_s
+                            seen, patience_s = now, self._no_progress_timeout_s
+                            scope.deadline = trio.current_time() + patience_s
                             on_progress(seen[0], seen[1] or None)
             except NodeRefused as refusal:
                 if mode is PinMode.DIRECT and "already pinned recursively" in refusal.what:
@@ -272,7 +274,7 @@ class KuboRpc:
             except NodeDown as down:
                 return down
         if scope.cancelled_caught:
-            return NoProgress(f"no block arrived for {self._no_progress_timeout_s:.0f} s", where=self.address)
+            return NoProgress(f"no block arrived for {patience_s:.0f} s", where=self.address)
         if not finished:
             return NodeRefused("the node stopped answering before the pin was complete", where=self.address)
         return None

@@ -9,6 +9,7 @@ alone takes most of a second.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import random
 import time
@@ -152,6 +153,8 @@ class Peer:
 
         Raises PortInUse where an address is taken.
         """
+        # Importing libp2p takes most of a second: in a thread, so that the API answers meanwhile.
+        await trio.to_thread.run_sync(importlib.import_module, "pincrew.neighbourhood")
         from pincrew.neighbourhood import Neighbourhood
         from pincrew.network import Network, NetworkConfig
 
@@ -161,6 +164,7 @@ class Peer:
             wake=self.applier.wake,
             answer=self.answer,
             on_neighbours=self._neighbours_changed,
+            on_announcements=self.announcer.changed,
             on_handshake_failed=self._handshake_failed,
         )
         config = NetworkConfig(

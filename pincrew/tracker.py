@@ -28,6 +28,7 @@ from pincrew.errors import NodeRefused, NoProgress, PincrewError
 from pincrew.limits import (
     CAUSE_CHARACTERS_MAX,
     ERROR_CHARACTERS_MAX,
+    PIN_FIRST_BLOCK_TIMEOUT_S,
     RETRY_DELAY_S_MAX,
     RETRY_DELAY_S_MIN,
 )
@@ -192,6 +193,8 @@ def fault_of(error: PincrewError, *, blocks_done: int, waited_s: float) -> Fault
     """
     sentence = " ".join(error.what.split()) or "an error without words"
     if isinstance(error, NoProgress):
+        if blocks_done == 0:
+            waited_s = min(waited_s, PIN_FIRST_BLOCK_TIMEOUT_S)
         minutes = max(1, round(waited_s / 60))
         cause = NO_PROVIDER if blocks_done == 0 else STALLED.format(minutes=minutes)
         return Fault(cause, f"{STALLED.format(minutes=minutes)}, {blocks_done} blocks so far")

@@ -90,6 +90,8 @@ class History:
                 "SELECT item, sid, n, origin_sid, origin_n, pin IS NOT NULL FROM items WHERE shard=? AND cid=?",
                 (shard, cid),
             ).fetchall()
+        if not rows:
+            return []
         rows.sort()
         return [
             Item(
