@@ -61,7 +61,7 @@ class JoinOffer:
         """Return what a person should know before accepting, worst first."""
         lines = []
         if self.is_first_fetch_trusted:
-            how = " over plain http, which anybody on the way can change" if self._is_plain else ""
+            how = " over plain http, which anybody on the way can change," if self._is_plain else ""
             lines.append(
                 f"The source was given without a cluster id: this first fetch{how} is trusted."
                 f" Compare the id with what the curator says: {self.cluster_id.hex()}"

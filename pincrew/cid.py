@@ -1,8 +1,7 @@
 """CIDs as the pinset uses them: canonical binary inside, text at the edges.
 
 A key of the pinset is the binary CID with minimal varints (multiformats/cid). v0 and v1 of one multihash are two keys,
-as in ipfs-cluster. The Yjs map key, which must be text, is those bytes in lower-case base32 without padding, and the
-shard of a key is taken from the SHA-256 of its bytes (design: 4096 documents).
+as in ipfs-cluster. The shard of a key is taken from the SHA-256 of its bytes.
 """
 
 from __future__ import annotations
@@ -59,11 +58,6 @@ def check_cid(cid: bytes) -> None:
 def cid_text(cid: bytes) -> str:
     """Return the usual text of a binary CID: base58btc for v0, lower-case base32 for v1."""
     return str(libipld.encode_cid(cid))
-
-
-def map_key(cid: bytes) -> str:
-    """Return the text that stands for ``cid`` as a key of a shard's Yjs map."""
-    return str(libipld.encode_multibase("b", cid)[1:])
 
 
 def shard_of(cid: bytes, shard_bits: int) -> int:

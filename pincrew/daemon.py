@@ -116,6 +116,9 @@ class Daemon:
             with running.scope:
                 paths = self._home.cluster(running.name)
                 running.cluster = await trio.to_thread.run_sync(self._open, paths)
+                if _is_marked(paths):
+                    running.rest = "it was interrupted"
+                    return
                 async with trio.open_nursery() as nursery:
                     await nursery.start(running.cluster.run)
                     started = True
@@ -287,7 +290,8 @@ class Daemon:
             if running is None or running.cluster is not cluster:
                 raise Conflict(f"{name} was left or stopped meanwhile", next_step="See `pincrew status`")
             cluster.peer.leaving = True
-            running.rest = running.rest or "It was interrupted"
+            running.rest = running.rest or "it was interrupted"
+            await trio.to_thread.run_sync(cluster.paths.leaving.touch)
             running.scope.cancel()
             await running.ended.wait()
         left = await finish_leaving(cluster, self._ownership, node_id)
@@ -300,6 +304,10 @@ class Daemon:
 
 
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+def _is_marked(paths: ClusterPaths) -> bool:
+    return paths.leaving.exists()
 
 
 def _remove_folder(paths: ClusterPaths) -> None:

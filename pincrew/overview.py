@@ -38,7 +38,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
     reasons = [*peer.reasons.values(), *extra]
     if pinner.node.state is NodeState.DOWN:
         trouble = pinner.node.trouble or "it does not answer"
-        reasons.append(ReasonText(ReasonCode.NODE_DOWN, f"The IPFS node is down: {trouble}", pinner.node.since_ms))
+        reasons.append(ReasonText(ReasonCode.NODE_DOWN, trouble, pinner.node.since_ms))
     if peer.is_running and role == "follower":
         if not connections:
             reasons.append(ReasonText(ReasonCode.NO_PEERS, "No other peer of the cluster is connected"))

@@ -70,6 +70,11 @@ class ClusterPaths:
         return self.folder / "owner.key"
 
     @property
+    def leaving(self) -> Path:
+        """Marks a cluster that is being left, so that a restart does not follow it again."""
+        return self.folder / "leaving"
+
+    @property
     def secret(self) -> Path:
         """The private network key of a closed cluster."""
         return self.folder / "secret.key"

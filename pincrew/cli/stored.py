@@ -84,7 +84,7 @@ def summary(paths: ClusterPaths) -> Summary:
         curators=CuratorCounts(connected=0, total=curators, last_seen=None),
         last_change=last_change,
         paused_until=None,
-        node=NodeInfo(kind="kubo", address=node or None, state="down", version=None, peer_id=None),
+        node=NodeInfo(kind="kubo", address=node or None, state="starting", version=None, peer_id=None),
     )
 
 

@@ -1,8 +1,8 @@
 """Pages of pins for people: filters, sorts and offsets that stay fast at a million pins.
 
-The trick is to let the offset run over an index alone: ids first, from an index that covers filter and sort, then the
-rows of those ids. Without a filter, by name prefix or by state that holds for any offset; other filters find their
-first page quickly and count no total. The filter language (words, `state:`, `size>`, `tries>`, `cid:`, `added<`) is
+The trick is to let the offset run over an index alone: ids first, from an index that covers filter and sort, and from
+whichever end is nearer; then the rows of those ids. Without a filter, by name prefix or by state that holds for any
+offset; other filters find their first page quickly and count no total. The filter language (words, `state:`, `size>`, `tries>`, `cid:`, `added<`) is
 one for API, command line and screen.
 """
 
@@ -20,12 +20,13 @@ from pincrew.store.database import STATE_NUMBER, STATES, Database
 from pincrew.values import PinState
 
 SORTS = ("name", "added", "size", "state", "tries")
+# Columns of each sort, and whether it runs downwards; `id` (order of arrival) decides among equals.
 _ORDER = {
-    "name": "name, id",
-    "added": "added DESC, id DESC",
-    "size": "size DESC, id DESC",
-    "state": "state, added, id",
-    "tries": "tries DESC, id DESC",
+    "name": ("name, id", False),
+    "added": ("added, id", True),
+    "size": ("size, id", True),
+    "state": ("state, added, id", False),
+    "tries": ("tries, id", True),
 }
 _COLUMNS = "cid, name, state, cause, error, tries, next_try, size, bytes_done, blocks_done, updated, record"
 LIMIT_MAX = 10_000
@@ -129,15 +130,24 @@ class Listing:
         """Return the rows of one page. Raises Misuse for an unknown sort."""
         if sort not in _ORDER:
             raise Misuse(f"Pins cannot be sorted by {sort!r}", next_step=f"There are: {', '.join(SORTS)}")
+        total = self.total(wanted) if offset > limit and wanted.cid is None else None
+        if total is not None and offset >= total:
+            return []
+        from_end = total is not None and offset > total // 2
+        if from_end and total is not None:
+            limit = min(limit, total - offset)
+            offset = total - offset - limit
         with self.database.reading() as db:
             if wanted.cid is not None:
                 ids = "SELECT pin AS id FROM items WHERE shard=? AND cid=? AND pin IS NOT NULL LIMIT ? OFFSET ?"
                 values: list[object] = [shard_of(wanted.cid, self._shard_bits), wanted.cid]
             else:
                 where, values = _where(wanted)
-                ids = f"SELECT id FROM pins {where} ORDER BY {_ORDER[sort]} LIMIT ? OFFSET ?"
+                ids = f"SELECT id FROM pins {where} ORDER BY {_order(sort, from_end)} LIMIT ? OFFSET ?"
             values += [min(limit, LIMIT_MAX), offset]
             rows = db.execute(f"SELECT {_COLUMNS} FROM ({ids}) JOIN pins USING (id)", values).fetchall()
+        if from_end:
+            rows.reverse()
         return [PinRow(row[0], row[1], STATES[row[2]], *row[3:]) for row in rows]
 
     def total(self, wanted: Filter) -> int | None:
@@ -179,6 +189,11 @@ class Listing:
         """Return a number that moves when rows move."""
         with self.database.reading() as db:
             return int(db.execute("SELECT value FROM meta WHERE key='change'").fetchone()[0])
+
+
+def _order(sort: str, is_reversed: bool) -> str:
+    columns, is_descending = _ORDER[sort]
+    return columns if is_descending is is_reversed else columns.replace(",", " DESC,") + " DESC"
 
 
 def _where(wanted: Filter) -> tuple[str, list[object]]:

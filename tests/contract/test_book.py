@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pincrew.trusted.author import Author, WriteRequest
 
 from pincrew.keys import SigningKey
 from pincrew.record import encode_record
@@ -14,7 +15,6 @@ from pincrew.replica import Replica, finish
 from pincrew.store.database import Database
 from pincrew.store.statuses import Statuses
 from pincrew.tracker import Lane, StatusUpdate
-from pincrew.trusted.author import Author, WriteRequest
 from pincrew.values import Pin, PinState
 from support.memory_book import MemoryBook
 
