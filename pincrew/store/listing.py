@@ -2,8 +2,8 @@
 
 The trick is to let the offset run over an index alone: ids first, from an index that covers filter and sort, and from
 whichever end is nearer; then the rows of those ids. Without a filter, by name prefix or by state that holds for any
-offset; other filters find their first page quickly and count no total. The filter language (words, `state:`, `size>`, `tries>`, `cid:`, `added<`) is
-one for API, command line and screen.
+offset; other filters find their first page quickly and count no total. The filter language (words, `state:`, `size>`,
+`tries>`, `cid:`, `added<`) is one for API, command line and screen.
 """
 
 from __future__ import annotations

@@ -316,7 +316,8 @@ class Swarm:
         for sid, number, last, count, hashed in db.execute(
             "SELECT sid, sessions.number, max_number, held,"
             " (SELECT hash FROM log WHERE log.sid=sessions.sid AND log.number=sessions.number)"
-            " FROM sessions LEFT JOIN (SELECT sid, max(log.number) AS max_number, count(*) AS held FROM log JOIN sessions USING (sid) WHERE log.number <= sessions.number GROUP BY sid) USING (sid)"
+            " FROM sessions LEFT JOIN (SELECT sid, max(log.number) AS max_number, count(*) AS held"
+            " FROM log JOIN sessions USING (sid) WHERE log.number <= sessions.number GROUP BY sid) USING (sid)"
             " WHERE sessions.number > 0"
         ):
             assert number == last == count, f"invariant 3: the log of session {sid} has a hole"
