@@ -71,6 +71,7 @@ class Daemon:
         self._settings = settings
         self._environment = environment
         self._running: dict[str, _Running] = {}
+        self._coming: set[str] = set()  # joined clusters that the start has not come to yet
         self._offers: dict[str, JoinOffer] = {}
         self._turns = trio.Lock()
         self._stopping = trio.Event()
@@ -90,9 +91,10 @@ class Daemon:
                 await nursery.start(
                     partial(_serve_tcp, build_app(self, hosts=_LOCAL_HOSTS), self._settings.api_listen, self._stopping)
                 )
+            self._coming = {paths.name for paths in self._home.joined()}
             task_status.started()
-            for paths in self._home.joined():
-                nursery.start_soon(self._bring_up, paths.name)
+            for name in sorted(self._coming):
+                nursery.start_soon(self._bring_up, name)
             await self._stopping.wait()
             with trio.move_on_after(_STOP_TIMEOUT_S):
                 for running in list(self._running.values()):
@@ -106,6 +108,8 @@ class Daemon:
             await self.run_cluster(name, None)
         except PincrewError as error:
             _log.error("cluster %s: %s", name, error.sentence)
+        finally:
+            self._coming.discard(name)
 
     async def _run_one(
         self, running: _Running, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -154,7 +158,8 @@ class Daemon:
 
     def status(self) -> shapes.Status:
         """Return every cluster at a glance."""
-        return shapes.Status(1, [self._summary(running) for _, running in sorted(self._running.items())])
+        coming = {name: _Running(name) for name in self._coming}
+        return shapes.Status(1, [self._summary(running) for _, running in sorted((coming | self._running).items())])
 
     def _summary(self, running: _Running) -> shapes.Summary:
         if running.cluster is not None and running.failure is None and running.cluster.peer.is_running:
@@ -164,6 +169,8 @@ class Daemon:
     def cluster(self, name: str) -> Cluster:
         """Return a running cluster. Raises NotFound, or what it failed of."""
         running = self._running.get(name)
+        if running is None and name in self._coming:
+            raise Conflict(f"{name} is just starting", next_step="Try again in a moment")
         if running is None:
             raise NotFound(f"No cluster {name!r} runs here", next_step="`pincrew status` lists those that do")
         if running.rest is not None:

@@ -165,14 +165,14 @@ INVARIANTS: tuple[Mutant, ...] = (
     Mutant(
         "5 early bytes without bound",
         "inbox.py",
-        "queue.size + len(envelope.body) <= limits.REORDER_BYTES_MAX",
+        "queue.size + size <= limits.REORDER_BYTES_MAX",
         "True",
         "tests/unit/test_inbox.py::test_early_ones_are_bounded_by_bytes",
     ),
     Mutant(
         "5 runs without bound",
         "inbox.py",
-        "fits = self.size + len(envelope.body) <= _CONTIGUOUS_BYTES_MAX",
+        "fits = self.ready_size + size <= _CONTIGUOUS_BYTES_MAX",
         "fits = True",
         "tests/unit/test_inbox.py::test_a_run_is_bounded_by_bytes_but_the_next_one_always_fits",
     ),
@@ -372,7 +372,7 @@ INVARIANTS: tuple[Mutant, ...] = (
         "store/history.py",
         "return StoredPage(after + 1, bodies[:complete], signature) if complete else None",
         "return StoredPage(after + 1, bodies, signature or bytes(64)) if bodies else None",
-        SIM + "test_stop_inside_a_page_serves_only_what_can_be_checked",
+        "tests/unit/store/test_history.py::test_a_page_ends_at_a_signature_that_was_checked",
         True,
     ),
     Mutant(

@@ -53,7 +53,7 @@ def books(shell: Shell) -> ClusterPaths:
 
 def test_the_summary(books: ClusterPaths) -> None:
     found = stored.summary(books)
-    assert (found.state, found.role, found.node.state) == ("stopped", "curator", "down")
+    assert (found.state, found.role, found.node.state) == ("stopped", "curator", "starting")
     assert (found.pins.total, found.pins.pinned, found.pins.error) == (2, 1, 1)
     assert (found.bytes.pinned, found.bytes.total, found.bytes.size_known_pins) == (1_000, 1_000, 1)
     assert found.curators.total == 1
