@@ -7,7 +7,6 @@ then the API, then the lock.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import logging
 import os
@@ -21,15 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hypercorn.config
-import hypercorn.trio
 import trio
 
 from pincrew import __version__
 from pincrew.api import shapes
 from pincrew.api.server import build_app
 from pincrew.cluster import Cluster
-from pincrew.errors import Conflict, Misuse, NodeDown, NotFound, PincrewError, PortInUse
+from pincrew.doors import LOCAL_HOSTS, Lock, serve_socket, serve_tcp
+from pincrew.errors import Conflict, Misuse, NodeDown, NotFound, PincrewError
 from pincrew.follow.follower import open_follower
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
@@ -86,10 +84,10 @@ class Daemon:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             app = build_app(self)
-            await nursery.start(partial(_serve_socket, app, self._socket, self._stopping))
+            await nursery.start(partial(serve_socket, app, self._socket, self._stopping))
             if self._settings.api_listen:
                 await nursery.start(
-                    partial(_serve_tcp, build_app(self, hosts=_LOCAL_HOSTS), self._settings.api_listen, self._stopping)
+                    partial(serve_tcp, build_app(self, hosts=LOCAL_HOSTS), self._settings.api_listen, self._stopping)
                 )
             self._coming = {paths.name for paths in self._home.joined()}
             task_status.started()
@@ -310,9 +308,6 @@ class Daemon:
         return left
 
 
-_LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-
 def _is_marked(paths: ClusterPaths) -> bool:
     return paths.leaving.exists()
 
@@ -365,56 +360,6 @@ def _leaf(error: BaseException) -> BaseException:
     return error
 
 
-# ---- doors ----------------------------------------------------------------------------------------------------
-
-
-def _http_config(bind: str) -> hypercorn.config.Config:
-    config = hypercorn.config.Config()
-    config.bind = [bind]
-    config.graceful_timeout = 1
-    config.accesslog = None
-    config.errorlog = None
-    return config
-
-
-async def _serve_socket(
-    app: Any, path: Path, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Serve on a unix socket that only this user can reach; a file left by a crash is replaced (we hold the lock)."""
-    _clear(path)
-    before = os.umask(0o177)
-    try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(
-                partial(hypercorn.trio.serve, app, _http_config(f"unix:{path}"), shutdown_trigger=stopping.wait)
-            )
-            os.umask(before)
-            task_status.started()
-    finally:
-        os.umask(before)
-        _clear(path)
-
-
-def _clear(path: Path) -> None:
-    path.unlink(missing_ok=True)
-
-
-async def _serve_tcp(
-    app: Any, address: str, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(
-                partial(hypercorn.trio.serve, app, _http_config(address), shutdown_trigger=stopping.wait)
-            )
-            task_status.started()
-    except* OSError as group:
-        raise PortInUse(
-            f"The API cannot listen on {address}: {_leaf(group)}",
-            next_step="Change `api_listen` in settings.toml, or stop the other program",
-        ) from group
-
-
 @asynccontextmanager
 async def _signals(stop: Any) -> AsyncIterator[None]:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -427,33 +372,6 @@ async def _signals(stop: Any) -> AsyncIterator[None]:
             nursery.start_soon(listen)
             yield
             nursery.cancel_scope.cancel()
-
-
-class Lock:
-    """`daemon.lock`: one daemon per home. The lock goes with the process, however that ends."""
-
-    def __init__(self, path: Path) -> None:
-        """Take the lock. Raises Conflict with the other daemon's process id."""
-        self._file = path.open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise Conflict(
-                f"Another pincrew daemon (process {holder}) uses this home",
-                where=str(path),
-                next_step="Use that one, or end it with `pincrew daemon stop`",
-            ) from error
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let go."""
-        self._file.truncate(0)
-        self._file.close()
 
 
 def run_daemon(

@@ -45,6 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "pincrew.api",
         "pincrew.bell",
         "pincrew.demo_node",
+        "pincrew.doors",
         "pincrew.files",
         "pincrew.holdings",
         "pincrew.identity",

@@ -1,0 +1,92 @@
+"""The daemon's doors: its lock, its unix socket, and a TCP address where the user asked for one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hypercorn.config
+import hypercorn.trio
+import trio
+
+from pincrew.errors import Conflict, PortInUse
+
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+class Lock:
+    """`daemon.lock`: one daemon per home. The lock goes with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises Conflict with the other daemon's process id."""
+        self._file = path.open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise Conflict(
+                f"Another pincrew daemon (process {holder}) uses this home",
+                where=str(path),
+                next_step="Use that one, or end it with `pincrew daemon stop`",
+            ) from error
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go."""
+        self._file.truncate(0)
+        self._file.close()
+
+
+def _http_config(bind: str) -> hypercorn.config.Config:
+    config = hypercorn.config.Config()
+    config.bind = [bind]
+    config.graceful_timeout = 1
+    config.accesslog = None
+    config.errorlog = None
+    return config
+
+
+async def serve_socket(
+    app: Any, path: Path, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve on a unix socket that only this user can reach; a file left by a crash is replaced (we hold the lock)."""
+    _clear(path)
+    before = os.umask(0o177)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(
+                partial(hypercorn.trio.serve, app, _http_config(f"unix:{path}"), shutdown_trigger=stopping.wait)
+            )
+            os.umask(before)
+            task_status.started()
+    finally:
+        os.umask(before)
+        _clear(path)
+
+
+def _clear(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+async def serve_tcp(
+    app: Any, address: str, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve on HOST:PORT. Raises PortInUse."""
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(
+                partial(hypercorn.trio.serve, app, _http_config(address), shutdown_trigger=stopping.wait)
+            )
+            task_status.started()
+    except* OSError as group:
+        raise PortInUse(
+            f"The API cannot listen on {address}: {group.exceptions[0]}",
+            next_step="Change `api_listen` in settings.toml, or stop the other program",
+        ) from group
