@@ -10,13 +10,13 @@ from pincrew.follow.refreshing import Refreshed, accept_pending, refresh, reject
 from pincrew.follow.source import parse_source
 
 from pincrew.api import shapes
+from pincrew.api.lines import time_text
 from pincrew.assembly import assemble
 from pincrew.bell import Bell
 from pincrew.cluster import Cluster
 from pincrew.config_document import ConfigDocument
 from pincrew.errors import Misuse, PincrewError
 from pincrew.health import ReasonCode, ReasonText
-from pincrew.overview import time_text
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms

@@ -13,11 +13,12 @@ import trio
 
 from pincrew import __version__, limits
 from pincrew.api import shapes
+from pincrew.api.lines import ZERO_TIME, error_line, event_line, pin_line, pin_object, time_text
 from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import NotFound, PincrewError
 from pincrew.health import ReasonText
 from pincrew.node_watch import NodeState
-from pincrew.overview import error_line, peer_lines, pin_line, pin_object, summary_of, time_text
+from pincrew.overview import peer_lines, summary_of
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
 from pincrew.policy import Method
@@ -38,7 +39,6 @@ _STATUS_WORDS = {
     "unpinned": "unpinned",
     "unexpectedly_unpinned": "unexpectedly_unpinned",
 }
-_ZERO_TIME = "0001-01-01T00:00:00Z"
 _EXAMPLES_SHOWN = 5
 
 
@@ -155,7 +155,7 @@ class Cluster:
             name=shown.name,
             allocations=shown.allocations,
             origins=shown.origins,
-            created=shown.timestamp if pin is not None else _ZERO_TIME,
+            created=shown.timestamp if pin is not None else ZERO_TIME,
             metadata=shown.metadata,
             peer_map=peers,
         )
@@ -179,12 +179,7 @@ class Cluster:
             rows = await trio.to_thread.run_sync(self.peer.events.after, after)
             if rows:
                 after = rows[-1].id
-                yield [
-                    shapes.EventLine(
-                        row.id, self.name, time_text(row.time_ms) or _ZERO_TIME, row.kind, row.text, row.fields
-                    )
-                    for row in rows
-                ]
+                yield [event_line(self.name, row) for row in rows]
             elif not follow:
                 return
             else:
@@ -260,7 +255,7 @@ def _pin_info(answer: Answer, status: CidStatus) -> shapes.PinInfo:
         ipfs_peer_id=answer.node_id or "",
         ipfs_peer_addresses=list(answer.node_addresses),
         status=_STATUS_WORDS.get(status.state, "cluster_error"),
-        timestamp=time_text(status.updated_ms) or _ZERO_TIME,
+        timestamp=time_text(status.updated_ms) or ZERO_TIME,
         error=status.error,
         attempt_count=status.tries,
         priority_pin=False,

@@ -24,6 +24,7 @@ import trio
 
 from pincrew import __version__
 from pincrew.api import shapes
+from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, Lock, serve_socket, serve_tcp
@@ -33,7 +34,6 @@ from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
 from pincrew.keys import peer_id
 from pincrew.leaving import finish_leaving, leave_dry_run
-from pincrew.overview import time_text
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths, Home
 from pincrew.peer import now_ms

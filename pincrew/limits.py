@@ -50,7 +50,6 @@ REORDER_TOTAL_BYTES_MAX = 32 * 1024 * 1024
 # ---- windows: how much is applied between two commits -----------------------------------------------------------
 WINDOW_OPERATIONS_MAX = 20_000
 WINDOW_BYTES_MAX = 4 * 1024 * 1024
-DOCUMENTS_CACHED_MAX = 64
 WRITE_ORDERS_WAITING_MAX = 1_000
 
 # ---- announcements ----------------------------------------------------------------------------------------------

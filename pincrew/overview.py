@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from pincrew.api import shapes
-from pincrew.cid import cid_text
+from pincrew.api.lines import time_text
 from pincrew.health import Facts, ReasonCode, ReasonText, state_of
 from pincrew.keys import peer_id
 from pincrew.node_watch import NodeState
 from pincrew.peer import Peer
-from pincrew.store.listing import CauseRow, PinRow
-from pincrew.values import Pin, PinMode, PinState
-
-_ZERO_TIME = "0001-01-01T00:00:00Z"
-
-
-def time_text(milliseconds: int | None) -> str | None:
-    """Return RFC 3339 UTC."""
-    if milliseconds is None:
-        return None
-    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from pincrew.values import PinState
 
 
 def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shapes.Summary:
@@ -112,53 +100,6 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
     )
 
 
-def pin_line(cluster: str, row: PinRow) -> shapes.PinLine:
-    """Return a pin with this peer's progress."""
-    return shapes.PinLine(
-        cluster=cluster,
-        cid=cid_text(row.cid),
-        name=row.name,
-        state=row.state.value,
-        cause=row.cause,
-        error=row.error,
-        tries=row.tries,
-        next_try=time_text(row.next_try_ms),
-        size=row.size,
-        bytes_done=row.bytes_done,
-        blocks_done=row.blocks_done,
-        updated=time_text(row.updated_ms) or _ZERO_TIME,
-    )
-
-
-def pin_object(pin: Pin) -> shapes.PinObject:
-    """Return a pin as ipfs-cluster writes it (second resolution, as stored there)."""
-    return shapes.PinObject(
-        replication_factor_min=pin.replication_min,
-        replication_factor_max=pin.replication_max,
-        name=pin.name,
-        mode=pin.mode.value,
-        shard_size=0,
-        user_allocations=None,
-        expire_at=_seconds(pin.expire_ms),
-        metadata=dict(pin.metadata) or None,
-        pin_update=cid_text(pin.update_of) if pin.update_of else None,
-        origins=list(pin.origins),
-        cid=cid_text(pin.cid),
-        type="pin",
-        allocations=list(pin.allocations),
-        max_depth=-1 if pin.mode is PinMode.RECURSIVE else 0,
-        reference=None,
-        timestamp=_seconds(pin.added_ms),
-    )
-
-
-def error_line(cluster: str, row: CauseRow) -> shapes.ErrorLine:
-    """Return pins in error for one cause."""
-    return shapes.ErrorLine(
-        cluster, row.cause, row.pins, time_text(row.oldest_ms), time_text(row.next_try_ms), row.example
-    )
-
-
 def peer_lines(peer: Peer) -> list[shapes.PeerLine]:
     """Return every peer known: connected, announced, and met before."""
     connections = {one.peer: one for one in (peer.network.connections() if peer.network is not None else [])}
@@ -186,9 +127,3 @@ def peer_lines(peer: Peer) -> list[shapes.PeerLine]:
             )
         )
     return lines
-
-
-def _seconds(milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return _ZERO_TIME
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat().replace("+00:00", "Z")

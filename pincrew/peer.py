@@ -42,6 +42,7 @@ from pincrew.store.acquaintances import Acquaintance, Acquaintances
 from pincrew.store.database import Database
 from pincrew.store.events import Events
 from pincrew.store.listing import Filter, Listing
+from pincrew.store.rows import Rows
 from pincrew.store.statuses import Statuses
 from pincrew.sync import Sync
 from pincrew.tracker import VANISHED
@@ -333,7 +334,7 @@ class Peer:
 
     def last_change_ms(self) -> int | None:
         """Return when the list last changed here, also in an earlier life."""
-        return self.member.replica.history.last_seen_ms()
+        return Rows(self.database).progress()[1]
 
     def clock_ms(self) -> int:
         """The wall clock in Unix milliseconds."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 
+from pincrew.api.lines import error_line, event_line, pin_line, time_text
 from pincrew.api.shapes import (
     ByteCounts,
     CuratorCounts,
@@ -20,7 +20,6 @@ from pincrew.api.shapes import (
     Status,
     Summary,
 )
-from pincrew.cid import cid_text
 from pincrew.config_document import parse
 from pincrew.errors import PincrewError, StoreFault
 from pincrew.files import read_file
@@ -29,7 +28,8 @@ from pincrew.paths import ClusterPaths, Home
 from pincrew.settings import load_cluster
 from pincrew.store.database import Database
 from pincrew.store.events import Events
-from pincrew.store.listing import LIMIT_MAX, Filter, Listing, PinRow
+from pincrew.store.listing import LIMIT_MAX, Filter, Listing
+from pincrew.store.rows import Rows
 from pincrew.store.statuses import Statuses
 from pincrew.values import PinState
 
@@ -58,9 +58,8 @@ def summary(paths: ClusterPaths) -> Summary:
                 sizes = statuses.sizes()
                 size |= {each: figures[0] for each, figures in sizes.items()}
                 sized = sum(figures[1] for each, figures in sizes.items() if each is not PinState.UNPINNING)
-                have = database.counter("change")
-                newest = Listing(database, SHARD_BITS_DEFAULT).page(Filter(), limit=1)
-                last_change = _time(newest[0].updated_ms) if newest else None
+                have, seen_ms = Rows(database).progress()
+                last_change = time_text(seen_ms)
     except PincrewError as error:
         state, reasons = "failed", [Reason(code=error.code, text=error.sentence, since=None)]
     listed = [each for each in PinState if each is not PinState.UNPINNING]
@@ -97,7 +96,7 @@ def pins(
         left = limit
         while left is None or left > 0:
             page = listing.page(wanted, sort=sort, limit=min(_PAGE, LIMIT_MAX if left is None else left), offset=offset)
-            yield from (_pin_line(paths.name, row) for row in page)
+            yield from (pin_line(paths.name, row) for row in page)
             if len(page) < _PAGE:
                 return
             offset += len(page)
@@ -108,14 +107,7 @@ def errors(paths: ClusterPaths) -> Iterator[ErrorLine]:
     """Yield the pins in error, grouped by cause."""
     with closing(_opened(paths)) as database:
         for row in Listing(database, _shard_bits(paths)).causes():
-            yield ErrorLine(
-                cluster=paths.name,
-                cause=row.cause,
-                pins=row.pins,
-                oldest=_time(row.oldest_ms),
-                next_try=_time(row.next_try_ms),
-                example=row.example,
-            )
+            yield error_line(paths.name, row)
 
 
 def events(paths: ClusterPaths, after: int) -> Iterator[EventLine]:
@@ -123,15 +115,7 @@ def events(paths: ClusterPaths, after: int) -> Iterator[EventLine]:
     with closing(_opened(paths)) as database:
         while True:
             rows = Events(database).after(after)
-            for row in rows:
-                yield EventLine(
-                    id=row.id,
-                    cluster=paths.name,
-                    time=_time(row.time_ms) or "",
-                    kind=row.kind,
-                    text=row.text,
-                    fields=row.fields,
-                )
+            yield from (event_line(paths.name, row) for row in rows)
             if not rows:
                 return
             after = rows[-1].id
@@ -148,26 +132,3 @@ def _opened(paths: ClusterPaths) -> Database:
 
 def _shard_bits(paths: ClusterPaths) -> int:
     return parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).trust.genesis.shard_bits
-
-
-def _pin_line(cluster: str, row: PinRow) -> PinLine:
-    return PinLine(
-        cluster=cluster,
-        cid=cid_text(row.cid),
-        name=row.name,
-        state=row.state.value,
-        cause=row.cause,
-        error=row.error,
-        tries=row.tries,
-        next_try=_time(row.next_try_ms),
-        size=row.size,
-        bytes_done=row.bytes_done,
-        blocks_done=row.blocks_done,
-        updated=_time(row.updated_ms) or "",
-    )
-
-
-def _time(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

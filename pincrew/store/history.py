@@ -43,12 +43,6 @@ class History:
                 for row in db.execute("SELECT sid, author, nonce, client, number, hash, stopped FROM sessions")
             ]
 
-    def last_seen_ms(self) -> int | None:
-        """Return when an envelope was last applied."""
-        with self.database.reading() as db:
-            seen: int | None = db.execute("SELECT max(seen_ms) FROM sessions").fetchone()[0]
-        return seen
-
     def dependencies(self, sid: int) -> dict[int, int]:
         """Return, per other session, the highest envelope that ``sid`` said it had applied."""
         with self.database.reading() as db:

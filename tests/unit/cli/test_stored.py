@@ -45,7 +45,8 @@ def books(shell: Shell) -> ClusterPaths:
                 "UPDATE counters SET pins=1, bytes=?, sized=? WHERE state=?",
                 (size or 0, int(size is not None), STATE_NUMBER[state]),
             )
-        db.execute("UPDATE meta SET value=2 WHERE key='change'")
+        db.execute("UPDATE meta SET value=7 WHERE key='change'")
+        db.execute("INSERT INTO sessions VALUES (1, x'aa', x'bb', 9, 2, x'cc', NULL, 1767225600000)")
     Events(database).add_all([(1_767_225_600_000, "pinned", "a is pinned", {})])
     database.close()
     return paths
@@ -57,7 +58,7 @@ def test_the_summary(books: ClusterPaths) -> None:
     assert (found.pins.total, found.pins.pinned, found.pins.error) == (2, 1, 1)
     assert (found.bytes.pinned, found.bytes.total, found.bytes.size_known_pins) == (1_000, 1_000, 1)
     assert found.curators.total == 1
-    assert found.last_change == "2026-01-01T00:00:00Z"
+    assert (found.list.have, found.last_change) == (2, "2026-01-01T00:00:00.000Z")
 
 
 def test_pins_errors_and_events_without_a_daemon(books: ClusterPaths, shell: Shell) -> None:
