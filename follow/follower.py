@@ -38,12 +38,14 @@ class Follower(Cluster):
         *,
         source: str,
         gateway: str,
+        timeout_s: float,
         recheck_s: float,
         document: ConfigDocument,
     ) -> None:
         super().__init__(peer, paths, api_address)
         self._source = source
         self._gateway = gateway
+        self._timeout_s = timeout_s
         self._recheck_s = recheck_s
         self._document = document
         self._last: Refreshed | None = None
@@ -71,14 +73,19 @@ class Follower(Cluster):
         try:
             source = parse_source(self._source, self.paths.folder)
             refreshed = await refresh(
-                self.paths, source, self.peer.member.chain, gateway=self._gateway, now_ms=now_ms()
+                self.paths,
+                source,
+                self.peer.member.chain,
+                gateway=self._gateway,
+                timeout_s=self._timeout_s,
+                now_ms=now_ms(),
             )
         except PincrewError as fault:
-            self.peer.happened("source_fault", {"error": fault.sentence})
+            self.peer.diary.happened("source_fault", {"error": fault.sentence})
             return
         if refreshed.code and (self._last is None or self._last.code != refreshed.code):
             self._since_ms = now_ms()
-            self.peer.happened(refreshed.code, {"error": refreshed.text})
+            self.peer.diary.happened(refreshed.code, {"error": refreshed.text})
         self._last = refreshed
         self._use(refreshed.document)
         self._adopt(refreshed)
@@ -171,6 +178,7 @@ def open_follower(
         api_address,
         source=local.source,
         gateway=settings.gateway,
+        timeout_s=settings.source_timeout,
         recheck_s=settings.source_recheck,
         document=document,
     )

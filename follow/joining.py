@@ -14,6 +14,7 @@ from pincrew.follow.copies import Note, keep_in_force
 from pincrew.follow.fetching import Fetched, fetch
 from pincrew.follow.source import Kind, Source, parse_source
 
+from pincrew import limits
 from pincrew.addresses import announce_addresses, listen_addresses
 from pincrew.config_document import CONSENSUS, ConfigDocument, parse
 from pincrew.errors import Conflict, Forged, Malformed, Misuse, PeerFault
@@ -64,18 +65,10 @@ class JoinOffer:
             how = " over plain http, which anybody on the way can change," if self._is_plain else ""
             lines.append(
                 f"The source was given without a cluster id: this first fetch{how} is trusted."
-                f" Compare the id with what the curator says: {self.cluster_id.hex()}"
+                " Compare the id above with what the curator says."
             )
         if self.document.secret is not None:
             lines.append("The private network key is inside the document: everybody has it, it hides nothing.")
-        return tuple(lines)
-
-    def others_see(self, *, is_listed: bool = True, peer_name: str = "") -> tuple[str, ...]:
-        """Return what everybody in the cluster will know about this peer."""
-        named = f"the name you chose: {peer_name}" if peer_name else "no name, since you chose none"
-        lines = ["your IP address, your peer id and the id of your IPFS node", "what you keep", named]
-        if is_listed:
-            lines.append("your address may stand in the published config document (--unlisted prevents that)")
         return tuple(lines)
 
     @property
@@ -107,10 +100,18 @@ class Joined:
     was_joined: bool
 
 
-async def prepare(text: str, home: Home, *, folder: Path, gateway: str, now_ms: int) -> JoinOffer:
+async def prepare(
+    text: str,
+    home: Home,
+    *,
+    folder: Path,
+    gateway: str,
+    now_ms: int,
+    timeout_s: float = limits.SOURCE_TIMEOUT_S,
+) -> JoinOffer:
     """Fetch what ``text`` names and say what joining it would mean. Relative paths start at ``folder``."""
     source = parse_source(text, folder)
-    fetched = await fetch(source, gateway=gateway)
+    fetched = await fetch(source, gateway=gateway, timeout_s=timeout_s)
     assert isinstance(fetched, Fetched), "no etag was sent"
     return offer(source, fetched, home, now_ms)
 

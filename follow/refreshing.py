@@ -21,6 +21,7 @@ from pincrew.follow.fetching import NotModified, fetch
 from pincrew.follow.joining import parse_from
 from pincrew.follow.source import Source
 
+from pincrew import limits
 from pincrew.config_document import ConfigDocument
 from pincrew.errors import NotFound, PeerFault, SourceUnreachable
 from pincrew.paths import ClusterPaths
@@ -53,12 +54,20 @@ class Refreshed:
     text: str = ""
 
 
-async def refresh(paths: ClusterPaths, source: Source, chain: TrustChain, *, gateway: str, now_ms: int) -> Refreshed:
+async def refresh(
+    paths: ClusterPaths,
+    source: Source,
+    chain: TrustChain,
+    *,
+    gateway: str,
+    now_ms: int,
+    timeout_s: float = limits.SOURCE_TIMEOUT_S,
+) -> Refreshed:
     """Ask the source once and keep what may be kept. Raises StoreFault only."""
     document = document_in_force(paths)
     note = read_note(paths, document)
     try:
-        fetched = await fetch(source, gateway=gateway, etag=note.etag)
+        fetched = await fetch(source, gateway=gateway, etag=note.etag, timeout_s=timeout_s)
         if isinstance(fetched, NotModified):
             keep_note(paths, document, replace(note, confirmed_ms=now_ms))
             return Refreshed(document, chain, Same(chain))

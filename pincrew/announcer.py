@@ -68,7 +68,7 @@ class Announcer:
         said_at = -limits.ANNOUNCEMENT_INTERVAL_S
         while True:
             own, now = self._own(), trio.current_time()
-            moved = last is None or (own.addresses, own.node_addresses) != (last.addresses, last.node_addresses)
+            moved = last is None or _matters_now(own) != _matters_now(last)
             if moved or now - said_at >= limits.ANNOUNCEMENT_INTERVAL_S:
                 sealed = self._seal(own)
                 self._member.heard.accept(sealed, now)
@@ -108,3 +108,8 @@ class Announcer:
         if nodes != self._nodes:
             self._nodes = nodes
             self._connect_nodes(nodes)
+
+
+def _matters_now(own: Own) -> tuple[object, ...]:
+    """What others should not have to wait for: the ways to reach us, and whether the node tells its room at all."""
+    return own.addresses, own.node_addresses, own.free_bytes is None

@@ -1,24 +1,28 @@
 """The one owner of a replica: applies what neighbours sent, window by window, and lets the writer in between.
 
-Steps that block (commits) run in a thread, everything else runs here in slices of a few milliseconds, so that the API
-answers during a million-pin sync. A disk that refuses is asked again after a pause; nothing acknowledged depends on it.
+Steps that block (the store's) run in a thread, everything else runs here in slices of a millisecond, so that the API
+answers during a million-pin sync: an answer takes a few dozen turns of the loop, and may have to wait a slice in each.
+A disk that refuses is asked again after a pause; nothing acknowledged depends on it.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Callable, Generator
-from typing import TypeVar
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 
 import trio
 
 from pincrew.bell import Bell
 from pincrew.errors import StoreFault
-from pincrew.limits import STORE_RETRY_DELAY_S
-from pincrew.replica import Applied, Replica, Step
+from pincrew.limits import APPLY_SLICE_S_MAX, STORE_RETRY_DELAY_S
+from pincrew.replica import Replica
+from pincrew.steps import Result, Step
+from pincrew.windows import Applied
 
 _log = logging.getLogger("pincrew.applier")
-Result = TypeVar("Result")
 
 
 class Applier:
@@ -55,20 +59,42 @@ class Applier:
                 await self._bell.wait()
 
     async def drive(self, steps: Generator[Step, None, Result]) -> Result:
-        """Run the steps of one window, or of one write, with nobody else in between."""
+        """Run the steps of one window, or of one write, with nobody else in between.
+
+        Garbage is not collected meanwhile: a window's objects, hundreds of thousands, all die with it, and walking them
+        again and again while they live takes tens of milliseconds each time.
+        """
         async with self._turn:
-            raised: BaseException | None = None
-            while True:
-                try:
-                    step = next(steps) if raised is None else steps.throw(raised)
-                except StopIteration as stop:
-                    result: Result = stop.value
-                    return result
-                raised = None
+            with _no_garbage_collection():
+                return await self._drive(steps)
+
+    async def _drive(self, steps: Generator[Step, None, Result]) -> Result:
+        raised: BaseException | None = None
+        slice_ends = time.perf_counter() + APPLY_SLICE_S_MAX
+        while True:
+            try:
+                step = next(steps) if raised is None else steps.throw(raised)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            raised = None
+            if step is None and time.perf_counter() < slice_ends:
+                continue
+            try:
                 if step is None:
                     await trio.lowlevel.checkpoint()
-                    continue
-                try:
+                else:
                     await trio.to_thread.run_sync(step, limiter=self._limiter)
-                except Exception as error:  # whatever it is, the generator decides what it means
-                    raised = error
+            except Exception as error:  # whatever it is, the generator decides what it means
+                raised = error
+            slice_ends = time.perf_counter() + APPLY_SLICE_S_MAX
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Several clusters may do this at once: the first that is done turns it on again, which harms nobody."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

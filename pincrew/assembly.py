@@ -8,8 +8,9 @@ from functools import partial
 from pincrew.config_document import ConfigDocument
 from pincrew.errors import NotFound
 from pincrew.identity import load_key, load_secret
+from pincrew.kubo_rpc import KuboRpc
 from pincrew.limits import NEIGHBOURS_CURATOR_MAX, NEIGHBOURS_MAX
-from pincrew.node_client import KuboRpc, authorization, find_node
+from pincrew.node_finding import authorization, find_node
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, PeerOptions

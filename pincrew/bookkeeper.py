@@ -124,7 +124,7 @@ class Bookkeeper:
         """Write what gathers, until cancelled."""
         while True:
             await self._bell.wait()
-            # What is not urgent, the start of a pin, is mostly overtaken by its end and then never written.
+            # What is not urgent, that a pin began and how far it is, is mostly overtaken by its end and never written.
             await self._urgent_bell.wait(STATUS_DELAY_S_MAX)
             async with self.turn:
                 updates, self._pending = list(self._pending.values()), {}

@@ -23,9 +23,10 @@ from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
 from pincrew.policy import Method
 from pincrew.record import decode_record
-from pincrew.removals import Decision
+from pincrew.removals import Decision, RemovalsState
 from pincrew.requests import Answer, CidStatus, Request
 from pincrew.store.listing import Filter, parse_states
+from pincrew.tracker import Leaving
 from pincrew.values import Pin, PinState
 
 _STATUS_WORDS = {
@@ -124,7 +125,7 @@ class Cluster:
 
     async def _statuses_of(self, binary: list[bytes], *, local: bool) -> list[shapes.GlobalPinInfo]:
         answers: dict[str, tuple[Answer | None, str]] = {
-            self.peer.id: (await self.peer.answer(Request(Method.STATUS, tuple(binary))), "")
+            self.peer.id: (await self.peer.self_report.answer(Request(Method.STATUS, tuple(binary))), "")
         }
 
         async def ask(peer: str) -> None:
@@ -175,15 +176,9 @@ class Cluster:
 
     async def events(self, after: int, *, follow: bool) -> AsyncIterator[list[shapes.EventLine]]:
         """Yield events beyond an id, in groups; with ``follow`` never ends."""
-        while True:
-            rows = await trio.to_thread.run_sync(self.peer.events.after, after)
-            if rows:
-                after = rows[-1].id
-                yield [event_line(self.name, row) for row in rows]
-            elif not follow:
-                return
-            else:
-                await self.peer.next_event()
+        while rows := await self.peer.diary.after(after, wait=follow):
+            after = rows[-1].id
+            yield [event_line(self.name, row) for row in rows]
 
     # ---- what a user may do -----------------------------------------------------------------------------------
 
@@ -193,24 +188,33 @@ class Cluster:
 
     async def removals(self) -> shapes.Removals:
         """Return what left the list and is still held here."""
-        leaving = await trio.to_thread.run_sync(
-            lambda: self.peer.statuses.leaving(to_ms=now_ms(), limit=_EXAMPLES_SHOWN)
-        )
+
+        def read() -> tuple[list[Leaving], RemovalsState]:
+            statuses = self.peer.statuses
+            leaving = statuses.leaving(to_ms=now_ms(), limit=_EXAMPLES_SHOWN)
+            return leaving, RemovalsState.from_text(statuses.removals_state())
+
+        leaving, state = await trio.to_thread.run_sync(read)
+        oldest_ms = leaving[0].since_ms if leaving else None
+        decided = state.word_on(oldest_ms) if oldest_ms is not None else None
         pins = self.peer.statuses.counts()[PinState.UNPINNING]
         pinner = self.peer.pinner.summary()
         reason = None
         if pinner.held:
             reason = f"{pinner.held} pins were removed within a day, which is too many to follow without your word"
-        since = pinner.held_since_ms if pinner.held else (leaving[0].since_ms if leaving else None)
+        until = pinner.held_until_ms
+        if until is None and oldest_ms is not None and decided is None:
+            until = oldest_ms + int(self.peer.options.removals.grace_s * 1_000)
         return shapes.Removals(
             cluster=self.name,
             state="consent" if pinner.held else ("waiting" if pins else "none"),
             pins=pins,
             bytes=None,
             reason=reason,
-            since=time_text(since),
-            until=time_text(pinner.held_until_ms),
+            since=time_text(pinner.held_since_ms if pinner.held else oldest_ms),
+            until=time_text(until),
             examples=[cid_text(one.cid) for one in leaving],
+            decided=decided.value if decided is not None else None,
         )
 
     async def decide_removals(self, decision: str) -> shapes.Removals:
@@ -226,16 +230,19 @@ class Cluster:
             text = f"the IPFS node answers at {view.address}, version {view.identity.version}"
             lines.append(shapes.Check(self.name, "node", "ok", text, None))
         else:
-            trouble = view.trouble or "it has not answered yet"
+            trouble = f"{view.trouble or 'The IPFS node has not answered yet'} ({view.address})"
             fix = "start it with `ipfs daemon`, or name another one with --ipfs; nothing is lost meanwhile"
-            lines.append(shapes.Check(self.name, "node", "FAIL", f"the IPFS node at {view.address}: {trouble}", fix))
+            lines.append(shapes.Check(self.name, "node", "FAIL", trouble, fix))
         connections = self.peer.network.connections() if self.peer.network is not None else []
         if connections:
-            lines.append(shapes.Check(self.name, "peers", "ok", f"{len(connections)} peers are connected", None))
+            text = "1 peer is connected" if len(connections) == 1 else f"{len(connections)} peers are connected"
+            lines.append(shapes.Check(self.name, "peers", "ok", text, None))
         else:
             text = "no other peer is connected"
             reason = next((r.text for r in self.peer.reasons.values() if r.code == "handshake_failed"), None)
-            fix = reason or "check the network; the curator's addresses stand in `pincrew source show`"
+            fix = reason or "check the network, and that a curator's machine is up"
+            if reason is None and self.role == "curator":
+                fix = "nobody follows yet, or none of those who do is up"
             lines.append(shapes.Check(self.name, "peers", "FAIL" if self.role == "follower" else "note", text, fix))
         for session, stopped in self.peer.member.replica.stopped.items():
             text = f"a session of {session.author.hex()[:16]} was stopped: {stopped}"

@@ -21,7 +21,7 @@ import cbor2
 
 from pincrew import limits
 from pincrew.errors import Malformed
-from pincrew.values import Head, SessionId
+from pincrew.values import Envelope, Head, SessionId
 from pincrew.wire import load
 
 
@@ -54,9 +54,12 @@ class Want(NamedTuple):
 
 
 class Page(NamedTuple):
+    """``envelopes`` are the bodies, read already by whoever took the frame in; empty where nobody has."""
+
     session: SessionId
     bodies: tuple[bytes, ...]
     signature: bytes
+    envelopes: tuple[Envelope, ...] = ()
 
 
 class Absent(NamedTuple):

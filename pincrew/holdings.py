@@ -58,7 +58,7 @@ class Holdings:
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
         try:
             self._open()
-        except BaseException:
+        except BaseException:  # nobody gets this object, so nobody else could close it; it goes on up
             self._database.close()
             raise
 
@@ -202,7 +202,7 @@ class Holdings:
             try:
                 yield self._database
                 self._database.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever ended the block, it is undone, and goes on up
                 # An id drawn in a transaction that is undone does not exist.
                 self._ids.clear()
                 if self._database.in_transaction:

@@ -5,22 +5,20 @@ What the user rejected is given to him before anything else is let go, so that n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import trio
 
 from pincrew import removals
 from pincrew.bell import Bell
-from pincrew.bookkeeper import Bookkeeper, OnEvent, Work
+from pincrew.bookkeeper import Work
 from pincrew.cid import cid_text
 from pincrew.errors import NodeDown, PincrewError
 from pincrew.limits import UNPIN_RETRY_DELAY_S, UNPINS_IN_FLIGHT_MAX, UNPINS_PER_SLICE
-from pincrew.node_client import Node
-from pincrew.node_watch import NodeState, NodeWatch
-from pincrew.ownership import LetGo, Ownership
+from pincrew.node_watch import NodeState
+from pincrew.ownership import LetGo
 from pincrew.removals import Decision, RemovalsRules, RemovalsState, Verdict
 from pincrew.tracker import Leaving, Progress
 from pincrew.values import PinState
+from pincrew.workplace import Workplace
 
 _IDLE_S = 3_600.0
 
@@ -28,26 +26,10 @@ _IDLE_S = 3_600.0
 class LettingGo:
     """The removals of one cluster."""
 
-    def __init__(
-        self,
-        *,
-        keeper: Bookkeeper,
-        node: Node,
-        watch: NodeWatch,
-        ownership: Ownership,
-        cluster: bytes,
-        rules: RemovalsRules,
-        now_ms: Callable[[], int],
-        on_event: OnEvent,
-    ) -> None:
-        self._keeper = keeper
-        self._node = node
-        self._watch = watch
-        self._ownership = ownership
-        self._cluster = cluster
+    def __init__(self, place: Workplace, rules: RemovalsRules) -> None:
+        self._place = place
+        self._keeper = place.keeper
         self._rules = rules
-        self._now_ms = now_ms
-        self._on_event = on_event
         self._bell = Bell()
         self._later: dict[bytes, float] = {}
         self.state = RemovalsState()
@@ -66,9 +48,9 @@ class LettingGo:
         """Record the user's word on the removals so far; return how many were held."""
         held = self.verdict.held if self.verdict else 0
         async with self._keeper.turn:
-            await self._save(removals.decide(self.state, decision, now_ms=self._now_ms()))
+            await self._save(removals.decide(self.state, decision, now_ms=self._place.now_ms()))
         await self._judge()  # whoever asks next is told of no hold that the user has just ended
-        self._on_event("removals_decided", {"decision": decision.value, "pins": held})
+        self._place.on_event("removals_decided", {"decision": decision.value, "pins": held})
         self._bell.ring()
         return held
 
@@ -81,13 +63,13 @@ class LettingGo:
         while True:
             verdict = await self._judge()
             ended = 0
-            if self._watch.view.state is NodeState.UP:
+            if self._place.watch.view.state is NodeState.UP:
                 ended = await self._free(self.state.rejected_to_ms, give=True)
                 if not ended:
                     ended = await self._free(verdict.free_to_ms, give=False)
             if ended:
                 continue
-            wait_s = _IDLE_S if verdict.next_ms is None else (verdict.next_ms - self._now_ms()) / 1_000
+            wait_s = _IDLE_S if verdict.next_ms is None else (verdict.next_ms - self._place.now_ms()) / 1_000
             if self._later:
                 wait_s = min(wait_s, UNPIN_RETRY_DELAY_S)
             await self._bell.wait(min(_IDLE_S, max(0.05, wait_s)))
@@ -100,15 +82,15 @@ class LettingGo:
             verdict = removals.evaluate(
                 before,
                 self._rules,
-                now_ms=self._now_ms(),
+                now_ms=self._place.now_ms(),
                 kept=counts.get(PinState.PINNED, 0) + counts.get(PinState.UNPINNING, 0),
                 hours=hours,
             )
             await self._save(verdict.state)
         if before.hold_since_ms is None and verdict.state.hold_since_ms is not None:
-            self._on_event("removals_held", {"pins": verdict.held, "until_ms": verdict.held_until_ms})
+            self._place.on_event("removals_held", {"pins": verdict.held, "until_ms": verdict.held_until_ms})
         elif before.hold_since_ms is not None and verdict.state.hold_since_ms is None:
-            self._on_event("removals_free", {})
+            self._place.on_event("removals_free", {})
         self.verdict = verdict
         return verdict
 
@@ -127,7 +109,7 @@ class LettingGo:
         async with self._keeper.turn:
             found = await self._keeper.ask(self._keeper.book.leaving, to_ms=to_ms, limit=limit)
             some = [one for one in found if one.cid not in self._keeper.busy and one.cid not in self._later]
-            works = [Work(one.cid, None, Progress(PinState.UNPINNING), self._now_ms()) for one in some]
+            works = [Work(one.cid, None, Progress(PinState.UNPINNING), self._place.now_ms()) for one in some]
             for work in works:
                 self._keeper.begin(work)
         slots = trio.Semaphore(UNPINS_IN_FLIGHT_MAX)
@@ -147,22 +129,22 @@ class LettingGo:
 
     async def _free_one(self, one: Leaving, give: bool, slots: trio.Semaphore, freed: list[int]) -> None:
         try:
-            if self._watch.view.state is not NodeState.UP:
+            if self._place.watch.view.state is not NodeState.UP:
                 return
-            node_id = (await self._watch.up()).peer_id
+            node_id = (await self._place.watch.up()).peer_id
             if give:
-                await self._ownership.give_to_user(self._node, node_id, self._cluster, one.cid)
+                await self._place.ownership.give_to_user(self._place.node, node_id, self._place.cluster, one.cid)
                 outcome = LetGo.KEPT
             else:
-                outcome = await self._ownership.let_go(self._node, node_id, self._cluster, one.cid)
+                outcome = await self._place.ownership.let_go(self._place.node, node_id, self._place.cluster, one.cid)
         except NodeDown as error:
-            self._watch.lost(error)
+            self._place.watch.lost(error)
         except PincrewError as error:
             self._later[one.cid] = trio.current_time() + UNPIN_RETRY_DELAY_S
-            self._on_event("unpin_failed", {"cid": cid_text(one.cid), "error": error.what})
+            self._place.on_event("unpin_failed", {"cid": cid_text(one.cid), "error": error.what})
         else:
             freed.append(one.since_ms)
             self._keeper.settle_soon(self._keeper.update(one.cid, Progress()))
-            self._on_event("unpinned", {"cid": cid_text(one.cid), "outcome": outcome.value})
+            self._place.on_event("unpinned", {"cid": cid_text(one.cid), "outcome": outcome.value})
         finally:
             slots.release()

@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 from pincrew import limits
 from pincrew.announcement import Announcements
-from pincrew.errors import Conflict, PeerFault
-from pincrew.frames import Standing
+from pincrew.errors import Conflict, Malformed, PeerFault
+from pincrew.frames import Page, Standing
 from pincrew.gate import Received
 from pincrew.replica import Replica
 from pincrew.store.database import Database
 from pincrew.store.history import History
 from pincrew.trust import TrustChain, TrustRecord
-from pincrew.values import Dependency, Head, SessionId
+from pincrew.values import Dependency, Envelope, Head, SessionId
+from pincrew.wire import decode_envelope
 
 _NO_HEAD = Head(0, b"")
 
@@ -110,9 +111,25 @@ class Member:
         """Envelopes of a session for a neighbour."""
         return self.replica.page(session, after)
 
-    def receive_page(self, session: SessionId, bodies: tuple[bytes, ...], signature: bytes) -> Received:
+    def receive_page(
+        self,
+        session: SessionId,
+        bodies: tuple[bytes, ...],
+        signature: bytes,
+        envelopes: tuple[Envelope, ...] = (),
+    ) -> Received:
         """Envelopes of a session from a neighbour."""
-        return self.replica.receive_page(session, bodies, signature)
+        return self.replica.receive_page(session, bodies, signature, envelopes)
+
+    def read_ahead(self, page: Page) -> Page:
+        """Return a page with its envelopes read, the slow part of taking it in; any thread may do it.
+
+        One that cannot be read is returned as it is: ``receive_page`` says why.
+        """
+        try:
+            return page._replace(envelopes=tuple(decode_envelope(one, self.replica.shard_bits) for one in page.bodies))
+        except Malformed:
+            return page
 
     def trust_records(self, first: int) -> list[bytes]:
         """Signed trust records from number ``first``, and the proof of a conflict."""

@@ -14,7 +14,7 @@ import trio
 
 from pincrew import limits
 from pincrew.errors import Malformed, NotAllowed, PeerFault
-from pincrew.frames import AnnouncementsFrame, decode_frame, encode_frame
+from pincrew.frames import AnnouncementsFrame, Page, decode_frame, encode_frame
 from pincrew.gate import Screening
 from pincrew.keys import public_of
 from pincrew.member import Member
@@ -138,6 +138,9 @@ class Neighbourhood:
         try:
             while True:
                 frame = decode_frame(await stream.receive())
+                if isinstance(frame, Page) and self._sync.awaits(peer, frame.session):
+                    # Reading a thousand operations takes milliseconds, in which the API should answer.
+                    frame = await trio.to_thread.run_sync(self._member.read_ahead, frame)
                 self.carry_out(self._sync.received(peer, frame, trio.current_time()))
                 if isinstance(frame, AnnouncementsFrame):
                     self._on_announcements()

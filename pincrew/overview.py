@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 from pincrew.api import shapes
 from pincrew.api.lines import time_text
+from pincrew.errors import PincrewError
 from pincrew.health import Facts, ReasonCode, ReasonText, state_of
 from pincrew.keys import peer_id
 from pincrew.node_watch import NodeState
+from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer
+from pincrew.settings import load_cluster
 from pincrew.values import PinState
 
 
@@ -61,6 +64,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
     known = sum(heard.announcement.key != peer.key.public for heard in peer.member.heard.all())
     identity = pinner.node.identity
     known_bytes = sum(size for state, (size, _) in sizes.items() if state is not PinState.UNPINNING)
+    known_pins = sum(sized for state, (_, sized) in sizes.items() if state is not PinState.UNPINNING)
     last_seen = peer.clock_ms() if curators_connected else peer.curator_seen_ms
     return shapes.Summary(
         name=peer.options.name,
@@ -82,8 +86,8 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         ),
         bytes=shapes.ByteCounts(
             pinned=sizes[PinState.PINNED][0],
-            total=known_bytes,
-            size_known_pins=sum(sized for state, (_, sized) in sizes.items() if state is not PinState.UNPINNING),
+            total=known_bytes if known_pins or not total else None,
+            size_known_pins=known_pins,
             limit=None,
         ),
         peers=shapes.PeerCounts(len(connections), known),
@@ -97,6 +101,35 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             version=identity.version if identity else None,
             peer_id=identity.peer_id if identity else None,
         ),
+    )
+
+
+def down_summary(paths: ClusterPaths, failure: PincrewError | None, *, is_leaving: bool) -> shapes.Summary:
+    """Say what can be said of a cluster that does not run."""
+    state = "failed" if failure is not None else "joining"
+    reasons = [] if failure is None else [shapes.Reason(failure.code, failure.sentence, None)]
+    if is_leaving:
+        state = "leaving"
+    try:
+        local = load_cluster(paths.settings)
+        cluster_id, role = local.cluster_id, local.role.value
+    except PincrewError:
+        cluster_id, role = "", "follower"
+    return shapes.Summary(
+        name=paths.name,
+        id=cluster_id,
+        role=role,
+        consensus="crdt",
+        state=state,
+        reasons=reasons,
+        list=shapes.ListProgress(0, None),
+        pins=shapes.PinCounts(0, **{one.value: 0 for one in PinState}),
+        bytes=shapes.ByteCounts(0, None, 0, None),
+        peers=shapes.PeerCounts(0, 0),
+        curators=shapes.CuratorCounts(0, 0, None),
+        last_change=None,
+        paused_until=None,
+        node=shapes.NodeInfo("kubo", None, "starting", None, None),
     )
 
 

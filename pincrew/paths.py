@@ -1,7 +1,7 @@
 """Every path on disk, and how names become folders.
 
     $PINCREW_HOME/
-        settings.toml  daemon.lock  daemon.sock  daemon.log  holdings.db
+        settings.toml  daemon.lock  daemon.sock  daemon.log  holdings.db  owner-keys/
         clusters/<name>/   cluster.toml  config.toml  identity.key  owner.key  secret.key  state.db  api-socket  ...
         node/              node.toml  identity.key  blocks.db  rpc.sock
 
@@ -148,6 +148,10 @@ class Home:
     def holdings(self) -> Path:
         """Which CIDs the node keeps for which clusters."""
         return self.root / "holdings.db"
+
+    def kept_owner_key(self, name: str, cluster_id: bytes) -> Path:
+        """Where the owner key of a cluster goes that is being left."""
+        return self.root / "owner-keys" / f"{name}-{cluster_id.hex()[:16]}.key"
 
     @property
     def clusters(self) -> Path:

@@ -10,50 +10,45 @@ alone takes most of a second.
 from __future__ import annotations
 
 import importlib
-import logging
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
-from pincrew import __version__, limits
-from pincrew.addresses import is_loopback, is_private
-from pincrew.announcement import Announcement, Counters
-from pincrew.announcer import Announcer, Own
+from pincrew import limits
+from pincrew.announcement import Announcement
+from pincrew.announcer import Announcer
 from pincrew.applier import Applier
-from pincrew.bell import Bell
 from pincrew.cid import cid_text
-from pincrew.errors import PincrewError
+from pincrew.diary import Diary
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.keys import SigningKey, peer_id, public_of
 from pincrew.member import Member
 from pincrew.node_client import Node
+from pincrew.node_room import NodeRoom
 from pincrew.node_watch import NodeState
 from pincrew.ownership import Ownership
 from pincrew.pinner import Pinner, PinnerRules
-from pincrew.policy import Method
 from pincrew.removals import RemovalsRules
-from pincrew.replica import Applied
-from pincrew.requests import Answer, CidStatus, Request, decode_answer, encode_request
+from pincrew.requests import Answer, Request, decode_answer, encode_request
+from pincrew.self_report import SelfReport
 from pincrew.store.acquaintances import Acquaintance, Acquaintances
 from pincrew.store.database import Database
 from pincrew.store.events import Events
-from pincrew.store.listing import Filter, Listing
+from pincrew.store.listing import Listing
 from pincrew.store.rows import Rows
 from pincrew.store.statuses import Statuses
 from pincrew.sync import Sync
-from pincrew.tracker import VANISHED
 from pincrew.trust import TrustChain
-from pincrew.values import PinState
+from pincrew.windows import Applied
 from pincrew.wire import encode_sealed
 
 if TYPE_CHECKING:
     from pincrew.network import Network
 
-_log = logging.getLogger("pincrew.peer")
 _REMEMBER_INTERVAL_S = 60.0
 _CLOSE_TIMEOUT_S = 3.0
 # Pubsub is for news; a backlog of more than this travels on sync streams alone.
@@ -108,7 +103,7 @@ class Peer:
         shard_bits = chain.genesis.shard_bits
         self.statuses = Statuses(database, shard_bits)
         self.listing = Listing(database, shard_bits)
-        self.events = Events(database)
+        self.diary = Diary(Events(database), now_ms)
         self.acquaintances = Acquaintances(database)
         self.sync = Sync(self.member, chain.cluster_id, random.Random())
         self.applier = Applier(self.member.replica, self._applied)
@@ -120,8 +115,17 @@ class Peer:
             own_peer_id=self.id,
             now_ms=now_ms,
             luck=random.Random(),
-            on_event=self.happened,
+            on_event=self.diary.happened,
             rules=PinnerRules(options.pins_in_flight, options.no_progress_timeout_s, options.removals),
+        )
+        self.node_room = NodeRoom(node, node_is_up=lambda: self.pinner.summary().node.state is NodeState.UP)
+        self.self_report = SelfReport(
+            options.peer_name,
+            pinner=self.pinner,
+            listing=self.listing,
+            statuses=self.statuses,
+            addresses=lambda: self.network.addresses if self.network is not None else (),
+            free_bytes=lambda: self.node_room.free_bytes,
         )
         self.announcer = Announcer(
             self.member,
@@ -129,7 +133,7 @@ class Peer:
             name=options.peer_name,
             listed=options.listed,
             now_ms=now_ms,
-            own=self._own,
+            own=self.self_report.own,
             announce=self._announce,
             seek=self._seek,
             connect_nodes=self.pinner.connect_nodes,
@@ -143,9 +147,6 @@ class Peer:
             (one.seen_ms for one in self.acquaintances.all() if one.role == "curator"), default=None
         )
         self._to_publish, self._published = trio.open_memory_channel[bytes](_PUBLISHED_ENVELOPES_MAX)
-        self._event_bell = Bell()
-        self._event_queue: list[tuple[int, str, str, dict[str, Any]]] = []
-        self._news = trio.Event()
 
     # ---- life -------------------------------------------------------------------------------------------------
 
@@ -163,7 +164,7 @@ class Peer:
             self.member,
             self.sync,
             wake=self.applier.wake,
-            answer=self.answer,
+            answer=self.self_report.answer,
             on_neighbours=self._neighbours_changed,
             on_announcements=self.announcer.changed,
             on_handshake_failed=self._handshake_failed,
@@ -181,10 +182,11 @@ class Peer:
         self.network = self.neighbourhood.reports = Network(config, self.neighbourhood)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write_events)
+                await nursery.start(self.diary.run)
                 await nursery.start(self.network.run)
                 await nursery.start(self.applier.run)
                 await nursery.start(self.pinner.run)
+                await nursery.start(self.node_room.run)
                 await nursery.start(self.announcer.run)
                 nursery.start_soon(self._publish)
                 nursery.start_soon(self._tick)
@@ -261,14 +263,14 @@ class Peer:
         self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
         if applied.changed:
             self.pinner.changed()
-            self.happened("list_changed", {"rows": applied.changed, "envelopes": applied.envelopes})
+            self.diary.happened("list_changed", {"rows": applied.changed, "envelopes": applied.envelopes})
         for session, reason in applied.stopped:
             author = peer_id(session.author)
             text = f"A session of curator {author} was stopped: {reason}. What it wrote before stays"
             self.note(ReasonCode.SESSION_STOPPED, text)
-            self.happened("session_stopped", {"curator": author, "reason": reason})
+            self.diary.happened("session_stopped", {"curator": author, "reason": reason})
         for lost in applied.lost:
-            self.happened("write_lost", {"cid": cid_text(lost.cid), "to": peer_id(lost.winner.author)})
+            self.diary.happened("write_lost", {"cid": cid_text(lost.cid), "to": peer_id(lost.winner.author)})
 
     def written(self, sealed: Sequence[tuple[bytes, bytes]]) -> None:
         """Tell everybody of own envelopes (body, signature) that have become durable."""
@@ -301,7 +303,7 @@ class Peer:
             return
         who = peer or address or "a peer"
         if ReasonCode.HANDSHAKE_FAILED not in self.reasons:
-            self.happened("handshake_failed", {"peer": peer, "address": address, "reason": reason})
+            self.diary.happened("handshake_failed", {"peer": peer, "address": address, "reason": reason})
         self.note(ReasonCode.HANDSHAKE_FAILED, f"{who}: {reason}")
 
     def trust_changed(self) -> None:
@@ -314,24 +316,6 @@ class Peer:
         since = self.reasons[code].since_ms if code in self.reasons else now_ms()
         self.reasons[code] = ReasonText(code, text, since)
 
-    def happened(self, kind: str, fields: dict[str, Any]) -> None:
-        """Record an event; written in groups by a task of its own."""
-        if len(self._event_queue) < limits.EVENTS_KEPT_MAX:
-            self._event_queue.append((now_ms(), kind, describe(kind, fields), fields))
-        self._event_bell.ring()
-
-    async def _write_events(self) -> None:
-        while True:
-            await self._event_bell.wait()
-            batch, self._event_queue = self._event_queue, []
-            if batch:
-                try:
-                    await trio.to_thread.run_sync(self.events.add_all, batch)
-                except PincrewError as error:
-                    _log.warning("events were not kept: %s", error.sentence)
-                self._news.set()
-                self._news = trio.Event()
-
     def last_change_ms(self) -> int | None:
         """Return when the list last changed here, also in an earlier life."""
         return Rows(self.database).progress()[1]
@@ -340,97 +324,7 @@ class Peer:
         """The wall clock in Unix milliseconds."""
         return now_ms()
 
-    async def next_event(self) -> None:
-        """Return when there are new events."""
-        await self._news.wait()
-
-    # ---- what others ask --------------------------------------------------------------------------------------
-
-    async def answer(self, request: Request) -> Answer:
-        """Answer a permitted question of another peer."""
-        statuses: tuple[CidStatus, ...] = ()
-        count = 0
-        if request.method is Method.STATUS:
-            statuses = await trio.to_thread.run_sync(self.own_statuses, request.cids)
-        elif request.method is Method.RECOVER:
-            for cid in request.cids or (None,):
-                count += await self.pinner.retry(cid)
-        identity = self.pinner.summary().node.identity
-        return Answer(
-            name=self.options.peer_name,
-            version=__version__,
-            node_id=identity.peer_id if identity else None,
-            node_addresses=identity.addresses[: limits.ANNOUNCEMENT_ADDRESSES_MAX] if identity else (),
-            statuses=statuses,
-            queued=count,
-        )
-
-    def own_statuses(self, cids: Sequence[bytes]) -> tuple[CidStatus, ...]:
-        """Return how far this peer got with each CID. Blocks."""
-        found = []
-        for cid in cids:
-            rows = self.listing.page(Filter(cid=cid), limit=1)
-            if not rows:
-                found.append(CidStatus(cid, "unpinned"))
-                continue
-            row = rows[0]
-            vanished = row.state is PinState.QUEUED and row.cause == VANISHED
-            state = "unexpectedly_unpinned" if vanished else row.state.value
-            found.append(CidStatus(cid, state, row.updated_ms, (row.error or "")[:200], row.tries))
-        return tuple(found)
-
     async def ask(self, peer: str, request: Request) -> Answer:
         """Ask another peer. Raises PincrewError."""
         assert self.network is not None
         return decode_answer(await self.network.request(peer, encode_request(request)))
-
-    # ---- what this peer is ------------------------------------------------------------------------------------
-
-    def _own(self) -> Own:
-        view = self.pinner.summary().node
-        identity = view.identity if view.state is NodeState.UP else None
-        counts, sizes = self.statuses.counts(), self.statuses.sizes()
-        addresses = self.network.addresses if self.network is not None else ()
-        return Own(
-            addresses=tuple(addresses),
-            node_id=identity.peer_id if identity else None,
-            node_addresses=self._shared_node_addresses(identity.addresses if identity else ()),
-            counters=Counters(
-                pins=sum(count for state, count in counts.items() if state is not PinState.UNPINNING),
-                pinned=counts[PinState.PINNED],
-                bytes_pinned=sizes[PinState.PINNED][0],
-                errors=counts[PinState.ERROR],
-            ),
-            free_bytes=None,
-        )
-
-    def _shared_node_addresses(self, addresses: Sequence[str]) -> tuple[str, ...]:
-        """Leave out private and loopback addresses, unless this peer itself is reached at such ones."""
-        own = self.network.addresses if self.network is not None else ()
-        shares_loopback = any(is_loopback(address) for address in own)
-        shares_private = shares_loopback or any(is_private(address) for address in own)
-        return tuple(
-            address
-            for address in addresses
-            if (shares_loopback or not is_loopback(address)) and (shares_private or not is_private(address))
-        )
-
-
-def describe(kind: str, fields: dict[str, Any]) -> str:
-    """Say an event in a sentence."""
-    what = fields.get("name") or fields.get("cid") or ""
-    texts = {
-        "pinned": f"{what} is pinned",
-        "pin_failed": f"{what} was not pinned: {fields.get('cause')}",
-        "unpinned": f"{what} was unpinned"
-        if fields.get("outcome") != "kept"
-        else f"{what} left the list and stays pinned: it is yours, or another cluster's",
-        "list_changed": f"the list changed: {fields.get('rows')} pins",
-        "session_stopped": f"a session of curator {fields.get('curator')} was stopped: {fields.get('reason')}",
-        "write_lost": f"your change of {fields.get('cid')} lost against a concurrent one of {fields.get('to')}",
-        "handshake_failed": f"{fields.get('peer') or fields.get('address')}: {fields.get('reason')}",
-        "node_up": "the IPFS node answers",
-        "node_down": f"the IPFS node does not answer: {fields.get('trouble') or fields.get('error') or ''}",
-        "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
-    }
-    return texts.get(kind) or kind.replace("_", " ") + (f": {what}" if what else "")

@@ -1,29 +1,25 @@
 """Drives the node for one cluster: from changed rows to pins, and back.
 
 Tasks, all in one nursery: the node's watch; *changes* (rows -> events -> statuses); *pins* (free slot -> candidate ->
-node); letting go; reconciling; and the bookkeeper, whose module says how they keep out of each other's way.
+`attempts`); letting go; reconciling; and the bookkeeper, whose module says how they keep out of each other's way.
 
 A claim in the holdings is written before the node is asked to pin, and dropped after it was asked to unpin: after a
-crash we may believe to hold too much, never too little. The node being down is no fault of a pin. Cancelling ``run``
-leaves pins in flight as `pinning` on disk; the next start queues them again.
+crash we may believe to hold too much, never too little. Cancelling ``run`` leaves pins in flight as `pinning` on disk;
+the next start queues them again.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import trio
 
 from pincrew import tracker
+from pincrew.attempts import Attempts
 from pincrew.bell import Bell
 from pincrew.bookkeeper import Bookkeeper, OnEvent, Work
-from pincrew.cid import cid_text
-from pincrew.errors import NodeDown, NodeRefused, PincrewError
-from pincrew.holdings import pin_name
 from pincrew.letting_go import LettingGo
 from pincrew.limits import (
     CANDIDATES_PER_SLICE,
@@ -31,8 +27,6 @@ from pincrew.limits import (
     LANE_DRY_S,
     PIN_NO_PROGRESS_TIMEOUT_S,
     PINS_IN_FLIGHT_DEFAULT,
-    PROGRESS_INTERVAL_S,
-    RATE_WINDOW_S,
     RECONCILE_DELAY_S,
     RECONCILE_INTERVAL_S,
 )
@@ -41,10 +35,10 @@ from pincrew.node_watch import NodeState, NodeView, NodeWatch
 from pincrew.ownership import Ownership
 from pincrew.reconciling import Reconciling
 from pincrew.removals import Decision, RemovalsRules
-from pincrew.tracker import Candidate, Change, Event, Fault, Lane, PinBook, Progress, Share, StatusUpdate
-from pincrew.values import Pin, PinMode, PinState
+from pincrew.tracker import Candidate, Change, Event, Lane, PinBook, Progress, Share, StatusUpdate
+from pincrew.values import Pin, PinState
+from pincrew.workplace import Workplace
 
-_CLEAN_UP_TIMEOUT_S = 5.0
 _IDLE_S = 3_600.0
 
 
@@ -98,41 +92,24 @@ class Pinner:
         on_event: OnEvent = lambda _kind, _fields: None,
         rules: PinnerRules | None = None,
     ) -> None:
-        self._node = node
         self._ownership = ownership
         self._cluster = cluster
         self._own_peer_id = own_peer_id
         self._now_ms = now_ms
-        self._luck = luck
         self._on_event = on_event
         self._rules = rules = rules or PinnerRules()
         self._watch = NodeWatch(node, now_ms=now_ms, luck=luck, on_change=self._node_changed)
         self._keeper = Bookkeeper(book, now_ms=now_ms, on_event=on_event, on_written=self._statuses_written)
-        self._letting_go = LettingGo(
-            keeper=self._keeper,
-            node=node,
-            watch=self._watch,
-            ownership=ownership,
-            cluster=cluster,
-            rules=rules.removals,
-            now_ms=now_ms,
-            on_event=on_event,
+        place = Workplace(cluster, self._keeper, node, self._watch, ownership, now_ms, on_event)
+        self._attempts = Attempts(
+            place, own_peer_id=own_peer_id, luck=luck, no_progress_timeout_s=rules.no_progress_timeout_s
         )
-        self._reconciling = Reconciling(
-            keeper=self._keeper,
-            node=node,
-            watch=self._watch,
-            ownership=ownership,
-            cluster=cluster,
-            delay_s=rules.reconcile_delay_s,
-            interval_s=rules.reconcile_interval_s,
-            on_event=on_event,
-        )
+        self._letting_go = LettingGo(place, rules.removals)
+        self._reconciling = Reconciling(place, delay_s=rules.reconcile_delay_s, interval_s=rules.reconcile_interval_s)
         self._lanes: dict[Lane, dict[bytes, Candidate]] = {lane: {} for lane in Lane}
         # Lanes found empty, until when to believe it; a queued row or the user's word ends it sooner.
         self._dry: dict[Lane, float] = {}
         self._turn = 0
-        self._rate: deque[tuple[float, int]] = deque()
         self._changes_bell, self._pins_bell = Bell(), Bell()
 
     # ---- for the peer and the API ----------------------------------------------------------------------------------
@@ -169,9 +146,6 @@ class Pinner:
 
     def summary(self) -> PinnerSummary:
         """Return what the status shows; cheap."""
-        now = trio.current_time()
-        while self._rate and self._rate[0][0] < now - RATE_WINDOW_S:
-            self._rate.popleft()
         works = [(work, work.pin) for work in self._keeper.busy.values() if not work.finished.is_set()]
         verdict = self._letting_go.verdict
         return PinnerSummary(
@@ -181,7 +155,7 @@ class Pinner:
                 for work, pin in works
                 if pin is not None
             ),
-            bytes_per_s=sum(count for _, count in self._rate) / RATE_WINDOW_S,
+            bytes_per_s=self._attempts.bytes_per_s(),
             held=verdict.held if verdict else 0,
             held_since_ms=self._letting_go.state.hold_since_ms,
             held_until_ms=verdict.held_until_ms if verdict else None,
@@ -280,7 +254,7 @@ class Pinner:
                 progress = Progress(candidate.state, candidate.tries)
                 work = Work(candidate.pin.cid, candidate.pin, progress, self._now_ms())
                 self._keeper.begin(work)
-                nursery.start_soon(self._keep, work, candidate.pin, slots)
+                nursery.start_soon(self._attempt, work, candidate.pin, slots)
 
     async def _next_candidate(self) -> Candidate:
         while True:
@@ -314,98 +288,11 @@ class Pinner:
         if not self._lanes[lane]:
             self._dry[lane] = trio.current_time() + LANE_DRY_S
 
-    async def _keep(self, work: Work, pin: Pin, slots: trio.Semaphore) -> None:
-        """One attempt at one pin."""
+    async def _attempt(self, work: Work, pin: Pin, slots: trio.Semaphore) -> None:
         try:
-            with work.scope:
-                if tracker.wanted(pin, self._own_peer_id) is Share.REMOTE:
-                    self._happened(work, Event.ELSEWHERE)  # its change is still to come; there is nothing to fetch
-                else:
-                    await self._attempt(work, pin)
-            if work.scope.cancelled_caught:
-                await self._give_up(work)
+            await self._attempts.make(work, pin)
         finally:
             slots.release()
-            self._keeper.end(work)
-
-    async def _attempt(self, work: Work, pin: Pin) -> None:
-        is_new = False
-        node_id = ""
-        try:
-            node_id = (await self._watch.up()).peer_id
-            taken = await self._ownership.take(self._node, node_id, self._cluster, pin.cid, pin.mode)
-            is_new = not taken.was_pinned
-            if not taken.complete:
-                self._happened(work, Event.STARTED)
-                name, progress = pin_name(self._cluster), partial(self._progressed, work)
-                await self._node.pin(pin.cid, pin.mode, name, pin.origins, progress)
-            size = work.bytes
-            if size is None and pin.mode is PinMode.RECURSIVE:
-                size = await self._node.claimed_size(pin.cid)
-        except NodeDown as error:
-            self._node_lost(work, error)
-        except PincrewError as error:
-            if isinstance(error, NodeRefused) and await self._is_going_down(error):
-                self._node_lost(work, NodeDown(error.what))
-                return
-            if is_new:
-                release = self._ownership.holdings.release
-                await self._keeper.insist(self._ownership.ask, release, node_id, pin.cid, self._cluster)
-            waited_s = self._rules.no_progress_timeout_s
-            fault = tracker.fault_of(error, blocks_done=work.blocks, waited_s=waited_s)
-            self._happened(work, Event.FAILED, fault=fault)
-            fields = {"cid": cid_text(pin.cid), "name": pin.name, "cause": fault.cause, "tries": work.progress.tries}
-            self._on_event("pin_failed", fields)
-        else:
-            self._happened(work, Event.COMPLETED, size=size)
-            fields = {"cid": cid_text(pin.cid), "name": pin.name, "bytes": size, "was_there": taken.complete}
-            self._on_event("pinned", fields)
-
-    async def _is_going_down(self, error: NodeRefused) -> bool:
-        """Say whether the node refused because it is being stopped: then it is no fault of the pin."""
-        if "context canceled" in error.what:
-            return True
-        try:
-            await self._node.id()
-        except NodeDown:
-            return True
-        except NodeRefused:
-            return False
-        return False
-
-    def _node_lost(self, work: Work, error: NodeDown) -> None:
-        self._watch.lost(error)
-        self._happened(work, Event.INTERRUPTED)
-
-    async def _give_up(self, work: Work) -> None:
-        """After its row went or changed: drop the claim, unless the node had it all a moment before."""
-        self._happened(work, Event.INTERRUPTED)
-        identity = self._watch.view.identity
-        if identity is None:
-            return
-        with trio.move_on_after(_CLEAN_UP_TIMEOUT_S, shield=True):
-            try:
-                await self._ownership.forget_unpinned(self._node, identity.peer_id, self._cluster, work.cid)
-            except PincrewError:
-                return  # The claim stays; letting go of it later comes to the same.
-
-    def _progressed(self, work: Work, blocks: int, size: int | None) -> None:
-        now = trio.current_time()
-        if size is not None:
-            self._rate.append((now, max(0, size - (work.bytes or 0))))
-            if len(self._rate) > 4_096:
-                self._rate.popleft()
-        work.blocks, work.bytes = blocks, size
-        if now >= work.recorded_at + PROGRESS_INTERVAL_S:
-            work.recorded_at = now
-            self._keeper.settle_soon(self._keeper.update(work.cid, work.progress, work=work))
-
-    def _happened(self, work: Work, event: Event, *, fault: Fault | None = None, size: int | None = None) -> None:
-        work.progress = tracker.advance(
-            work.progress, event, now_ms=self._now_ms(), luck=self._luck.random(), fault=fault
-        )
-        update = self._keeper.update(work.cid, work.progress, work=work, size=size)
-        self._keeper.settle_soon(update, is_urgent=event is not Event.STARTED)
 
     # ---- small things ----------------------------------------------------------------------------------------------
     def _wake_pins(self) -> None:

@@ -3,7 +3,8 @@
 A key's puts form a Yjs map entry: a list of items with origins, of which the rightmost holds the value, if it is not
 deleted. Items of one key depend on items of that key alone, so the document of a key is built when the key is touched,
 from its few items in the store, and dropped again (docs/adr/0003: 8 us, where a shard's document takes milliseconds).
-The value of an item is *which put it is*, not the record: records live in SQLite.
+A put alone with its key holds, whatever yrs would say of others: most puts of a list are alone, so yrs is asked only
+from the second change on. The value of an item is *which put it is*, not the record: records live in SQLite.
 
 This is the only module that imports pycrdt, and pycrdt only ever sees bytes that this process built (invariant 8): yrs
 does not converge on updates out of order and dies on crafted ones, so order is the gate's business and bytes are ours.
@@ -41,13 +42,13 @@ class Item(NamedTuple):
 class KeyDocument:
     """The Yjs document of one key. Clocks are renumbered within it, in the order of each session's puts."""
 
-    __slots__ = ("_client", "_clocks", "_doc", "_ids", "_map", "_next")
+    __slots__ = ("_client", "_clocks", "_doc", "_first", "_ids", "_map", "_next")
 
     def __init__(self, client: int, items: Sequence[Item] = ()) -> None:
         """Build the document of ``items``, given in a causal order. ``client`` is that of this process's edits."""
         self._client = client
-        self._doc: pycrdt.Doc[Any] = pycrdt.Doc(client_id=client)
-        self._map = self._doc.get(ROOT, type=pycrdt.Map).integrated
+        self._doc: pycrdt.Doc[Any] | None = None
+        self._first: tuple[int, Struct] | None = None  # the only put so far, of which yrs has not heard
         self._ids: list[ItemId] = []
         self._clocks: dict[ItemId, ItemId] = {}
         self._next: dict[int, int] = {}
@@ -59,8 +60,11 @@ class KeyDocument:
 
     def put(self, identifier: ItemId, origin: ItemId | None) -> None:
         """Apply a put. Raises DocumentFault."""
-        first, struct = self._struct(identifier, origin)
-        self._apply(build_update(identifier.client, first, [struct], ()))
+        clock, struct = self._struct(identifier, origin)
+        if len(self._ids) == 1:
+            self._first = clock, struct
+            return
+        self._apply(build_update(identifier.client, clock, [struct], ()))
 
     def delete(self, targets: Iterable[ItemId]) -> None:
         """Apply a delete of puts that are here. Raises DocumentFault."""
@@ -68,6 +72,8 @@ class KeyDocument:
 
     def winner(self) -> ItemId | None:
         """Return the put that holds, None when the key is absent."""
+        if self._doc is None:
+            return self._ids[0] if self._ids else None
 
         def look(transaction: Any) -> ItemId | None:
             if not self._map.has(transaction, _KEY):
@@ -78,14 +84,13 @@ class KeyDocument:
 
     def write_put(self, identifier: ItemId) -> ItemId | None:
         """Make a local put, which thereby holds; return the origin that yrs gave it."""
-        is_first = not self._ids
-        clock, struct = self._struct(identifier, None)
-        if is_first:
-            self._run(lambda transaction: self._map.insert(transaction, _KEY, struct.value))
+        if not self._ids:
+            self.put(identifier, None)
             return None
+        clock, struct = self._struct(identifier, None)
         updates: list[bytes] = []
         # A subscription that outlives its document leaks the document, so it lives as long as the edit.
-        subscription = self._doc._doc.observe(lambda event: updates.append(bytes(event.update)))
+        subscription = self._document()._doc.observe(lambda event: updates.append(bytes(event.update)))
         try:
             self._run(lambda transaction: self._map.insert(transaction, _KEY, struct.value))
         finally:
@@ -112,8 +117,19 @@ class KeyDocument:
     def _value(self, index: int) -> bytes:
         return index.to_bytes(_VALUE_BYTES)
 
+    def _document(self) -> pycrdt.Doc[Any]:
+        """Return yrs's own document, made when there is something to decide."""
+        if self._doc is None:
+            self._doc = pycrdt.Doc(client_id=self._client)
+            self._map = self._doc.get(ROOT, type=pycrdt.Map).integrated
+            if self._first is not None:
+                clock, struct = self._first
+                self._apply(build_update(self._ids[0].client, clock, [struct], ()))
+        return self._doc
+
     def _apply(self, update: bytes) -> None:
-        self._run(lambda transaction: self._doc._doc.apply_update(transaction, update))
+        document = self._document()
+        self._run(lambda transaction: document._doc.apply_update(transaction, update))
 
     def _run(self, work: Callable[[Any], Result]) -> Result:
         """Do ``work`` in a transaction of its own; any failure of pycrdt becomes DocumentFault.
@@ -121,7 +137,7 @@ class KeyDocument:
         Its PanicException derives from BaseException alone, hence the second clause.
         """
         try:
-            transaction = self._doc._doc.create_transaction()
+            transaction = self._document()._doc.create_transaction()
             try:
                 result = work(transaction)
                 transaction.commit()
@@ -129,7 +145,7 @@ class KeyDocument:
                 transaction.drop()
         except Exception as error:  # whatever yrs complains of, the window is given up and tried again
             raise DocumentFault(f"pycrdt failed: {error}") from error
-        except BaseException as error:
+        except BaseException as error:  # PanicException is not an Exception; all others go on up
             if type(error).__name__ != "PanicException":
                 raise
             raise DocumentFault(f"pycrdt panicked: {error}") from error

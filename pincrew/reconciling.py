@@ -1,7 +1,7 @@
 """Compares, now and then and slice by slice, the rows in state `pinned` with what the node really has.
 
 Never on the way to being started: it begins a while after the node came up. The node's pins are read as one stream and
-kept as 8 bytes each; what seems to be missing is asked for once more before it is believed.
+kept as 8 bytes each; what seems to be missing is asked for twice more before it is believed.
 """
 
 from __future__ import annotations
@@ -14,39 +14,21 @@ import trio
 
 from pincrew import tracker
 from pincrew.bell import Bell
-from pincrew.bookkeeper import Bookkeeper, OnEvent
 from pincrew.errors import NodeDown, NodeRefused, StoreFault
-from pincrew.limits import RECONCILE_ROWS_PER_SLICE
-from pincrew.node_client import Node
-from pincrew.node_watch import NodeWatch
-from pincrew.ownership import Ownership
+from pincrew.limits import RECONCILE_ROWS_PER_SLICE, RECONCILE_SECOND_LOOK_S
 from pincrew.tracker import Event, Progress
 from pincrew.values import PinMode, PinState
+from pincrew.workplace import Workplace
 
 
 class Reconciling:
     """Finds pins that vanished (they are queued again) and pins without a claim (they are claimed again)."""
 
-    def __init__(
-        self,
-        *,
-        keeper: Bookkeeper,
-        node: Node,
-        watch: NodeWatch,
-        ownership: Ownership,
-        cluster: bytes,
-        delay_s: float,
-        interval_s: float,
-        on_event: OnEvent,
-    ) -> None:
-        self._keeper = keeper
-        self._node = node
-        self._watch = watch
-        self._ownership = ownership
-        self._cluster = cluster
+    def __init__(self, place: Workplace, *, delay_s: float, interval_s: float) -> None:
+        self._place = place
+        self._keeper = place.keeper
         self._delay_s = delay_s
         self._interval_s = interval_s
-        self._on_event = on_event
         self._bell = Bell()
 
     def wake(self) -> None:
@@ -56,20 +38,20 @@ class Reconciling:
     async def run(self) -> None:
         """Compare until cancelled."""
         while True:
-            await self._watch.up()
+            await self._place.watch.up()
             await trio.sleep(self._delay_s)
-            identity = await self._watch.up()
+            identity = await self._place.watch.up()
             self._bell = Bell()
             try:
                 vanished = await self._compare(identity.peer_id)
             except NodeDown as error:
-                self._watch.lost(error)
+                self._place.watch.lost(error)
                 continue
             except (NodeRefused, StoreFault) as error:
-                self._on_event("reconcile_failed", {"error": error.sentence})
+                self._place.on_event("reconcile_failed", {"error": error.sentence})
             else:
                 if vanished:
-                    self._on_event("unexpectedly_unpinned", {"pins": vanished})
+                    self._place.on_event("unexpectedly_unpinned", {"pins": vanished})
             await self._bell.wait(self._interval_s)
 
     async def _compare(self, node_id: str) -> int:
@@ -86,19 +68,27 @@ class Reconciling:
             if not page:
                 return vanished
             seen, after = seen + len(page), page[-1]
-            claimed = await self._ownership.ask(self._ownership.holdings.held, self._cluster, page, node=node_id)
-            for cid in page:
-                if cid not in claimed or not _is_listed(listed, cid):
-                    vanished += await self._look_closer(node_id, cid)
+            claimed = await self._place.ownership.ask(
+                self._place.ownership.holdings.held, self._place.cluster, page, node=node_id
+            )
+            doubtful = [cid for cid in page if cid not in claimed or not _is_listed(listed, cid)]
+            missing = [cid for cid in doubtful if not await self._is_there(node_id, cid)]
+            if missing:
+                # Kubo has no pin at all, for a moment, of what is just given another name.
+                await trio.sleep(RECONCILE_SECOND_LOOK_S)
+            for cid in missing:
+                vanished += not await self._is_there(node_id, cid) and self._queue(cid)
         return vanished
 
-    async def _look_closer(self, node_id: str, cid: bytes) -> bool:
+    async def _is_there(self, node_id: str, cid: bytes) -> bool:
+        """Ask for one pin, and claim it again. What a task is at work on is as good as there."""
         if cid in self._keeper.busy:
-            return False
+            return True
         # The mode is not known here; a direct pin where a recursive one is wanted is seen when the row changes.
-        taken = await self._ownership.take(self._node, node_id, self._cluster, cid, PinMode.DIRECT)
-        if taken.was_pinned or cid in self._keeper.busy:
-            return False
+        taken = await self._place.ownership.take(self._place.node, node_id, self._place.cluster, cid, PinMode.DIRECT)
+        return taken.was_pinned or cid in self._keeper.busy
+
+    def _queue(self, cid: bytes) -> bool:
         progress = tracker.advance(Progress(PinState.PINNED), Event.VANISHED)
         self._keeper.settle_soon(self._keeper.update(cid, progress))
         return True
@@ -107,7 +97,7 @@ class Reconciling:
         """Return the node's pins as sorted hashes."""
         hashes = array("q")
         for mode in (PinMode.RECURSIVE, PinMode.DIRECT):
-            async with aclosing(self._node.pins(mode)) as pins:
+            async with aclosing(self._place.node.pins(mode)) as pins:
                 async for pin in pins:
                     hashes.append(hash(pin.cid))
         return await trio.to_thread.run_sync(lambda: array("q", sorted(hashes)))

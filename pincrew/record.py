@@ -7,7 +7,7 @@ Field names are ipfs-cluster's where it has one (Pin JSON); times are Unix milli
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cbor2
 
@@ -53,14 +53,23 @@ def encode_record(pin: Pin) -> bytes:
     return record
 
 
+class Shown(NamedTuple):
+    """What lists sort and count by; ``added_ms`` is 0 where the record does not say."""
+
+    name: str
+    size: int | None
+    added_ms: int
+
+
+def decode_shown(record: bytes) -> Shown:
+    """Return the few fields that the store keeps beside a record. Never raises."""
+    return _shown(_fields(record))
+
+
 def decode_record(cid: bytes, record: bytes) -> Pin:
     """Return what this version understands of a record. Never raises."""
-    try:
-        fields = cbor2.loads(record)
-    except Exception:  # whatever a curator signed is kept; what cannot be read shows as a pin without fields
-        fields = {}
-    if not isinstance(fields, dict):
-        fields = {}
+    fields = _fields(record)
+    shown = _shown(fields)
     replication = fields.get("replication")
     if not (isinstance(replication, list) and len(replication) == 2 and all(type(x) is int for x in replication)):
         replication = [-1, -1]
@@ -68,7 +77,7 @@ def decode_record(cid: bytes, record: bytes) -> Pin:
     update = fields.get("update")
     return Pin(
         cid=cid,
-        name=name if isinstance(name := fields.get("name"), str) else "",
+        name=shown.name,
         mode=PinMode.DIRECT if fields.get("mode") == PinMode.DIRECT.value else PinMode.RECURSIVE,
         replication_min=replication[0],
         replication_max=replication[1],
@@ -79,10 +88,27 @@ def decode_record(cid: bytes, record: bytes) -> Pin:
             if isinstance(key, str) and isinstance(value, str)
         ),
         origins=_texts(fields.get("origins")),
-        size=size if (size := _whole(fields.get("size"))) is not None and size < _SIZE_BELOW else None,
-        added_ms=_whole(fields.get("added")) or 0,
+        size=shown.size,
+        added_ms=shown.added_ms,
         expire_ms=_whole(fields.get("expire")),
         update_of=update if isinstance(update, bytes) else None,
+    )
+
+
+def _fields(record: bytes) -> dict[Any, Any]:
+    try:
+        fields = cbor2.loads(record)
+    except Exception:  # whatever a curator signed is kept; what cannot be read shows as a pin without fields
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _shown(fields: dict[Any, Any]) -> Shown:
+    name, size = fields.get("name"), _whole(fields.get("size"))
+    return Shown(
+        name if isinstance(name, str) else "",
+        size if size is not None and size < _SIZE_BELOW else None,
+        _whole(fields.get("added")) or 0,
     )
 
 

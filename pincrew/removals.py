@@ -72,6 +72,12 @@ class RemovalsState:
         """Removals up to here are decided and count for nothing."""
         return max(self.accepted_to_ms, self.rejected_to_ms)
 
+    def word_on(self, since_ms: int) -> Decision | None:
+        """Return the user's word on what was removed at a time; what was rejected stays so (``letting_go``)."""
+        if since_ms <= self.rejected_to_ms:
+            return Decision.REJECT
+        return Decision.ACCEPT if since_ms <= self.accepted_to_ms else None
+
     def to_text(self) -> str:
         """Write it for ``from_text``."""
         return json.dumps(

@@ -67,6 +67,9 @@ class Settings:
     removals_hold: float = limits.REMOVALS_HOLD_S
     """How long a mass removal waits for the user's word before it is carried out."""
 
+    source_timeout: float = limits.SOURCE_TIMEOUT_S
+    """How long a source may take in all to deliver the config document."""
+
     source_recheck: float = limits.SOURCE_RECHECK_INTERVAL_S
     """How often the source of a followed cluster is asked for a newer config document."""
 
@@ -105,8 +108,22 @@ class ClusterSettings:
     format: int = FORMAT_VERSION
     """The version of this file's form."""
 
+    def __post_init__(self) -> None:
+        checked_peer_name(self.peer_name)
+
 
 Tree = TypeVar("Tree", Settings, ClusterSettings)
+
+
+def checked_peer_name(text: str) -> str:
+    """Return a name under which others may see this peer. Raises Misuse: peers refuse what is too long."""
+    if len(text.encode()) > limits.PEER_NAME_BYTES_MAX or not text.isprintable() or text != text.strip():
+        raise Misuse(
+            f"{text[:40]!r} cannot be the name that others see",
+            where="--peer-name, or peer_name in cluster.toml",
+            next_step=f"Choose one of at most {limits.PEER_NAME_BYTES_MAX} printable bytes, without spaces around it",
+        )
+    return text
 
 
 def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:

@@ -32,7 +32,7 @@ from pincrew.frames import (
     Want,
 )
 from pincrew.gate import Received, Screening
-from pincrew.values import Dependency, Head, SessionId
+from pincrew.values import Dependency, Envelope, Head, SessionId
 
 
 class Pinset(Protocol):
@@ -63,7 +63,16 @@ class Pinset(Protocol):
         ...
 
     def page(self, session: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None: ...
-    def receive_page(self, session: SessionId, bodies: tuple[bytes, ...], signature: bytes) -> Received: ...
+    def receive_page(
+        self,
+        session: SessionId,
+        bodies: tuple[bytes, ...],
+        signature: bytes,
+        envelopes: tuple[Envelope, ...] = (),
+    ) -> Received:
+        """Take in envelopes; ``envelopes`` are the bodies where they were read already."""
+        ...
+
     def trust_records(self, first: int) -> list[bytes]: ...
     def receive_trust(self, records: tuple[bytes, ...]) -> str | None:
         """Take in records; return what is wrong with them, if anything."""
@@ -133,6 +142,10 @@ class Sync:
         """Whether some neighbour said where it stands, and none owes us its heads."""
         greeted = [link for link in self._links.values() if link.greeted]
         return bool(greeted) and not any(link.awaits_heads for link in greeted)
+
+    def awaits(self, peer: str, session: SessionId) -> bool:
+        """Whether a page of a session was asked of a neighbour: another one is not worth reading."""
+        return peer in self._links and session in self._links[peer].wants
 
     def best_heads(self) -> dict[SessionId, Head]:
         """Return the highest head that any neighbour, or we, claim per open session."""
@@ -327,7 +340,7 @@ class Sync:
         if link.wants.pop(page.session, None) is None:
             return [Blame(peer, "it sent a page that nobody asked for")]
         before = self._pinset.contiguous(page.session)
-        received = self._pinset.receive_page(page.session, page.bodies, page.signature)
+        received = self._pinset.receive_page(*page)
         if received.fault is not None:
             self._forget(link, page.session)
             return [Blame(peer, received.fault)]

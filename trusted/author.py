@@ -17,12 +17,15 @@ from pincrew.errors import NotAllowed, PincrewError
 from pincrew.gate import Admitted, Screening
 from pincrew.inbox import Sealed
 from pincrew.keys import SigningKey
-from pincrew.replica import Applied, Decisions, Replica, Step
+from pincrew.pinset import KeyDocument
+from pincrew.replica import Replica
+from pincrew.steps import Step
 from pincrew.values import Delete, Dependency, Operation, OperationId, Part, Put, SessionId
+from pincrew.windows import Applied, Decisions, Known, in_order, live_of
 from pincrew.wire import client_id, decode_envelope, encode_body
 from pincrew.yjs import ItemId
 
-_KEYS_PER_SLICE = 200
+_KEYS_PER_STEP = 20
 _BODY_BYTES_TARGET = 192 * 1024
 _OPERATION_OVERHEAD_BYTES = 96
 
@@ -50,44 +53,50 @@ class Author:
         self, replica: Replica, key: SigningKey, *, now_ms: Callable[[], int], nonce: Callable[[], bytes]
     ) -> None:
         """``nonce`` gives 16 random bytes for each new session."""
-        self._replica = replica
+        self._windows = replica.windows
         self._key = key
         self._now_ms = now_ms
         self._nonce = nonce
-        self._generation = replica.generation
+        self._generation = replica.windows.generation
         self.session = self._draw_session()
-        replica.watched = frozenset([key.public])
+        replica.windows.watched = frozenset([key.public])
 
     def _draw_session(self) -> SessionId:
         while True:
             session = SessionId(self._key.public, self._nonce())
-            if client_id(session) > 1 and client_id(session) not in self._replica.gate.clients:
+            if client_id(session) > 1 and client_id(session) not in self._windows.gate.clients:
                 return session
 
     def write(self, requests: Sequence[WriteRequest]) -> Generator[Step, None, Written]:
-        """Make ``requests`` durable. A generator of steps, as ``replica.apply`` is.
+        """Make ``requests`` durable. A generator of steps, as ``Replica.apply`` is.
 
         The last request for a CID holds. A removal of an absent CID is reported in ``absent`` and writes nothing.
         Raises StoreFault, or NotAllowed when the trust record in force does not name this author.
         """
-        self._replica.refresh()
-        if self._generation != self._replica.generation:
-            self._generation, self.session = self._replica.generation, self._draw_session()
+        self._windows.refresh()
+        if self._generation != self._windows.generation:
+            self._generation, self.session = self._windows.generation, self._draw_session()
         written, applied = Written(), Applied()
         latest = {request.cid: request.record for request in requests}
-        ordered = sorted((shard_of(cid, self._replica.shard_bits), cid) for cid in latest)
+        shards: dict[int, list[bytes]] = {}
+        for index, cid in enumerate(latest):
+            if index % _KEYS_PER_STEP == _KEYS_PER_STEP - 1:
+                yield None
+            shards.setdefault(shard_of(cid, self._windows.shard_bits), []).append(cid)
+        ordered = yield from in_order(shards)
         decided: Decisions = {}
-        with self._replica.window():
+        with self._windows.window():
             batch = list(self._openings())
+            known = yield from self._windows.look_up(ordered)
             start = 0
             while start < len(ordered):
                 end = _envelope_end(ordered, latest, start)
-                parts = yield from self._parts(ordered[start:end], latest, decided, written)
+                parts = yield from self._parts(ordered[start:end], latest, known, decided, written)
                 if parts:
                     batch.append(self._seal(parts, self._new_dependencies()))
                 start = end
             if batch:
-                yield from self._replica.commit_window(batch, decided, applied)
+                yield from self._windows.commit(batch, decided, applied)
         written.sealed = [(sealed.envelope.body, sealed.signature or b"") for sealed in batch]
         written.change = applied.change
         return written
@@ -96,6 +105,7 @@ class Author:
         self,
         keys: list[tuple[int, bytes]],
         latest: dict[bytes, bytes | None],
+        known: Known,
         decided: Decisions,
         written: Written,
     ) -> Generator[Step, None, tuple[Part, ...]]:
@@ -107,10 +117,11 @@ class Author:
         parts: dict[int, tuple[int, list[Operation]]] = {}
         next_n: dict[int, int] = {}
         for index, (shard, cid) in enumerate(keys):
-            if index % _KEYS_PER_SLICE == _KEYS_PER_SLICE - 1:
+            if index % _KEYS_PER_STEP == _KEYS_PER_STEP - 1:
                 yield None
             record = latest[cid]
-            document, live = self._replica.key_document(shard, cid, client)
+            items = known.get(cid, ())
+            live = live_of(items)
             if record is None and live is None:
                 written.absent.append(cid)
                 continue
@@ -124,22 +135,22 @@ class Author:
                 operations.append(Delete(cid, (self._operation_id(live),)))
             else:
                 identifier = ItemId(client, next_n[shard])
-                origin = document.write_put(identifier)
+                origin = KeyDocument(client, items).write_put(identifier)
                 decided[cid] = live, identifier
                 operations.append(Put(cid, record, None if origin is None else self._operation_id(origin)))
                 next_n[shard] += 1
         return tuple(Part(shard, first, tuple(operations)) for shard, (first, operations) in parts.items())
 
     def _puts_so_far(self, shard: int) -> int:
-        state = self._replica.gate.sessions.get(self.session)
-        return 0 if state is None else self._replica.gate.puts(state).get(shard, 0)
+        state = self._windows.gate.sessions.get(self.session)
+        return 0 if state is None else self._windows.gate.puts(state).get(shard, 0)
 
     def _operation_id(self, item: ItemId) -> OperationId:
-        return OperationId(self._replica.gate.clients[item.client], item.clock)
+        return OperationId(self._windows.gate.clients[item.client], item.clock)
 
     def _new_dependencies(self) -> list[Dependency]:
         """Return the heads that moved since this session last named them, in ascending order of session."""
-        gate = self._replica.gate
+        gate = self._windows.gate
         own = gate.sessions.get(self.session)
         known = {} if own is None else gate.known(own)
         return sorted(
@@ -156,12 +167,12 @@ class Author:
 
     def _seal(self, parts: tuple[Part, ...], dependencies: list[Dependency]) -> Sealed:
         """Number, sign and admit an own envelope; the gate checks the writer as it checks everybody."""
-        replica = self._replica
-        state = replica.gate.sessions.get(self.session)
+        windows = self._windows
+        state = windows.gate.sessions.get(self.session)
         body = encode_body(
-            cluster=replica.cluster,
-            base=replica.gate.base,
-            trust=replica.gate.trust,
+            cluster=windows.cluster,
+            base=windows.gate.base,
+            trust=windows.gate.trust,
             session=self.session,
             number=1 if state is None else state.number + 1,
             previous=b"" if state is None else state.hash,
@@ -169,10 +180,10 @@ class Author:
             dependencies=tuple(dependencies),
             parts=parts,
         )
-        envelope = decode_envelope(body, replica.shard_bits)
-        if replica.gate.screen(envelope) is Screening.UNTRUSTED:
+        envelope = decode_envelope(body, windows.shard_bits)
+        if windows.gate.screen(envelope) is Screening.UNTRUSTED:
             raise NotAllowed("The trust record in force does not name this peer as a curator")
-        verdict = replica.gate.admit(envelope)
+        verdict = windows.gate.admit(envelope)
         if not isinstance(verdict, Admitted):
             raise PincrewError(f"the gate refused this peer's own envelope: {verdict}")
         return Sealed(envelope, self._key.sign(domains.ENVELOPE, body))

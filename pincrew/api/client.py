@@ -6,6 +6,7 @@ than one. The routes and shapes are in ``pincrew.api.shapes``.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,8 @@ from pincrew.api import shapes, transport
 from pincrew.errors import Conflict, Malformed, PincrewError, WorldFault
 
 ANSWER_TIMEOUT_S = 30.0
-FETCH_TIMEOUT_S = 60.0
+RUN_TIMEOUT_S = 60.0
+FETCH_TIMEOUT_S = 600.0  # longer than anybody lets a source take: the daemon itself gives up before
 STREAM_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 24 * 3_600.0
 START_TIMEOUT_S = 60.0
@@ -61,16 +63,16 @@ class Client:
 
     def accept(self, request: shapes.AcceptRequest) -> shapes.Followed:
         """Join what was offered, and run it."""
-        return self._one("POST", "/offers/accept", shapes.Followed, body=request, timeout_s=FETCH_TIMEOUT_S)
+        return self._one("POST", "/offers/accept", shapes.Followed, body=request, timeout_s=RUN_TIMEOUT_S)
 
     def run_cluster(self, name: str, publish: str | None = None) -> shapes.Summary:
         """Load a cluster's folder and run it; harmless when it runs. ``publish``: HOST:PORT to offer its document."""
         body = {"name": name, "publish": publish}
-        return self._one("POST", "/clusters", shapes.Summary, body=body, timeout_s=FETCH_TIMEOUT_S)
+        return self._one("POST", "/clusters", shapes.Summary, body=body, timeout_s=RUN_TIMEOUT_S)
 
     def stop_cluster(self, name: str) -> None:
         """Stop running a cluster; everything is kept."""
-        self._answer("DELETE", _cluster(name), timeout_s=FETCH_TIMEOUT_S).body()
+        self._answer("DELETE", _cluster(name), timeout_s=RUN_TIMEOUT_S).body()
 
     def ready(self, name: str) -> shapes.Ready:
         """Return where a running cluster can be reached."""
@@ -149,6 +151,10 @@ class Client:
             f"{_cluster(name)}/events", shapes.EventLine, query, timeout_s=None if follow else STREAM_TIMEOUT_S
         )
 
+    def retry(self, name: str, cid: str | None = None) -> int:
+        """Try a pin again, or all that are in error; return how many. 0: not on the list, under way, or elsewhere."""
+        return self._one("POST", f"{_cluster(name)}/retry", shapes.Retried, body={"cid": cid}).pins
+
     def removals(self, name: str) -> shapes.Removals:
         """Return what left the list and is still held."""
         return self._one("GET", f"{_cluster(name)}/removals", shapes.Removals)
@@ -190,10 +196,14 @@ class Client:
         return _decoded(answer.lines(), shape)
 
     def _of_cids(self, path: str, shape: type[Shape], cids: Sequence[str], query: Query = ()) -> Iterator[Shape]:
-        """Ask for everything, or for CIDs in questions that fit into a request's head."""
-        for start in range(0, max(1, len(cids)), CIDS_PER_QUESTION):
-            asked = [("cid", cid) for cid in cids[start : start + CIDS_PER_QUESTION]]
-            yield from self._lines(path, shape, [*query, *asked])
+        """Ask for everything, or for CIDs in questions that fit into a request's head; the first is asked at once."""
+        questions = [
+            [*query, *(("cid", cid) for cid in cids[start : start + CIDS_PER_QUESTION])]
+            for start in range(0, max(1, len(cids)), CIDS_PER_QUESTION)
+        ]
+        first = self._lines(path, shape, questions[0])
+        others = (self._lines(path, shape, question) for question in questions[1:])
+        return itertools.chain(first, itertools.chain.from_iterable(others))
 
     def _answer(
         self,

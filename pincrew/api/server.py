@@ -253,7 +253,7 @@ class _Api:
 
     async def _retry(self, request: Request) -> Response:
         wanted = await _body(request, _RetryRequest)
-        return _one({"pins": await self._cluster(request).retry(wanted.cid)})
+        return _one(shapes.Retried(await self._cluster(request).retry(wanted.cid)))
 
     async def _removals(self, request: Request) -> Response:
         return _one(await self._cluster(request).removals())

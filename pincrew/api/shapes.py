@@ -23,7 +23,7 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     GET    /api/v1/clusters/{name}/peers               PeerLine per line
     GET    /api/v1/clusters/{name}/errors              ErrorLine per line (grouped by cause)
     GET    /api/v1/clusters/{name}/events              EventLine per line; query: after, follow=1 (never ends)
-    POST   /api/v1/clusters/{name}/retry               {"cid": null | CID}: {"pins"}
+    POST   /api/v1/clusters/{name}/retry               {"cid": null (every pin in error) | CID}: Retried
     GET    /api/v1/clusters/{name}/removals            Removals
     POST   /api/v1/clusters/{name}/removals            {"decision": "accept" | "reject"}: Removals
     POST   /api/v1/clusters/{name}/publish             {"force_secret": false}: Published (the document as text)
@@ -182,6 +182,7 @@ class AcceptRequest(msgspec.Struct, frozen=True):
     secret_file: str | None = None
     obey: bool = False
     unlisted: bool = False
+    peer_name: str = ""
     listen: list[str] = []
     announce: list[str] = []
 
@@ -253,6 +254,12 @@ class PinsWritten(msgspec.Struct, frozen=True):
     added: int
     removed: int
     absent: list[str]
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """How many pins are tried again now."""
+
+    pins: int
 
 
 class PinObject(msgspec.Struct, frozen=True):
@@ -340,7 +347,8 @@ class EventLine(msgspec.Struct, frozen=True):
 
 
 class Removals(msgspec.Struct, frozen=True):
-    """Pins that left the list and that this peer still holds. ``state``: none, waiting (grace) or consent (held)."""
+    """Pins that left the list and that this peer still holds. ``state``: none, waiting (grace) or consent (held).
+    ``decided``: the user's word on them where it was given and is being carried out, accept or reject."""
 
     cluster: str
     state: str
@@ -350,6 +358,7 @@ class Removals(msgspec.Struct, frozen=True):
     since: str | None
     until: str | None
     examples: list[str]
+    decided: str | None
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -373,7 +382,7 @@ class SourceInfo(msgspec.Struct, frozen=True):
 
 
 class Left(msgspec.Struct, frozen=True):
-    """What leaving unpins and removes; ``rest`` says what remains to be done."""
+    """What leaving unpins and removes; ``rest`` says what remains, ``owner_key`` where that is moved to."""
 
     cluster: str
     dry_run: bool
@@ -382,6 +391,7 @@ class Left(msgspec.Struct, frozen=True):
     kept: int
     removed: list[str]
     rest: str | None
+    owner_key: str | None = None
 
 
 class Check(msgspec.Struct, frozen=True):

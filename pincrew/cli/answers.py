@@ -50,6 +50,15 @@ class PinsRemoved(msgspec.Struct, frozen=True):
     absent: list[str]
 
 
+class PinsRetried(msgspec.Struct, frozen=True):
+    """`retry`. ``pins``: how many are tried again now. ``others``: the CIDs that were named and need no try, by why
+    (`pinning`, `remote` as in `pins`; `absent`: not on the list)."""
+
+    cluster: str
+    pins: int
+    others: dict[str, str]
+
+
 class PinUpdated(msgspec.Struct, frozen=True):
     """`pin update`."""
 

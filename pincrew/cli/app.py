@@ -16,12 +16,14 @@ from typing import Any
 
 import typer
 
-from pincrew.cli import curate, daemon, demo, doctor, follow, pin, pins, program, removals, source, status
+from pincrew.cli import curate, daemon, demo, doctor, follow, pin, pins, program, removals, retry, source, status
 from pincrew.cli.exit_codes import ExitCode
+from pincrew.cli.output import Output
 from pincrew.errors import PincrewError
 
 # typer does not export the class of what a user typed wrong; it is what all its complaints derive from.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_HELP = "Usage: "
 _INTRODUCTION = """pincrew keeps data sets alive on IPFS, together.
 
   pincrew follow SOURCE     join: copy what a list names into your IPFS node
@@ -54,7 +56,7 @@ def application() -> typer.Typer:
         if context.invoked_subcommand is None:
             print(_INTRODUCTION)
 
-    for module in (follow, status, pins, pin, curate, daemon, removals, source, doctor, demo, program):
+    for module in (follow, status, pins, retry, pin, curate, daemon, removals, source, doctor, demo, program):
         module.register(app)
     return app
 
@@ -69,7 +71,11 @@ def run(arguments: Sequence[str]) -> int:
     except PincrewError as error:
         return _told(error.sentence, error.exit_code, is_debug)
     except _UsageError as error:
-        return _told(_usage_text(error), ExitCode.USAGE, is_debug)
+        text = _usage_text(error)
+        if not text.startswith(_HELP):
+            return _told(text, ExitCode.USAGE, is_debug)
+        print(text, file=sys.stderr)  # a group of commands alone: its help, which is no complaint
+        return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         print(file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -85,12 +91,13 @@ def run(arguments: Sequence[str]) -> int:
 
 def _told(sentence: str, code: int, is_debug: bool) -> int:
     """Say what went wrong, from inside an `except`."""
-    print(f"pincrew: {sentence}", file=sys.stderr)
+    output = Output()
+    output.say(f"pincrew: {sentence}")
     if is_debug:
         descriptor, path = tempfile.mkstemp(prefix="pincrew-", suffix=".traceback.txt")
         with os.fdopen(descriptor, "w") as file:
             file.write(traceback.format_exc())
-        print(f"pincrew: the traceback is in {path}", file=sys.stderr)
+        output.say(f"pincrew: the traceback is in {path}")
     return code
 
 
@@ -99,14 +106,16 @@ def _usage_text(error: Exception) -> str:
     text = str(getattr(error, "format_message", lambda: error)()).strip().replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "pincrew"
+    if text.startswith(_HELP):
+        return text
     if text.startswith("No such") and "Did you mean" not in text and "Possible" not in text:
-        text += _nearest(text, context)
+        text = text.rstrip(".") + _nearest(text, context)
     return f"{text if text.endswith(('.', '?', '!')) else text + '.'} See `{path} --help`."
 
 
 def _nearest(text: str, context: Any) -> str:
     """Return the words that exist here, nearest first: typer names only those that are very near."""
-    typed = text.replace("'", "").rsplit(maxsplit=1)[-1]
+    typed = text.replace("'", "").rstrip(".").rsplit(maxsplit=1)[-1]
     here = context.command if context is not None else None
     words = [option for parameter in getattr(here, "params", ()) for option in getattr(parameter, "opts", ())]
     if not typed.startswith("-"):

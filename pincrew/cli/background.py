@@ -37,7 +37,7 @@ def ensure(invocation: Invocation) -> tuple[DaemonInfo, bool]:
     process, log, length = spawn(invocation)
     try:
         return wait_until_ready(invocation, process, log, length), True
-    except BaseException:
+    except BaseException:  # also Ctrl-C: what we started and nobody waits for must not stay; it goes on up
         if process.poll() is None:
             process.terminate()
         raise

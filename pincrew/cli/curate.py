@@ -15,7 +15,7 @@ from pincrew.cli import background, selection
 from pincrew.cli.answers import Created, PublishedFile
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
-from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, node_choice
+from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption, node_choice
 from pincrew.config_document import parse
 from pincrew.errors import DaemonNotRunning, NotFound
 from pincrew.files import write_file
@@ -35,16 +35,20 @@ def register(app: typer.Typer) -> None:
 
 def create(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(help="The name of the cluster.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the cluster.")],
     listen: ListenOption = None,
     announce: AnnounceOption = None,
-    description: Annotated[str, typer.Option(help="What it is, for those who are asked to join.")] = "",
+    description: Annotated[str, typer.Option(metavar="TEXT", help="What it is, for those who are asked to join.")] = "",
     closed: Annotated[
         bool, typer.Option("--closed", help="Only who has the private network key can join; you hand it out.")
     ] = False,
     ipfs: IpfsOption = "",
+    peer_name: PeerNameOption = "",
 ) -> None:
-    """Make a cluster that this machine curates: owner key, curator identity and first trust record. Starts nothing."""
+    """Make a cluster that this machine curates. Starts nothing.
+
+    It gets an owner key, a curator's identity and its first trust record.
+    """
     made = creation.create(
         invocation.home,
         name,
@@ -54,6 +58,7 @@ def create(
         description=description,
         is_closed=closed,
         ipfs=node_choice(ipfs),
+        peer_name=peer_name,
     )
     output = invocation.output
     if output.is_json:
@@ -74,11 +79,10 @@ def create(
     output.data(f"  listens on  {', '.join(made.listen)}")
     output.data(f"  owner key   {made.owner_key}")
     if made.secret:
-        output.data(f"  secret      {made.secret}")
-        output.say("\nHand the secret out apart from the published document, to those who may join.")
+        output.data(f"  network key {made.secret}")
+        output.say("\nHand the private network key to those who may join, apart from the published document.")
     output.say(
-        "\nWho has the owner key owns the cluster: move it to a safe place off this machine, and name a second owner"
-        " or curator before you need one."
+        "\nWho has the owner key owns the cluster. Move it to a safe place off this machine, and keep a second copy."
         f"\nNext: `pincrew serve {made.name}`, then `pincrew pin add CID`, then `pincrew publish -o {made.name}.toml`."
     )
 
@@ -90,12 +94,13 @@ def publish(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
     ] = None,
     force_secret: Annotated[
-        bool, typer.Option("--force-secret", help="Put the key of a closed cluster inside: then everybody has it.")
+        bool, typer.Option("--force-secret", help="Put the private network key inside: then everybody has it.")
     ] = False,
 ) -> None:
-    """Write the config document with which others join, and print the line to send them.
+    """Write the config document with which others join.
 
-    Without -o it is only kept in the cluster's folder, from where `serve --publish` offers it.
+    Prints the line to send them. Without -o it is only kept in the cluster's folder, from where `serve --publish`
+    offers it.
     """
     paths = selection.curated(invocation.home, cluster)
     file = output_file.absolute() if output_file else None
@@ -158,12 +163,13 @@ def _publish_stopped(paths: ClusterPaths, file: Path | None, force_secret: bool)
 
 def serve(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(help="The cluster.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The cluster.")],
     publish: Annotated[str, typer.Option(metavar="HOST:PORT", help="Offer its config document over HTTP there.")] = "",
 ) -> int:
-    """Run a cluster in the foreground: in the running daemon, or as the daemon. Ends on SIGINT or SIGTERM.
+    """Run a cluster in the foreground. Ends on SIGINT or SIGTERM.
 
-    Prints one line `ready NAME peer=... p2p=... api=... [publish=URL]` when it truly accepts work.
+    In the running daemon, or as the daemon. Prints one line `ready NAME peer=... p2p=... api=... [publish=URL]` when it
+    truly accepts work.
     """
     paths = selection.cluster(invocation.home, name)
     if background.running(invocation.client) is None:

@@ -24,8 +24,8 @@ from pincrew.cli.demo_machines import LISTEN, Machine, write_files
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import Invocation, command
 from pincrew.config_document import parse
-from pincrew.demo_node import find_kubo
 from pincrew.errors import PincrewError, WorldFault
+from pincrew.kubo_process import find_kubo
 
 CLUSTER = "demo"
 COMPLETE_TIMEOUT_S = 240.0
@@ -76,10 +76,11 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and say how to look around.")] = False,
     ipfs: Annotated[Node, typer.Option(help="The kind of IPFS nodes.")] = Node.KUBO,
 ) -> int:
-    """Watch it all on this machine: a curator, followers, an IPFS node each, real files.
+    """Watch it all on this machine, with real nodes and files.
 
-    Then the curator and its node go away, and a third follower gets everything from the other two. Takes a minute,
-    stays on loopback, touches no other cluster or node, and leaves nothing behind.
+    A curator and two followers, with a node each. Then the curator and its node go away, and a third follower gets
+    everything from the other two. Takes a minute, stays on loopback, touches no other cluster or node, and leaves
+    nothing behind.
     """
     kubo = find_kubo(invocation.environment)
     if kubo is None:

@@ -14,9 +14,9 @@ from typing import Any
 from pincrew.api.client import Client
 from pincrew.api.shapes import Summary
 from pincrew.cli.background import last_words
-from pincrew.demo_node import DemoNode
 from pincrew.errors import Conflict, DaemonNotRunning, NotFound, PincrewError, WorldFault
 from pincrew.files import private_folder
+from pincrew.kubo_process import KuboProcess
 from pincrew.paths import Home
 
 START_TIMEOUT_S = 60.0
@@ -33,7 +33,7 @@ class Machine:
         self.name = name
         self.folder = private_folder(folder)
         self.home = Home(folder / "home")
-        self.node = DemoNode(kubo, folder / "ipfs")
+        self.node = KuboProcess(kubo, folder / "ipfs")
         self.daemon: subprocess.Popen[bytes] | None = None
         # What the user set for real clusters must not reach the demo's.
         kept = {key: value for key, value in environment.items() if not key.startswith(("PINCREW_", "IPFS_"))}

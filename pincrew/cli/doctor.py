@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -20,8 +21,9 @@ from pincrew.api.transport import UnixConnection
 from pincrew.cli import background, figures, selection
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
+from pincrew.cli.output import Output
 from pincrew.config_document import parse
-from pincrew.errors import DaemonNotRunning, PincrewError
+from pincrew.errors import Conflict, DaemonNotRunning, NotFound, PincrewError
 from pincrew.files import read_file
 from pincrew.identity import load_key
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
@@ -33,6 +35,7 @@ from pincrew.store.database import Database
 _NODE_TIMEOUT_S = 3.0
 _ROOM_BYTES = 1_000_000_000
 _ADDRESS_BYTES_MAX = 1_024
+_LINE_COLUMNS_MIN = 40
 
 
 def register(app: typer.Typer) -> None:
@@ -51,12 +54,21 @@ def doctor(invocation: Invocation, cluster: ClusterOption = None) -> int:
             continue
         tone = {"ok": "good", "FAIL": "bad"}.get(check.result, "warn")
         where = f"{check.cluster}: " if check.cluster else ""
-        output.data(
-            f"{output.styled(f'{check.result:<5}', tone)} {where}{check.check}: {figures.printable(check.text)}"
-        )
+        text = _wrapped(output, f"{where}{check.check}: {check.text}", 6)
+        output.data(f"{output.styled(f'{check.result:<5}', tone)} {text}")
         if check.fix:
-            output.data(f"        → {check.fix}")
+            output.data(f"      → {_wrapped(output, check.fix, 8)}")
     return ExitCode.FAILED if has_failed else ExitCode.DONE
+
+
+def _wrapped(output: Output, text: str, indent: int) -> str:
+    """Return a text whose further lines are indented on a terminal; elsewhere it stays one line."""
+    text = figures.printable(text)
+    if not output.is_terminal:
+        return text
+    columns = max(_LINE_COLUMNS_MIN, output.width - indent)
+    lines = textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join(lines)
 
 
 def _checks(invocation: Invocation, cluster: str | None) -> Iterator[Check]:
@@ -95,8 +107,13 @@ def _checks(invocation: Invocation, cluster: str | None) -> Iterator[Check]:
             yield from invocation.client.doctor(paths.name)
         except DaemonNotRunning:
             return
+        except NotFound:
+            text = "the daemon runs but not this cluster: nothing of it is fetched"
+            yield _note("daemon", text, f"Run it: `pincrew serve {paths.name}`", paths.name)
+        except Conflict as error:  # it is being left, or still starting
+            yield _note("daemon", error.what, error.next_step, paths.name)
         except PincrewError as error:
-            yield _failed("daemon's checks", error, paths.name)
+            yield _failed("daemon", error, paths.name)
 
 
 def _home(home: Home) -> Iterator[Check]:

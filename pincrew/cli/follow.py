@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
-from pincrew.api.shapes import AcceptRequest, Followed, Left, Offer, Summary
+from pincrew.api.shapes import AcceptRequest, Followed, Left, Summary
 from pincrew.cli import background, figures, join_text, selection, watching
 from pincrew.cli.answers import FollowedCluster
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
-from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, node_choice
-from pincrew.cli.prompts import agree
-from pincrew.errors import Misuse, PincrewError
+from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption, node_choice
+from pincrew.cli.prompts import agree, require_terminal
+from pincrew.errors import Misuse, NodeDown, PincrewError
 from pincrew.follow.source import parse_source
 from pincrew.quantities import parse_duration
+from pincrew.settings import checked_peer_name
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +36,7 @@ def follow(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="URL, file, domain or /ipns/ name; #CLUSTER-ID accepts no other.")
     ],
-    name: Annotated[str, typer.Option(help="Its name on this machine.")] = "",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="Its name on this machine.")] = "",
     ipfs: IpfsOption = "",
     secret_file: Annotated[
         Path | None, typer.Option("--secret-file", metavar="FILE", help="The private network key of a closed cluster.")
@@ -44,6 +45,7 @@ def follow(
     unlisted: Annotated[
         bool, typer.Option("--unlisted", help="Keep your address out of the published document.")
     ] = False,
+    peer_name: PeerNameOption = "",
     listen: ListenOption = None,
     announce: AnnounceOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -53,7 +55,7 @@ def follow(
     wait: Annotated[bool, typer.Option("--wait", help="Return when everything is here (complete or full).")] = False,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="With --wait: give up after 10m, 2h ... (exit 7).")] = "",
 ) -> int:
-    """Join a cluster: fetch its list and copy what it names into your IPFS node.
+    """Join a cluster: copy what its list names into your IPFS node.
 
     Starts the daemon in the background if none runs. Joining the same cluster again is harmless.
     """
@@ -70,11 +72,11 @@ def follow(
         secret_file=str(secret_file.absolute()) if secret_file else None,
         obey=obey,
         unlisted=unlisted,
+        peer_name=checked_peer_name(peer_name),
         listen=listen or [],
         announce=announce or [],
     )
-    if not yes and (invocation.output.is_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
-        agree(invocation, "Join?", is_agreed=False, default=True)
+    require_terminal(invocation, is_agreed=yes)
     if foreground and background.running(invocation.client) is None:
         return _follow_in_foreground(invocation, source, request, is_agreed=yes)
     _, was_started = background.ensure(invocation)
@@ -97,24 +99,40 @@ def leave(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
-    """Stop following: unpin what this cluster alone holds, and remove its folder. Needs the daemon.
+    """Stop following: let go of what this cluster alone holds.
 
-    What was pinned before, or what another cluster holds too, stays pinned.
+    That is unpinned and the cluster's folder removed. What was pinned before, or what another cluster holds too, stays
+    pinned. An owner key in the folder is kept: it says where. Needs the daemon.
     """
-    name = selection.cluster(invocation.home, cluster).name
-    plan = invocation.client.leave(name, dry_run=True)
-    if not dry_run:
-        if not invocation.output.is_json:
-            invocation.output.say(_left_text(plan, "would be"))
-        if not agree(invocation, f"Leave {name}?", is_agreed=yes, default=False):
+    paths = selection.followed(invocation.home, cluster)
+    name = paths.name
+    if dry_run:
+        left = invocation.client.leave(name, dry_run=True)
+    else:
+        require_terminal(invocation, is_agreed=yes)
+        if not yes and not _is_leaving_wanted(invocation, name):
             invocation.output.say("Nothing was changed.")
             return ExitCode.FAILED
-        plan = invocation.client.leave(name, dry_run=False)
+        left = invocation.client.leave(name, dry_run=False)
     if invocation.output.is_json:
-        invocation.output.object(plan)
+        invocation.output.object(left)
     else:
-        invocation.output.data(_left_text(plan, "would be" if dry_run else "are" if plan.rest else "were"))
-    return ExitCode.FAILED if plan.rest else ExitCode.DONE
+        invocation.output.data(_left_text(left))
+    return ExitCode.FAILED if left.rest else ExitCode.DONE
+
+
+def _is_leaving_wanted(invocation: Invocation, name: str) -> bool:
+    """Show the plan and ask. Raises NodeDown rather than ask about what cannot be done now."""
+    plan = invocation.client.leave(name, dry_run=True)
+    node = next((each.node for each in invocation.client.status().clusters if each.name == name), None)
+    if node is not None and node.state == "down" and plan.pins + plan.kept:
+        raise NodeDown(
+            where=node.address or "",
+            means="It holds pins that leaving lets go of. Nothing was unpinned and nothing is lost",
+            next_step=f"Start the node and type `pincrew leave -c {name}` again",
+        )
+    invocation.output.say(_left_text(plan))
+    return agree(invocation, f"Leave {name}?", is_agreed=False, default=False)
 
 
 def _join(invocation: Invocation, source: str, request: AcceptRequest, *, is_agreed: bool) -> Followed | None:
@@ -123,26 +141,11 @@ def _join(invocation: Invocation, source: str, request: AcceptRequest, *, is_agr
     output = invocation.output
     if offer.joined_as is None:
         now = datetime.now(UTC)
-        output.say(
-            join_text.describe(offer, is_listed=not request.unlisted, is_obeying=request.obey, now=now, output=output)
-        )
+        output.say(join_text.describe(offer, request, now=now, output=output))
         if not agree(invocation, "\n  Join?", is_agreed=is_agreed, default=True):
             output.say("  Nothing was changed.")
             return None
-    return invocation.client.accept(_accepted(offer, request))
-
-
-def _accepted(offer: Offer, request: AcceptRequest) -> AcceptRequest:
-    return AcceptRequest(
-        offer=offer.offer,
-        name=request.name,
-        ipfs=request.ipfs,
-        secret_file=request.secret_file,
-        obey=request.obey,
-        unlisted=request.unlisted,
-        listen=request.listen,
-        announce=request.announce,
-    )
+    return invocation.client.accept(msgspec.structs.replace(request, offer=offer.offer))
 
 
 def _after(invocation: Invocation, joined: Followed, *, is_waiting: bool, deadline: float | None) -> int:
@@ -193,6 +196,7 @@ def _stay(invocation: Invocation, joined: Followed) -> int:
 
     invocation.output.say(_joined_text(joined))
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         watching.watch(invocation, joined.cluster, is_done=never)
     except KeyboardInterrupt:
         invocation.output.say("\nFollowing goes on: the daemon was running before this command.")
@@ -201,6 +205,7 @@ def _stay(invocation: Invocation, joined: Followed) -> int:
 
 def _follow_in_foreground(invocation: Invocation, source: str, request: AcceptRequest, *, is_agreed: bool) -> int:
     """Run the daemon as our child, join, and end it when we are told to end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it must not leave the child behind
     child, log, length = background.spawn(invocation)
 
     def end(*_: object) -> None:
@@ -237,12 +242,17 @@ def _joined_text(joined: Followed) -> str:
     return f"{joined.cluster} {already} (cluster {joined.id[:12]}…, you are peer …{joined.peer_id[-6:]})."
 
 
-def _left_text(left: Left, verb: str) -> str:
+def _left_text(left: Left) -> str:
+    verb = "would be" if left.dry_run else "were"
     size = f" ({figures.size(left.bytes)})" if left.bytes is not None else ""
     lines = [f"{left.cluster}: {figures.plural(left.pins, 'pin')}{size} {verb} unpinned."]
     if left.kept:
         lines.append(f"  {figures.plural(left.kept, 'pin')} stay: they were yours before, or another cluster has them.")
     lines += [f"  {'would be removed' if left.dry_run else 'removed'}: {path}" for path in left.removed]
+    if left.owner_key:
+        verb = "would be moved" if left.dry_run else "was moved"
+        lines.append(f"  The owner key {verb} to {left.owner_key}.")
+        lines.append("  Who has that key owns the cluster: put it in a safe place.")
     if left.rest:
         lines.append(f"  Not done yet: {figures.printable(left.rest)}")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from datetime import datetime
 
-from pincrew.api.shapes import Offer
+from pincrew.api.shapes import AcceptRequest, Offer
 from pincrew.cli import figures
 from pincrew.cli.output import Output
 
@@ -14,23 +14,27 @@ _INDENT = 18
 _CURATORS_SHOWN = 4
 
 
-def describe(offer: Offer, *, is_listed: bool, is_obeying: bool, now: datetime, output: Output) -> str:
-    """Return the join screen."""
+def describe(offer: Offer, chosen: AcceptRequest, *, now: datetime, output: Output) -> str:
+    """Return the join screen. ``chosen`` is what the volunteer asked for with the command's options."""
+    where, _, named_id = offer.source.rpartition("#")
+    is_id_named = named_id == offer.cluster_id
     lines = [
         output.styled(f"  Join “{figures.printable(offer.title)}”?", "strong"),
-        _row("from", offer.source),
+        _row("from", where if is_id_named else offer.source),
         _row("revision", f"{offer.revision}, signed {figures.ago(offer.issued, now)}"),
         "",
         _row("What it is", offer.description or "its curators do not say"),
         _row("Pins", _pins(offer)),
         _row("Who decides", _curators(offer.curators)),
         _row("They can not", "run commands, read your files, or unpin your own pins"),
-        _row("Removals", _removals(is_obeying)),
-        _row("Others will see", _seen(is_listed)),
-        _row("Cluster id", offer.cluster_id),
+        _row("Removals", _removals(chosen.obey)),
+        _row("Others will see", f"your IP address, peer id and IPFS node's id, what you keep, and {_name(chosen)}"),
+        _row("", _listed(chosen)),
+        _row("Cluster id", "the one that you named:" if is_id_named else "you named none; this is"),
+        f"    {offer.cluster_id}",
     ]
     if offer.needs_secret:
-        lines.append(_row("Closed", "it needs the private network key: `--secret-file FILE`"))
+        lines.append(_row("Closed", _key(chosen)))
     for warning in offer.warnings:
         wrapped = textwrap.fill(
             f"! {figures.printable(warning)}",
@@ -47,8 +51,10 @@ def describe(offer: Offer, *, is_listed: bool, is_obeying: bool, now: datetime, 
 def _pins(offer: Offer) -> str:
     if offer.pins_hint is None:
         return "not said; you will see when the list is here"
-    size = f", about {figures.size(offer.bytes_hint)}" if offer.bytes_hint else ""
-    return f"about {figures.count(offer.pins_hint)}{size}"
+    if not offer.pins_hint:
+        return "none when this was signed"
+    size = f", {figures.size(offer.bytes_hint)} in all" if offer.bytes_hint else ""
+    return f"{figures.count(offer.pins_hint)} when this was signed{size}"
 
 
 def _curators(curators: list[str]) -> str:
@@ -63,13 +69,22 @@ def _removals(is_obeying: bool) -> str:
     return "kept a day before they are unpinned; if curators remove very much at once, you are asked first"
 
 
-def _seen(is_listed: bool) -> str:
-    listed = (
-        "; your address may stand in the published document (--unlisted prevents that)"
-        if is_listed
-        else "; your address is kept out of the published document"
-    )
-    return f"your IP address, peer id and IPFS node's id, and what you keep{listed}"
+def _name(chosen: AcceptRequest) -> str:
+    if chosen.peer_name:
+        return f"your name “{chosen.peer_name}”"
+    return "no name (--peer-name gives you one)"
+
+
+def _listed(chosen: AcceptRequest) -> str:
+    if chosen.unlisted:
+        return "Your address is kept out of the published document."
+    return "Your address may stand in the published document (--unlisted prevents that)."
+
+
+def _key(chosen: AcceptRequest) -> str:
+    if chosen.secret_file is None:
+        return "it needs the private network key, which its curators hand out: `--secret-file FILE`"
+    return f"its private network key is read from {chosen.secret_file}"
 
 
 def _row(word: str, text: str) -> str:

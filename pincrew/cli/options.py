@@ -21,6 +21,10 @@ IpfsOption = Annotated[
     str,
     typer.Option("--ipfs", metavar="auto|ADDR", help="The IPFS node: auto finds a Kubo, else the address of its RPC."),
 ]
+PeerNameOption = Annotated[
+    str,
+    typer.Option("--peer-name", metavar="TEXT", help="The name that others see for this peer. Default: none."),
+]
 
 
 def node_choice(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -59,6 +60,7 @@ class Output:
     def say(self, text: str) -> None:
         """Print talk: what was done and what to do next. Nothing with ``--json``."""
         if not self.is_json:
+            text = wrapped(text, self.width) if _is_terminal(self.err) else text
             print(text if self.has_signs else _ascii(text), file=self.err, flush=True)
 
     def styled(self, text: str, style: str) -> str:
@@ -89,6 +91,25 @@ class Output:
         self.data(self.styled(_row(columns, widths, right), "dim"))
         for row in cells:
             self.data(_row([shorten(cell, width) for cell, width in zip(row, widths, strict=True)], widths, right))
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break what is longer than a terminal's line between words; what is styled was broken by its maker."""
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()))
+        if len(line) <= width or "\x1b" in line:
+            lines.append(line)
+        else:
+            lines += textwrap.wrap(
+                line.strip(),
+                width,
+                initial_indent=indent,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)
 
 
 def encode_object(shape: msgspec.Struct) -> str:
@@ -136,6 +157,8 @@ def _ascii(text: str) -> str:
         "“": '"',
         "”": '"',
         "❚": "|",
+        "→": "->",
+        "◌": "o",
         "◑": "o",
     }
     for sign, plain in signs.items():

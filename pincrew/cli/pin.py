@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -13,12 +14,13 @@ import typer
 from pincrew.api.client import CIDS_PER_QUESTION
 from pincrew.api.shapes import GlobalPinInfo, PinObject, PinRequest
 from pincrew.cid import cid_text, parse_cid
-from pincrew.cli import figures, selection
+from pincrew.cli import figures, selection, stored
 from pincrew.cli.answers import PinsAdded, PinsRemoved, PinUpdated
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
+from pincrew.cli.output import Output
 from pincrew.cli.pin_input import Batch, PinOptions, from_arguments, from_lines
-from pincrew.errors import Misuse, NotFound
+from pincrew.errors import DaemonNotRunning, Misuse, NotFound
 from pincrew.quantities import parse_duration
 
 _POLL_S = 1.0
@@ -44,9 +46,9 @@ def register(app: typer.Typer) -> None:
 
 def add(
     invocation: Invocation,
-    cids: Annotated[list[str], typer.Argument(metavar="CID...|-", help="CIDs; - reads a CID or JSON object per line.")],
+    cids: Annotated[list[str], typer.Argument(metavar="CID|-", help="CIDs; - reads a CID or JSON object per line.")],
     cluster: ClusterOption = None,
-    name: Annotated[str, typer.Option(help="The name of the pin.")] = "",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="The name of the pin.")] = "",
     replication_min: Annotated[
         int | None, typer.Option("--replication-min", metavar="N", help="Copies at least; -1: everywhere.")
     ] = None,
@@ -99,7 +101,7 @@ def add(
 
 def remove(
     invocation: Invocation,
-    cids: Annotated[list[str], typer.Argument(metavar="CID...", help="What to take off the list.")],
+    cids: Annotated[list[str], typer.Argument(metavar="CID", help="What to take off the list.")],
     cluster: ClusterOption = None,
 ) -> int:
     """Take CIDs off the list. Followers keep them for a day before they unpin them.
@@ -124,21 +126,26 @@ def remove(
 
 def ls(
     invocation: Invocation,
-    cids: Annotated[list[str] | None, typer.Argument(metavar="[CID...]", help="Only these.")] = None,
+    cids: Annotated[list[str] | None, typer.Argument(metavar="CID", help="Only these.")] = None,
     cluster: ClusterOption = None,
 ) -> None:
-    """List what is on the list, as curators wrote it."""
-    name = selection.cluster(invocation.home, cluster).name
-    found = invocation.client.pinset(name, [cid_text(parse_cid(text)) for text in cids or []])
+    """List what is on the list, as curators wrote it. Answers from the store, with and without a daemon."""
+    paths = selection.cluster(invocation.home, cluster)
+    wanted = [cid_text(parse_cid(text)) for text in cids or []]
+    found: Iterator[PinObject]
+    try:
+        found = invocation.client.pinset(paths.name, wanted)
+    except DaemonNotRunning:
+        found = stored.pinset(paths, wanted)
     if invocation.output.is_json:
         invocation.output.lines(found)
         return
     is_empty = True
     for pin in found:
         is_empty = False
-        invocation.output.data(_object_text(pin))
+        invocation.output.data(_object_text(pin, invocation.output))
     if is_empty:
-        invocation.output.say("Nothing is on the list." if not cids else "None of these is on the list.")
+        invocation.output.say("Nothing is on the list.")
 
 
 def update(
@@ -171,7 +178,7 @@ def update(
 
 def status(
     invocation: Invocation,
-    cids: Annotated[list[str] | None, typer.Argument(metavar="[CID...]", help="Only these.")] = None,
+    cids: Annotated[list[str] | None, typer.Argument(metavar="CID", help="Only these.")] = None,
     cluster: ClusterOption = None,
     local: Annotated[bool, typer.Option("--local", help="Ask this peer alone.")] = False,
 ) -> None:
@@ -184,9 +191,9 @@ def status(
     is_empty = True
     for pin in found:
         is_empty = False
-        invocation.output.data(_status_text(pin))
+        invocation.output.data(_status_text(pin, invocation.output))
     if is_empty:
-        invocation.output.say("Nothing is on the list." if not cids else "None of these is on the list.")
+        invocation.output.say("Nothing is on the list.")
 
 
 def _read(cids: list[str], options: PinOptions, *, is_skipping_bad: bool) -> Batch:
@@ -267,7 +274,7 @@ def _successor(old: PinObject, cid: str) -> PinRequest:
     )
 
 
-def _object_text(pin: PinObject) -> str:
+def _object_text(pin: PinObject, output: Output) -> str:
     least, most = pin.replication_factor_min, pin.replication_factor_max
     where = "everywhere" if least < 0 else f"{least} to {most} copies" if least != most else f"{least} copies"
     if pin.allocations:
@@ -275,11 +282,20 @@ def _object_text(pin: PinObject) -> str:
     parts = [where, *(["root block only"] if pin.mode == "direct" else [])]
     if not pin.expire_at.startswith("0001-"):
         parts.append(f"until {pin.expire_at}")
-    return f"{pin.cid}  {figures.printable(pin.name) or '—'}  ({', '.join(parts)})"
+    return _titled(pin.cid, pin.name or "—", f"({', '.join(parts)})", output)
 
 
-def _status_text(pin: GlobalPinInfo) -> str:
-    lines = [f"{pin.cid}  {figures.printable(pin.name)}".rstrip()]
+def _titled(cid: str, name: str, note: str, output: Output) -> str:
+    """Return a pin's line; on a terminal that it would not fit, its name goes shortened to a second one."""
+    name = figures.printable(name)
+    line = "  ".join(part for part in (cid, name, note) if part)
+    if not output.is_terminal or len(line) <= output.width or not name:
+        return line
+    return f"{cid}\n  {figures.shorten(name, output.width - len(note) - 4)}{note and '  '}{note}"
+
+
+def _status_text(pin: GlobalPinInfo, output: Output) -> str:
+    lines = [_titled(pin.cid, pin.name, "", output)]
     for peer, info in sorted(pin.peer_map.items(), key=lambda entry: (entry[1].peername, entry[0])):
         shown = figures.printable(info.peername) or f"…{peer[-8:]}"
         error = f"  {figures.printable(info.error)}" if info.error else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -91,9 +92,17 @@ def _line(output: Output, pin: PinLine, *, has_cids: bool) -> str:
     elif output.is_terminal:
         name = figures.shorten(name, output.width - 24 - _CID_COLUMNS)
     text = _columns(f"{_SIGNS.get(pin.state, ' ')} {pin.state}", _size(pin), pin.cid if has_cids else None, name)
-    if pin.error and pin.state == "error":
-        text += f"\n             {figures.printable(pin.error)}"
+    if pin.state == "error":
+        text += f"\n             {_trouble(pin)}"
     return text
+
+
+def _trouble(pin: PinLine) -> str:
+    """Say why a pin is in error, and what comes next; the node's own words are in `errors`."""
+    cause = figures.printable(pin.cause or pin.error or "for no reason that is known")
+    tries = "1 try" if pin.tries == 1 else f"{figures.count(pin.tries)} tries"
+    again = "no next try" if pin.next_try is None else f"next {figures.until(pin.next_try, datetime.now(UTC))}"
+    return f"{cause}; {tries}, {again}"
 
 
 def _size(pin: PinLine) -> str:

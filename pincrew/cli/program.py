@@ -37,9 +37,9 @@ def version(invocation: Invocation) -> None:
 
 def completion(
     invocation: Invocation,
-    shell: Annotated[Shell, typer.Argument(help="The shell to print the script for.")],
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell to print the script for.")],
 ) -> None:
-    """Print the script that lets a shell complete pincrew's commands.
+    """Print the script with which a shell completes commands.
 
     For bash: `pincrew completion bash > ~/.local/share/bash-completion/completions/pincrew`
     """

@@ -8,12 +8,17 @@ from pincrew.cli.invocation import Invocation
 from pincrew.errors import Misuse
 
 
+def require_terminal(invocation: Invocation, *, is_agreed: bool, flag: str = "--yes") -> None:
+    """Raise Misuse where something would have to be asked and nobody is there; before anything else is done."""
+    if not is_agreed and (invocation.output.is_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
+        raise Misuse("There is no terminal to ask on", means="Nothing was changed", next_step=f"Add `{flag}` to agree")
+
+
 def agree(invocation: Invocation, question: str, *, is_agreed: bool, default: bool, flag: str = "--yes") -> bool:
     """Return whether the user agrees; ``is_agreed`` says that the flag did already."""
+    require_terminal(invocation, is_agreed=is_agreed, flag=flag)
     if is_agreed:
         return True
-    if invocation.output.is_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Misuse("There is no terminal to ask on", means="Nothing was changed", next_step=f"Add `{flag}` to agree")
     choices = "[Y/n]" if default else "[y/N]"
     while True:
         print(f"{question} {choices} ", end="", file=sys.stderr, flush=True)

@@ -12,6 +12,10 @@ from pincrew.cli import figures, selection
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.prompts import agree
 
+_DECIDED = {
+    "accept": "You accepted that: what is still here is being unpinned.",
+    "reject": "You rejected that: what is here stays pinned, as your own.",
+}
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -35,7 +39,10 @@ def accept(invocation: Invocation, cluster: ClusterOption = None, yes: YesOption
 
 
 def reject(invocation: Invocation, cluster: ClusterOption = None, yes: YesOption = False) -> int:
-    """Keep what is held, as your own: the removals up to now are not carried out here."""
+    """Keep what is held, as your own.
+
+    The removals up to now are not carried out here.
+    """
     return _decide(invocation, cluster, "reject", yes)
 
 
@@ -44,7 +51,7 @@ def _decide(invocation: Invocation, cluster: str | None, decision: str, is_agree
     held = invocation.client.removals(name)
     if held.state != "none":
         what = "Unpin" if decision == "accept" else "Keep for good"
-        question = f"{what} {figures.plural(held.pins, 'pin')} ({figures.size(held.bytes)})?"
+        question = f"{what} {_pins(held)}?"
         if not agree(invocation, question, is_agreed=is_agreed, default=False):
             invocation.output.say("Nothing was changed.")
             return 1
@@ -57,7 +64,8 @@ def _decide(invocation: Invocation, cluster: str | None, decision: str, is_agree
     elif decision == "accept":
         output.data(f"{name}: {figures.plural(held.pins, 'pin')} that left the list will be unpinned now.")
     else:
-        output.data(f"{name}: {figures.plural(held.pins, 'pin')} that left the list stay pinned, as your own.")
+        stay = "stays" if held.pins == 1 else "stay"
+        output.data(f"{name}: {figures.plural(held.pins, 'pin')} that left the list {stay} pinned, as your own.")
     return 0
 
 
@@ -69,14 +77,22 @@ def _print(invocation: Invocation, held: Removals) -> None:
     if held.state == "none" or not held.pins:
         output.data("Nothing that left the list is still held here.")
         return
-    now = datetime.now(UTC)
-    output.data(
-        f"{figures.plural(held.pins, 'pin')} ({figures.size(held.bytes)}) left the list and are still held here."
-    )
+    are = "is" if held.pins == 1 else "are"
+    output.data(f"{_pins(held)} left the list and {are} still held here.")
     if held.reason:
         output.data(f"  {figures.printable(held.reason)}")
-    if held.until:
-        output.data(f"  Unpinned {figures.until(held.until, now)}, unless you decide before.")
+    if held.decided is not None:
+        output.data(f"  {_DECIDED[held.decided]}")
+    elif held.until:
+        output.data(f"  Unpinned {figures.until(held.until, datetime.now(UTC))}, unless you decide before.")
     for example in held.examples:
         output.data(f"    {figures.printable(example)}")
-    output.say("Unpin them: `pincrew removals accept`. Keep them as yours: `pincrew removals reject`.")
+    if held.pins > len(held.examples) > 0:
+        output.data(f"    and {figures.count(held.pins - len(held.examples))} more")
+    if held.decided is None:
+        output.say("Unpin what left: `pincrew removals accept`. Keep it as yours: `pincrew removals reject`.")
+
+
+def _pins(held: Removals) -> str:
+    """Return how many, and how much where that is known."""
+    return figures.plural(held.pins, "pin") + (f" ({figures.size(held.bytes)})" if held.bytes is not None else "")

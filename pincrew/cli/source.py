@@ -13,11 +13,11 @@ from pincrew.cli.prompts import agree
 from pincrew.cli.removals import YesOption
 
 _STATES = {
-    "current": "is the newest that the source has",
-    "cached": "is the copy on disk: the source could not be asked",
-    "older": "stays: the source serves an older revision",
-    "changed": "stays until you decide: the source serves one that changes what you agreed to",
-    "unreachable": "is the copy on disk: the source does not answer",
+    "current": "the newest that the source has",
+    "cached": "from the copy on disk: what the source serves cannot be used",
+    "older": "which stays: the source serves an older revision",
+    "changed": "until you decide: the source serves one that changes what you agreed to",
+    "unreachable": "from the copy on disk: the source does not answer",
 }
 
 
@@ -75,7 +75,7 @@ def _print(invocation: Invocation, found: SourceInfo) -> None:
         return
     revision = "no revision" if found.revision is None else f"revision {found.revision}"
     output.data(f"source    {figures.printable(found.source or '—')}")
-    output.data(f"in force  {revision} {_STATES.get(found.state, found.state)}")
+    output.data(f"in force  {revision}, {_STATES.get(found.state, found.state)}")
     output.data(f"asked     {figures.ago(found.fetched, datetime.now(UTC))}")
     if found.text:
         output.data(figures.printable(found.text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,6 +13,7 @@ from pincrew.api.shapes import ErrorLine, EventLine, Status
 from pincrew.cli import exit_codes, figures, selection, status_text, stored
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
+from pincrew.cli.output import Output
 from pincrew.errors import DaemonNotRunning, NotFound
 from pincrew.paths import Home
 
@@ -114,6 +116,7 @@ def errors(invocation: Invocation, cluster: ClusterOption = None) -> None:
     invocation.output.table(["pins", "cause", "oldest", "next try"], rows, right=(0,))
     for example in examples:
         invocation.output.say(f"  {figures.printable(example)}")
+    invocation.output.say("Try them all again now: `pincrew retry --all-errors`")
 
 
 def events(
@@ -121,7 +124,10 @@ def events(
     cluster: ClusterOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now.")] = False,
 ) -> None:
-    """Show what happened: all that is kept with --json, else the last 50. Ctrl-C ends --follow."""
+    """Show what happened.
+
+    With --json all that is kept, else the last 50. Ctrl-C ends --follow.
+    """
     names = [selection.cluster(invocation.home, cluster)]
     output = invocation.output
     paths = names[0]
@@ -142,7 +148,7 @@ def events(
             last = event.id
             recent = [*recent, event][-_EVENTS_SHOWN:]
         for event in recent:
-            output.data(_event_text(event))
+            output.data(_event_text(event, output))
         if not recent:
             output.say("Nothing has happened yet.")
     if follow:
@@ -151,7 +157,7 @@ def events(
                 if output.is_json:
                     output.lines([event])
                 else:
-                    output.data(_event_text(event))
+                    output.data(_event_text(event, output))
                     output.out.flush()
         except KeyboardInterrupt:
             return
@@ -159,10 +165,13 @@ def events(
             output.say(f"{paths.name} is not followed any more.")
 
 
-def _event_text(event: EventLine) -> str:
+def _event_text(event: EventLine, output: Output) -> str:
     at = figures.moment(event.time)
     when = at.astimezone().strftime("%d %b %H:%M:%S") if at else event.time
-    return f"{when}  {event.kind:<16} {figures.printable(event.text)}"
+    line = f"{when}  {event.kind:<16} {figures.printable(event.text)}"
+    if not output.is_terminal or len(line) <= output.width:
+        return line
+    return textwrap.fill(line, output.width, subsequent_indent=" " * 17, break_long_words=False, break_on_hyphens=False)
 
 
 def _nothing() -> str:

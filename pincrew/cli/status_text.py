@@ -19,6 +19,9 @@ _SIGNS = {
     "full": "◑",
     "paused": "❚❚",
 }
+_NOT_RUNNING = {"stopped", "failed"}
+# In these states figures that are zero are not known: that is not the same as none.
+_KNOW_NOTHING = {"joining": "no list yet", "failed": "it cannot run", "leaving": "being left"}
 _GRAVE = {"node_down", "handshake_failed", "trust_conflict", "session_stopped", "disk_low"}
 _NODES = {"kubo": "Kubo", "embedded": "embedded"}
 _WIDTH = 80
@@ -33,7 +36,11 @@ def _unstyled(text: str, style: str) -> str:
 
 def describe(cluster: Summary, now: datetime, style: Style = _unstyled) -> str:
     """Return a cluster's lines."""
-    lines = [_head(cluster, style), _data(cluster), _list(cluster, now), _node(cluster)]
+    lines = [_head(cluster, style)]
+    if cluster.pins.total or cluster.state not in _KNOW_NOTHING:
+        lines += [_data(cluster), _list(cluster, now)]
+    if cluster.state not in _NOT_RUNNING and cluster.node.address:
+        lines.append(_node(cluster))
     lines += [_reason(reason.code, reason.text, style) for reason in cluster.reasons]
     if cluster.pins.error:
         option = f" -c {cluster.name}"
@@ -44,6 +51,8 @@ def describe(cluster: Summary, now: datetime, style: Style = _unstyled) -> str:
 def progress(cluster: Summary) -> str:
     """Return how far a cluster is, in half a line."""
     kept = cluster.pins.total - cluster.pins.remote
+    if cluster.state in _KNOW_NOTHING and not cluster.pins.total:
+        return _KNOW_NOTHING[cluster.state]
     if cluster.list.expected and cluster.list.have < cluster.list.expected and cluster.state in ("joining", "syncing"):
         return f"list {figures.count(cluster.list.have)} of {figures.count(cluster.list.expected)}"
     if not kept:
@@ -64,15 +73,21 @@ def _head(cluster: Summary, style: Style) -> str:
 
 
 def _data(cluster: Summary) -> str:
-    """Say what is kept; an approximate total carries a tilde."""
+    """Say what is kept, of how much as far as sizes are known."""
     known, total = cluster.bytes.size_known_pins, cluster.bytes.total
     if not cluster.pins.total:
         text = "nothing yet"
-    elif total is None:
-        text = f"{figures.size(cluster.bytes.pinned)} pinned, sizes not known yet"
+    elif cluster.pins.total == cluster.pins.remote:
+        text = "nothing for this peer"
+    elif not known or total is None:
+        text = "sizes not known yet"
+    elif known >= cluster.pins.total:
+        text = f"{figures.size(cluster.bytes.pinned)} of {figures.size(total)}"
+    elif cluster.bytes.pinned >= total:
+        unknown = figures.plural(cluster.pins.total - known, "pin")
+        text = f"{figures.size(cluster.bytes.pinned)} and {unknown} of unknown size"
     else:
-        about = "" if known >= cluster.pins.total else "more than "
-        text = f"{figures.size(cluster.bytes.pinned)} of {about}{figures.size(total)}"
+        text = f"{figures.size(cluster.bytes.pinned)} of more than {figures.size(total)}"
     busy = [
         figures.count(number) + word
         for number, word in (
@@ -97,11 +112,18 @@ def _list(cluster: Summary, now: datetime) -> str:
     else:
         current = "current"
     change = f"last change {figures.ago(cluster.last_change, now)}" if cluster.last_change else "no change seen yet"
+    if cluster.state in _NOT_RUNNING:
+        return _line("list", f"{current}, {change}")
     seen = cluster.curators
-    curators = f"{seen.connected} of {figures.plural(seen.total, 'curator')}"
-    if not seen.connected and seen.last_seen:
+    if cluster.role == "curator":
+        of_all = figures.plural(seen.total, "other curator")
+        curators = f"{seen.connected} of {of_all}" if seen.total else "no other curator"
+    else:
+        curators = f"{seen.connected} of {figures.plural(seen.total, 'curator')}"
+    if seen.total and not seen.connected and seen.last_seen:
         curators += f" (seen {figures.ago(seen.last_seen, now)})"
-    return _line("list", f"{current}, {change}; {curators}, {figures.plural(cluster.peers.connected, 'peer')}")
+    peers = figures.plural(cluster.peers.connected, "peer") if cluster.peers.connected else "no peer"
+    return _line("list", f"{current}, {change}; {curators}, {peers} connected")
 
 
 def _node(cluster: Summary) -> str:

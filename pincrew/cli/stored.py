@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-from pincrew.api.lines import error_line, event_line, pin_line, time_text
+from pincrew.api.lines import error_line, event_line, pin_line, pin_object, time_text
 from pincrew.api.shapes import (
     ByteCounts,
     CuratorCounts,
@@ -16,16 +16,19 @@ from pincrew.api.shapes import (
     PeerCounts,
     PinCounts,
     PinLine,
+    PinObject,
     Reason,
     Status,
     Summary,
 )
+from pincrew.cid import parse_cid
 from pincrew.config_document import parse
-from pincrew.errors import PincrewError, StoreFault
+from pincrew.errors import NotFound, PincrewError, StoreFault
 from pincrew.files import read_file
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX, SHARD_BITS_DEFAULT
 from pincrew.paths import ClusterPaths, Home
-from pincrew.settings import load_cluster
+from pincrew.record import decode_record
+from pincrew.settings import Role, load_cluster
 from pincrew.store.database import Database
 from pincrew.store.events import Events
 from pincrew.store.listing import LIMIT_MAX, Filter, Listing
@@ -51,6 +54,8 @@ def summary(paths: ClusterPaths) -> Summary:
         settings = load_cluster(paths.settings)
         cluster_id, role, node = settings.cluster_id, settings.role.value, settings.ipfs
         curators = len(parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).trust.curators)
+        if settings.role is Role.CURATOR:
+            curators -= 1  # as the daemon counts: those beside this peer
         if paths.state.exists():
             with closing(Database(paths.state, read_only=True)) as database:
                 statuses = Statuses(database, SHARD_BITS_DEFAULT)
@@ -101,6 +106,19 @@ def pins(
                 return
             offset += len(page)
             left = None if left is None else left - len(page)
+
+
+def pinset(paths: ClusterPaths, cids: Sequence[str]) -> Iterator[PinObject]:
+    """Yield what is on the list, all of it or ``cids``. Raises NotFound for a CID that is not on it."""
+    with closing(_opened(paths)) as database:
+        listing = Listing(database, _shard_bits(paths))
+        if not cids:
+            yield from (pin_object(decode_record(row.cid, row.record)) for row in listing.all())
+        for cid in cids:
+            found = listing.page(Filter(cid=parse_cid(cid)), limit=1)
+            if not found:
+                raise NotFound(f"{cid} is not in the list of {paths.name}", next_step="See `pincrew pin ls`")
+            yield pin_object(decode_record(found[0].cid, found[0].record))
 
 
 def errors(paths: ClusterPaths) -> Iterator[ErrorLine]:

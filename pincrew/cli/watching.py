@@ -57,6 +57,7 @@ def _tell(invocation: Invocation, summaries: Iterator[Summary]) -> Summary | Non
 def _draw(invocation: Invocation, summaries: Iterator[Summary]) -> Summary | None:
     from rich.console import Console, Group
     from rich.live import Live
+    from rich.padding import Padding
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
@@ -65,10 +66,10 @@ def _draw(invocation: Invocation, summaries: Iterator[Summary]) -> Summary | Non
     with Live(console=console, transient=True, auto_refresh=False) as live:
         for last in summaries:
             kept = last.pins.total - last.pins.remote
-            bar = ProgressBar(total=max(kept, 1), completed=last.pins.pinned, width=min(76, console.width - 4))
+            bar = ProgressBar(total=max(kept, 1), completed=last.pins.pinned, width=min(78, console.width - 4))
             words = status_text.describe(last, datetime.now(UTC), invocation.output.styled)
             hint = Text("\n  Ctrl-C closes this view; following goes on.", style="dim")
-            live.update(Group(Text.from_ansi(words), Text("  "), bar, hint), refresh=True)
+            live.update(Group(Text.from_ansi(words), "", Padding(bar, (0, 0, 0, 2)), hint), refresh=True)
     if last is not None:
         invocation.output.say(status_text.describe(last, datetime.now(UTC), invocation.output.styled))
     return last

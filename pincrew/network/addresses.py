@@ -50,7 +50,7 @@ def check_listen(addresses: Sequence[str]) -> None:
         if not parts or parts[0][0] not in _IPS or [name for name, _ in parts[1:]] not in _TRANSPORTS:
             raise Misuse(
                 f"Listening on {address} is not possible: only TCP on an IP address is, with or without /ws",
-                means="QUIC and WebRTC would let in peers without the secret of a closed cluster",
+                means="QUIC and WebRTC would let in peers without the private network key of a closed cluster",
                 next_step=_ADVICE,
             )
         port = (parts[0][1], parts[1][1])

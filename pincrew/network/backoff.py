@@ -1,4 +1,8 @@
-"""How long to wait before dialling again: exponential with jitter, so that a crew does not redial in step."""
+"""How long to wait before dialling again, with jitter, so that a crew does not redial in step.
+
+Towards a peer that was never there the delays double. One that was there and is lost has most likely restarted: it is
+tried quickly for as long as a restart takes, and only then like any other.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,33 @@ class Backoff:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+        self._quick_tries = 0
         self._ceiling = limits.REDIAL_DELAY_S_MIN
 
     def failed(self) -> float:
-        """Return how many seconds to wait after another failure."""
+        """Return how many seconds to wait after another failure, or after a loss."""
+        return self._next_ceiling() * (0.5 + 0.5 * self._random.random())
+
+    def _next_ceiling(self) -> float:
+        if self._quick_tries:
+            tried = limits.REDIAL_QUICK_TRIES_MAX - self._quick_tries
+            self._quick_tries -= 1
+            return limits.REDIAL_QUICK_DELAYS_S[min(tried, len(limits.REDIAL_QUICK_DELAYS_S) - 1)]
         ceiling = self._ceiling
         self._ceiling = min(ceiling * 2, limits.REDIAL_DELAY_S_MAX)
-        return ceiling * (0.5 + 0.5 * self._random.random())
+        return ceiling
+
+    def lost(self) -> None:
+        """Try quickly: the peer was there for a good while."""
+        self._quick_tries = limits.REDIAL_QUICK_TRIES_MAX
+        self._ceiling = 2 * limits.REDIAL_QUICK_DELAYS_S[-1]
 
     def hopeless(self) -> None:
         """Go to the slowest pace at once: trying again soon cannot help, only a person can."""
+        self._quick_tries = 0
         self._ceiling = limits.REDIAL_DELAY_S_MAX
 
-    def steady(self) -> None:
-        """Start from the shortest delay again: the peer was there for a good while, or its addresses changed."""
+    def renewed(self) -> None:
+        """Start from the beginning: what was known of the peer changed."""
+        self._quick_tries = 0
         self._ceiling = limits.REDIAL_DELAY_S_MIN

@@ -1,9 +1,9 @@
 """Peers that are wanted, and the patience to reach them.
 
 Each wanted peer has a loop of its own: wait until it is needed, try to make it a neighbour, wait for longer and longer.
-A neighbour that is lost is needed again at once. Curators (``priority``) are always needed; others only while there are
-fewer neighbours than sought. A peer that answers but is not of this cluster is tried at the slowest pace: only a person
-can change that.
+A neighbour that is lost is needed again at once, and tried quickly for as long as a restart takes (``backoff.py``).
+Curators (``priority``) are always needed; others only while there are fewer neighbours than sought. A peer that answers
+but is not of this cluster is tried at the slowest pace: only a person can change that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from pincrew import limits
 from pincrew.errors import HandshakeFailed, Malformed, Misuse, PincrewError, WorldFault
 from pincrew.network import addresses
 from pincrew.network.backoff import Backoff
+from pincrew.network.connections import first_of
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.neighbours import Neighbours
 
@@ -108,7 +110,7 @@ class Dialling:
                 self._nursery.start_soon(self._pursue, wish)
         elif (wish.addresses, wish.priority) != (tuple(addresses), priority):
             wish.addresses, wish.priority = tuple(addresses), priority
-            wish.backoff.steady()
+            wish.backoff.renewed()
             wish.wake()
 
     def forget(self, peer: str) -> None:
@@ -131,40 +133,44 @@ class Dialling:
         with wish.scope:
             while True:
                 await self._until_needed(wish)
-                started = trio.current_time()
+                woken = wish.woken  # before the attempt: what becomes known during it counts for the next
                 self._trying.add(wish.peer)
                 try:
                     reached = await self._attempt(wish)
+                # Addresses come from strangers. One that trips us up must not end the loops of all the others.
                 except Exception:
-                    # Addresses come from strangers. One that trips us up must not end the loops of all the others.
                     log.exception("a peer could not be tried", extra={"peer": wish.peer})
                     wish.trouble, reached = "Trying it failed in a way that is a bug of ours; the log has it", False
                 finally:
                     self._trying.discard(wish.peer)
                     self._neighbours.notice()
                 if reached:
-                    wish.trouble = ""
                     await self._until_lost(wish)
-                    if trio.current_time() - started >= limits.REDIAL_STEADY_S:
-                        wish.backoff.steady()
-                woken = wish.woken
+                    woken = wish.woken
+                # Where the peer comes by itself meanwhile, its loss is what counts next.
                 with trio.move_on_after(wish.backoff.failed()):
-                    await woken.wait()
+                    await first_of(woken.wait, partial(self._until_neighbour, wish))
 
     async def _until_needed(self, wish: Wish) -> None:
         """Wait while it is a neighbour already, or there are enough of them with those that are being tried."""
         while wish.peer in self._neighbours or (not wish.priority and not self._have_room()):
             if wish.peer in self._neighbours:
-                wish.trouble = ""
-            await self._neighbours.change()
+                await self._until_lost(wish)
+            else:
+                await self._neighbours.change()
 
     def _have_room(self) -> bool:
         tried = sum(peer not in self._neighbours for peer in self._trying)
         return len(self._neighbours) + tried < self._neighbours_max
 
     async def _until_lost(self, wish: Wish) -> None:
+        """Wait while it is a neighbour; one that was there for a good while is soon tried again, and quickly."""
+        wish.trouble = ""
+        since = trio.current_time()
         while wish.peer in self._neighbours:
             await self._neighbours.change()
+        if trio.current_time() - since >= limits.REDIAL_STEADY_S:
+            wish.backoff.lost()
 
     async def _attempt(self, wish: Wish) -> bool:
         """Try every way once; True if the peer became a neighbour."""

@@ -102,8 +102,9 @@ class GuardedPubsub(Pubsub):  # type: ignore[misc]
             rpc = rpc_pb2.RPC()
             try:
                 rpc.ParseFromString(frame)
+            # Bytes that are no message: each implementation of protobuf has its own DecodeError. It is counted, and
+            # goes on up to end this stream.
             except Exception:
-                # protobuf has a DecodeError of its own per implementation.
                 self._audience.report(peer, rejected=1)
                 raise
             if not rpc.publish and not rpc.subscriptions and not rpc.HasField("control"):
@@ -146,8 +147,8 @@ class GuardedPubsub(Pubsub):  # type: ignore[misc]
         """Forget a peer; runs in the loops that every peer shares, so it must not raise."""
         try:
             super()._handle_dead_peer(peer_id)
+        # KeyError of a table that lacks the peer already, or a stopped service; the other tables were cleaned.
         except Exception as error:
-            # A table that lacks the peer already; the others were cleaned.
             log.debug("forgetting %s in pubsub: %r", peer_id, error)
 
 

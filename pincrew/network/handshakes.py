@@ -50,8 +50,8 @@ class HandshakeReports:
             self._told.popitem(last=False)
         try:
             self._handlers.handshake_failed(address, peer, error.sentence)
+        # A bug of the peer above costs the report; the loop that dials or listens must go on.
         except Exception:
-            # A bug above costs the report; the loop that dials or listens goes on.
             log.exception("a failed handshake could not be reported")
 
 
@@ -73,10 +73,10 @@ def _likely_cause(error: BaseException | None, closed: bool) -> str:
         return "Another peer than expected answers there: the address is out of date, or the peer has a new key"
     if closed:
         return (
-            "The encrypted handshake failed: most likely the other side lacks the secret of this closed cluster, "
-            "or one of the two has another secret"
+            "The encrypted handshake failed: most likely the other side lacks the private network key of this closed"
+            " cluster, or one of the two has another one"
         )
     return (
-        "The encrypted handshake failed: the other side probably belongs to a closed cluster and expects its secret, "
-        "or it is no pincrew peer"
+        "The encrypted handshake failed: the other side probably belongs to a closed cluster and expects its private"
+        " network key, or it is no pincrew peer"
     )

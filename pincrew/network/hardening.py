@@ -78,8 +78,8 @@ def _guarded_reader(reader: Callable[[Any], Awaitable[None]]) -> Callable[[Any],
     async def guarded(self: Any) -> None:
         try:
             await reader(self)
+        # wsproto and h11 raise their "local" errors when a stranger's bytes lead them astray: it ends this connection.
         except Exception as error:
-            # wsproto and h11 raise their "local" errors when a stranger's bytes lead them astray.
             log.info("a WebSocket connection failed: %r", error)
             self._reader_running = False
             with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
@@ -114,8 +114,8 @@ async def _guarded(async_fn: Callable[..., Awaitable[Any]], daemon: bool, *args:
     while True:
         try:
             await async_fn(*args)
+        # Any bug of the library that a stranger's bytes can reach ends here instead of ending the daemon.
         except Exception as error:
-            # Any bug of the library that a stranger's bytes can reach ends here instead of ending the daemon.
             log.warning("a network task failed: %s: %r", async_fn, error)
             log.debug("the task's traceback", exc_info=True)
             owner = getattr(async_fn, "__self__", None)
@@ -176,19 +176,20 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         try:
             with trio.fail_after(limits.DIAL_TIMEOUT_S):
                 raw = await transport.dial(multiaddr)
+        # A refusal, silence (TooSlowError), or whatever the transport stumbles over in what answers there.
         except Exception as error:
-            # Whatever answers there decides what the transport stumbles over.
             raise PeerUnreachable("Nobody answers", where=address) from error
         if self.psk is not None:
             raw = new_protected_conn(raw, self.psk)
         try:
             with trio.fail_after(limits.UPGRADE_TIMEOUT_S):
                 return await self.upgrade_outbound_raw_conn(raw, peer_id)
+        # Each layer has its own exceptions, and a wrong key turns any of them up. Nothing is swallowed: the socket is
+        # closed also where we were cancelled, and foreign exceptions become ours.
         except BaseException as error:
             with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
                 await raw.close()
             if isinstance(error, Exception):
-                # Each layer has its own exceptions, and a wrong key turns any of them up.
                 raise HandshakeFailed(where=address) from error
             raise
 
@@ -213,6 +214,7 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         address = "" if remote is None else f"/ip{6 if ':' in remote[0] else 4}/{remote[0]}/tcp/{remote[1]}"
         try:
             muxed_conn = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
+        # As when dialling, whatever a layer raises. It is told and goes on up, where the socket is closed.
         except Exception as error:
             self.refused(address, error)
             raise
@@ -251,8 +253,8 @@ class GuardedHost(BasicHost):  # type: ignore[misc]
                 self._flooded(str(net_stream.muxed_conn.peer_id))
             else:
                 await super()._swarm_stream_handler(net_stream)
+        # A handler, ours or the library's, met something that it did not expect. It costs this stream alone.
         except Exception as error:
-            # A handler, ours or the library's, met something that it did not expect. It costs this stream alone.
             log.warning("a stream of %s failed: %r", net_stream.muxed_conn.peer_id, error)
             log.debug("the stream's traceback", exc_info=True)
         finally:
@@ -260,6 +262,6 @@ class GuardedHost(BasicHost):  # type: ignore[misc]
             with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
                 try:
                     await net_stream.reset()
+                # A connection that has ended raises according to how; nothing is left to reset then.
                 except Exception as error:
-                    # Nothing is left to reset on a connection that has ended.
                     log.debug("reset: %r", error)

@@ -123,6 +123,7 @@ class LocalPeers:
         try:
             daemon.register_service(info)
             zeroconf.ServiceBrowser(daemon, kind, handlers=[noticed])
+        # Whatever keeps us from being announced goes on up; zeroconf's thread and sockets must not outlive it.
         except BaseException:
             daemon.close()
             raise

@@ -65,8 +65,8 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
         with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
             try:
                 await self.secured_conn.close()
+            # A connection that is broken already raises when closed, TCP and /ws differently; it is gone either way.
             except Exception as error:
-                # A connection that is broken already cannot be closed; it is gone either way.
                 log.debug("closing the connection to %s: %r", self.peer_id, error)
 
     def overrun(self) -> None:
@@ -94,8 +94,8 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
         with trio.move_on_after(limits.LIVENESS_TIMEOUT_S):
             try:
                 await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
+            # Whatever a broken connection raises when written to, it does not answer.
             except Exception as error:
-                # Whatever a broken connection raises, it does not answer.
                 log.debug("ping to %s: %r", self.peer_id, error)
                 return False
             self._ping_sent_time = trio.current_time()

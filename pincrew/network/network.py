@@ -9,23 +9,21 @@ Requests and pubsub use the same connections. Everything that must hold against 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Any
 
 import trio
 from libp2p.peer.id import ID
-from libp2p.protocol_muxer.exceptions import MultiselectClientError, ProtocolNotSupportedError
-from libp2p.protocol_muxer.multiselect_client import MultiselectClient
-from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
-from libp2p.rcmgr import Direction
+from libp2p.protocol_muxer.exceptions import ProtocolNotSupportedError
 from multiaddr import Multiaddr
 
 from pincrew import limits
-from pincrew.errors import HandshakeFailed, Malformed, Misuse, WorldFault
+from pincrew.errors import HandshakeFailed, Misuse, WorldFault
 from pincrew.keys import peer_id, public_of
 from pincrew.network import addresses as addressing
+from pincrew.network.connections import address_of, first_of, is_over, open_stream, peer_of, sever, via
 from pincrew.network.contract import Connection, Handlers, NetworkConfig, PeerUnreachable, Verdict
 from pincrew.network.dialling import Dialling
 from pincrew.network.flood import FloodGuard
@@ -33,10 +31,11 @@ from pincrew.network.gossip import Gossip
 from pincrew.network.handshakes import HandshakeReports, other_cluster
 from pincrew.network.hardening import GuardedSwarm, serving, settle_library
 from pincrew.network.host import build_host
+from pincrew.network.links import Links
 from pincrew.network.mdns import LocalPeers
-from pincrew.network.neighbours import Greeting, Link, Neighbours
+from pincrew.network.neighbours import Neighbours
 from pincrew.network.requests import Requests
-from pincrew.network.streams import FrameStream, StreamClosed
+from pincrew.network.streams import FrameStream
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +64,21 @@ class Network:
         self._handlers = handlers
         self._clock = clock or trio.current_time
         cluster = config.cluster.hex()
-        self._sync_protocol = f"/pincrew/{cluster}/sync/1"
         self._request_protocol = f"/pincrew/{cluster}/request/1"
         self._topic = f"pincrew/{cluster}"
         self._addresses: tuple[str, ...] = ()
         self._flood = FloodGuard()
         self._neighbours = Neighbours(self.peer)
         self._dialling = Dialling(self, self._neighbours, config.neighbours_max, random or Random())
+        self._links = Links(
+            self.peer,
+            f"/pincrew/{cluster}/sync/1",
+            handlers,
+            self._neighbours,
+            inbound_max=config.neighbours_max * limits.INBOUND_FACTOR,
+            is_welcome_anyway=lambda peer: self._dialling.is_wanted(peer, priority=True),
+            clock=self._clock,
+        )
         self._requests = Requests(self._open_request, handlers.serve_request)
         self._reports = HandshakeReports(handlers, config.secret is not None, self._clock)
         self._swarm: GuardedSwarm | None = None
@@ -129,7 +136,7 @@ class Network:
         swarm.admits = lambda peer: not self.is_out(peer)
         swarm.refused = self._reports.inbound
         swarm.connection_up = self._connection_up
-        host.set_stream_handler(self._sync_protocol, self._sync_opened)
+        host.set_stream_handler(self._links.protocol, self._links.opened)
         host.set_stream_handler(self._request_protocol, self._request_opened)
         failure: WorldFault | None = None
         async with AsyncExitStack() as stack:
@@ -140,6 +147,7 @@ class Network:
             nursery = await stack.enter_async_context(_cancelled_at_end())
             self._nursery = nursery
             try:
+                await nursery.start(self._links.run)
                 await self._listen(swarm)
                 await nursery.start(self._dialling.run)
                 if self._config.mdns:
@@ -158,11 +166,11 @@ class Network:
     # ---- what pubsub, dialling and the host call ------------------------------------------------------------------
 
     def judge(self, author: bytes, data: bytes) -> Verdict:
-        """Ask the peer above about a pubsub message; a bug there rejects it."""
+        """Ask the peer above about a pubsub message; a bug there drops it."""
         try:
             verdict = self._handlers.validate(author, data)
+        # A validator that raises would end pubsub for everybody. The message is dropped, the bug is logged.
         except Exception:
-            # A validator that raises would end pubsub for everybody. The message is dropped, the bug is logged.
             log.exception("the validator failed")
             return Verdict.DUPLICATE
         if verdict is Verdict.ACCEPT:
@@ -173,8 +181,8 @@ class Network:
         """Hand an accepted pubsub message on."""
         try:
             self._handlers.gossip_received(forwarder, author, data)
+        # A bug above would end pubsub for everybody here too. It is logged; the sync streams bring what is lost.
         except Exception:
-            # As in `judge`: the sync streams bring what is lost here.
             log.exception("a pubsub message could not be taken in")
 
     def connected_to(self, peer: str) -> bool:
@@ -196,30 +204,10 @@ class Network:
 
     async def join(self, peer: str) -> bool:
         """Open the sync stream with a connected peer; see ``Reach.join``."""
-        assert self._nursery is not None
         connection = self._connection(peer)
         if connection is None:
             raise PeerUnreachable(where=peer)
-        self._neighbours.opening(peer)
-        try:
-            with trio.move_on_after(limits.SYNC_OPEN_TIMEOUT_S):
-                stream = await self._open(connection, self._sync_protocol)
-                greeting = await _greeting(stream)
-                if greeting is Greeting.FULL:
-                    await self._sever(connection)
-                if greeting is not Greeting.WELCOME or not self._prefers(peer, self.peer):
-                    await stream.reset()
-                    return False
-                link = await self._link(connection, self.peer, stream)
-                self._nursery.start_soon(self._serve, link)
-                return True
-        except ProtocolNotSupportedError as error:
-            await self._sever(connection)
-            raise other_cluster(_address_of(connection)) from error
-        finally:
-            self._neighbours.opened(peer)
-        await self._sever(connection)
-        raise StreamClosed("The peer is connected but does not answer", where=peer)
+        return await self._links.join(connection)
 
     def tell_failure(self, address: str, peer: str, error: HandshakeFailed) -> None:
         """Tell a person of a failed handshake that we began."""
@@ -242,7 +230,7 @@ class Network:
         with trio.move_on_after(limits.SHUTDOWN_TIMEOUT_S, shield=True):
             async with trio.open_nursery() as nursery:
                 for connection in swarm.get_connections():
-                    nursery.start_soon(self._sever, connection)
+                    nursery.start_soon(sever, connection)
                 for listener in swarm.listeners.values():
                     nursery.start_soon(listener.close)
 
@@ -252,7 +240,7 @@ class Network:
         """Return the newest connection with ``peer`` that is up, or None."""
         if self._swarm is None:
             return None
-        alive = [each for each in self._swarm.get_connections(ID.from_string(peer)) if not _is_over(each)]
+        alive = [each for each in self._swarm.get_connections(ID.from_string(peer)) if not is_over(each)]
         return alive[-1] if alive else None
 
     def _connection_up(self, connection: Any) -> None:
@@ -262,136 +250,41 @@ class Network:
 
     async def _watch(self, connection: Any) -> None:
         """Close the connection when its peer is no neighbour for ``SYNC_OPEN_TIMEOUT_S``."""
-        peer = str(connection.muxed_conn.peer_id)
-        while not _is_over(connection):
+        peer = peer_of(connection)
+        while not is_over(connection):
             if peer in self._neighbours:
-                await self._first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
+                await first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
                 continue
             with trio.move_on_after(limits.SYNC_OPEN_TIMEOUT_S):
-                while peer not in self._neighbours and not _is_over(connection):
-                    await self._first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
-            if peer not in self._neighbours and not _is_over(connection):
-                if _via(connection) == "in":
-                    self._reports.tell(_address_of(connection), peer, other_cluster(_address_of(connection)))
-                await self._sever(connection)
-
-    async def _first_of(self, *conditions: Callable[[], Awaitable[None]]) -> None:
-        """Wait for whichever comes first."""
-        async with trio.open_nursery() as nursery:
-
-            async def wait(condition: Callable[[], Awaitable[None]]) -> None:
-                await condition()
-                nursery.cancel_scope.cancel()
-
-            for condition in conditions:
-                nursery.start_soon(wait, condition)
-
-    async def _sever(self, connection: Any) -> None:
-        await connection.muxed_conn.sever()
+                while peer not in self._neighbours and not is_over(connection):
+                    await first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
+            if peer not in self._neighbours and not is_over(connection):
+                if via(connection) == "in":
+                    self._reports.tell(address_of(connection), peer, other_cluster(address_of(connection)))
+                await sever(connection)
 
     def _drop(self, peer: str) -> None:
         """End every connection with ``peer``."""
         if self._swarm is not None and self._nursery is not None:
             for connection in self._swarm.get_connections(ID.from_string(peer)):
-                self._nursery.start_soon(self._sever, connection)
+                self._nursery.start_soon(sever, connection)
 
     def _flooded(self, peer: str) -> None:
         self.report(peer, rejected=1)
 
     # ---- streams --------------------------------------------------------------------------------------------------
 
-    async def _open(self, connection: Any, protocol: str) -> FrameStream:
-        """Open a stream on this very connection. Raises ProtocolNotSupportedError or StreamClosed."""
-        peer = str(connection.muxed_conn.peer_id)
-        raw = None
-        try:
-            with trio.fail_after(limits.NEGOTIATION_TIMEOUT_S):
-                raw = await connection.new_stream()
-                client, communicator = MultiselectClient(), MultiselectCommunicator(raw)
-                await client.handshake(communicator)
-                await client.try_select(communicator, protocol)
-        except BaseException as error:
-            if raw is not None:
-                await FrameStream(peer, raw).reset()
-            if isinstance(error, Exception) and not isinstance(error, ProtocolNotSupportedError):
-                # The connection may end at any point of this, each with an exception of its own.
-                raise StreamClosed(where=peer) from error
-            raise
-        return FrameStream(peer, raw)
-
     async def _open_request(self, peer: str) -> FrameStream:
         connection = self._connection(peer)
         if connection is None:
             raise PeerUnreachable(where=peer)
         try:
-            return await self._open(connection, self._request_protocol)
-        except MultiselectClientError as error:
+            return await open_stream(connection, self._request_protocol)
+        except ProtocolNotSupportedError as error:
             raise PeerUnreachable("The other peer takes no part in this cluster", where=peer) from error
 
     async def _request_opened(self, raw: Any) -> None:
         await self._requests.answer(FrameStream(str(raw.muxed_conn.peer_id), raw))
-
-    async def _sync_opened(self, raw: Any) -> None:
-        """Greet a peer that opened a sync stream, and serve it."""
-        peer = str(raw.muxed_conn.peer_id)
-        stream = FrameStream(peer, raw)
-        if not self._prefers(peer, peer):
-            return await self._decline(stream, Greeting.DUPLICATE)
-        full = len(self._neighbours) >= self._config.neighbours_max * limits.INBOUND_FACTOR
-        if full and peer not in self._neighbours and not self._dialling.is_wanted(peer, priority=True):
-            return await self._decline(stream, Greeting.FULL)
-        link = await self._link(raw.swarm_conn, peer, stream)
-        await self._serve(link, greet=True)
-        return None
-
-    async def _decline(self, stream: FrameStream, greeting: Greeting) -> None:
-        """Say no, and leave the other side a moment to read it."""
-        try:
-            await stream.send(bytes([greeting]))
-            await stream.close()
-            with trio.move_on_after(limits.CLOSE_TIMEOUT_S):
-                await stream.receive()
-        except (StreamClosed, Malformed):
-            return
-
-    def _prefers(self, peer: str, opener: str) -> bool:
-        return self._neighbours.prefers(peer, opener, self._clock())
-
-    async def _link(self, connection: Any, opener: str, stream: FrameStream) -> Link:
-        """Make a new link the one with its peer; it ends with its connection, whatever its handler waits for."""
-        peer = str(connection.muxed_conn.peer_id)
-        link = Link(Connection(peer, _via(connection), _address_of(connection), self._clock()), opener, stream)
-        await self._neighbours.take(link)
-
-        async def end_with_connection() -> None:
-            await self._first_of(connection.muxed_conn.event_closed.wait, link.ended.wait)
-            link.scope.cancel()
-
-        assert self._nursery is not None
-        self._nursery.start_soon(end_with_connection)
-        return link
-
-    async def _serve(self, link: Link, greet: bool = False) -> None:
-        """Let the peer above speak on a link that is in the table, from `connected` to `disconnected`."""
-        peer, dialled = link.connection.peer, link.opener == self.peer
-        try:
-            with link.scope:
-                if greet:
-                    await link.stream.send(bytes([Greeting.WELCOME]))
-                log.info("neighbour came", extra={"peer": peer, "address": link.connection.address})
-                try:
-                    self._handlers.connected(peer, dialled)
-                    await self._handlers.serve_sync(peer, link.stream, dialled)
-                finally:
-                    self._handlers.disconnected(peer)
-        except (StreamClosed, Malformed) as error:
-            log.info("neighbour went: %s", error.sentence, extra={"peer": peer})
-        except Exception:
-            # A bug above the network costs this stream; both sides open another after a while.
-            log.exception("a sync stream failed", extra={"peer": peer})
-        finally:
-            self._neighbours.remove(link)
-            await link.stream.reset()
 
     def _found_locally(self, peer: str, addresses: tuple[str, ...]) -> None:
         """Seek a peer that mDNS found, unless it is sought already."""
@@ -406,28 +299,3 @@ async def _cancelled_at_end() -> AsyncIterator[trio.Nursery]:
             yield nursery
         finally:
             nursery.cancel_scope.cancel()
-
-
-async def _greeting(stream: FrameStream) -> Greeting:
-    try:
-        return Greeting(int.from_bytes(await stream.receive()))
-    except ValueError as error:
-        await stream.reset()
-        raise Malformed("The sync stream began with an unknown greeting", where=stream.peer) from error
-
-
-def _is_over(connection: Any) -> bool:
-    return bool(connection.is_closed or connection.muxed_conn.event_shutting_down.is_set())
-
-
-def _via(connection: Any) -> str:
-    return "in" if connection.direction == Direction.INBOUND else "out"
-
-
-def _address_of(connection: Any) -> str:
-    """Return the address that was dialled, or from which the other side came; "" where it is unknown."""
-    dialled = getattr(connection, "pincrew_address", "")
-    if dialled:
-        return str(dialled)
-    remote = connection.muxed_conn.get_remote_address()
-    return "" if remote is None else f"/ip{6 if ':' in remote[0] else 4}/{remote[0]}/tcp/{remote[1]}"

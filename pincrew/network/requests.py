@@ -93,8 +93,8 @@ class Requests:
             response = await self._serve(peer, request)
         except PincrewError as error:
             return _sealed(error.code, error.sentence)
+        # A bug behind the handler must not show its insides to a stranger, nor end the host.
         except Exception:
-            # A bug behind the handler must not show its insides to a stranger, nor end the host.
             log.exception("a request could not be served", extra={"peer": peer})
             return _sealed(PincrewError.code, "Something went wrong at the other peer.")
         if len(response) >= limits.FRAME_BYTES_MAX:

@@ -82,8 +82,8 @@ class FrameStream:
                 await self.reset()
                 slow = isinstance(error, trio.TooSlowError)
                 raise StreamClosed("The other peer reads too slowly" if slow else "", where=self.peer) from error
+            # Cancelled halfway, a frame is torn: nobody can use the stream any more. The cancellation goes on up.
             except BaseException:
-                # Cancelled halfway, a frame is torn: nobody can use the stream any more.
                 await self.reset()
                 raise
 
@@ -119,8 +119,8 @@ class FrameStream:
         with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
             try:
                 await self._stream.close()
+            # The connection under a stream is often gone before it and raises according to how; it is closed anyway.
             except Exception:
-                # The connection under a stream is often gone before it; either way the stream is closed.
                 return
 
     async def reset(self) -> None:
@@ -128,8 +128,8 @@ class FrameStream:
         with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
             try:
                 await self._stream.reset()
+            # The connection is gone, as in close(): so is the stream.
             except Exception:
-                # As in close().
                 return
 
     async def _read_more(self) -> None:

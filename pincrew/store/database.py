@@ -133,7 +133,7 @@ class Database:
                 self.writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self.writer
-                except BaseException:
+                except BaseException:  # whatever ended the block, it is undone, and goes on up
                     if self.writer.in_transaction:  # SQLite rolls back by itself where the disk is full
                         self.writer.execute("ROLLBACK")
                     raise

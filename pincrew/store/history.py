@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pincrew import limits
@@ -9,6 +10,8 @@ from pincrew.pinset import Item
 from pincrew.store.database import Database
 from pincrew.store.window import LogRow, SessionRow
 from pincrew.yjs import ItemId
+
+_KEYS_PER_QUERY = 250
 
 
 class StoredPage(NamedTuple):
@@ -67,34 +70,26 @@ class History:
             ).fetchone()
         return None if row is None else row[0]
 
-    def record_of(self, shard: int, cid: bytes) -> tuple[int, int, bytes] | None:
-        """Return (sid, n, record) of a key's row."""
-        with self.database.reading() as db:
-            row: tuple[int, int, bytes] | None = db.execute(
-                "SELECT pins.sid, pins.n, record FROM items JOIN pins ON pins.id = items.pin"
-                " WHERE items.shard=? AND items.cid=? AND items.pin IS NOT NULL",
-                (shard, cid),
-            ).fetchone()
-        return row
+    def items(self, ordered: Sequence[tuple[int, bytes]], clients: dict[int, int]) -> dict[bytes, list[Item]]:
+        """Return keys' puts, each key's in the order in which they were applied; keys without any are left out.
 
-    def items(self, shard: int, cid: bytes, clients: dict[int, int]) -> list[Item]:
-        """Return a key's puts in the order in which they were applied. ``clients``: sid -> Yjs client id."""
+        ``ordered`` are (shard, CID) in ascending order, ``clients`` is sid -> Yjs client id.
+        """
+        found: dict[bytes, list[tuple[int, Item]]] = {}
         with self.database.reading() as db:
-            rows = db.execute(
-                "SELECT item, sid, n, origin_sid, origin_n, pin IS NOT NULL FROM items WHERE shard=? AND cid=?",
-                (shard, cid),
-            ).fetchall()
-        if not rows:
-            return []
-        rows.sort()
-        return [
-            Item(
-                ItemId(clients[sid], n),
-                None if origin_sid is None else ItemId(clients[origin_sid], origin_n),
-                bool(live),
-            )
-            for _, sid, n, origin_sid, origin_n, live in rows
-        ]
+            for at in range(0, len(ordered), _KEYS_PER_QUERY):
+                some = ordered[at : at + _KEYS_PER_QUERY]
+                wanted = ",".join(["(?,?)"] * len(some))
+                # The cross join looks each key up; left to itself, SQLite compares every item with the list.
+                for cid, item, sid, n, origin_sid, origin_n, live in db.execute(
+                    f"WITH wanted(shard, cid) AS (VALUES {wanted})"
+                    " SELECT items.cid, item, sid, n, origin_sid, origin_n, pin IS NOT NULL"
+                    " FROM wanted CROSS JOIN items USING (shard, cid)",
+                    [value for key in some for value in key],
+                ):
+                    origin = None if origin_sid is None else ItemId(clients[origin_sid], origin_n)
+                    found.setdefault(cid, []).append((item, Item(ItemId(clients[sid], n), origin, bool(live))))
+        return {cid: [item for _, item in sorted(items)] for cid, items in found.items()}
 
     def page(self, sid: int, after: int) -> StoredPage | None:
         """Return envelopes after number ``after``: as many as fit a page and end at a signature that was checked."""

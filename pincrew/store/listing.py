@@ -2,16 +2,22 @@
 
 The trick is to let the offset run over an index alone: ids first, from an index that covers filter and sort, and from
 whichever end is nearer; then the rows of those ids. Without a filter, by name prefix or by state that holds for any
-offset; other filters find their first page quickly and count no total. The filter language (words, `state:`, `size>`,
-`tries>`, `cid:`, `added<`) is one for API, command line and screen.
+offset; other filters find their first page quickly and count no total.
+
+Words are looked for among the first rows of the order, where common ones are soon found. Rarer ones are found by a scan
+of the names' index, which has nothing but names in it: 0.1 s a million. (An index of trigrams, FTS5's, answers common
+words hardly faster, and costs 8 us a pin, a quarter of applying it, and 40 to 110 MB a million.)
+
+The filter language (words, `state:`, `size>`, `tries>`, `cid:`, `added<`) is one for API, command line and screen.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from pincrew.cid import parse_cid, shard_of
 from pincrew.errors import Misuse
@@ -30,6 +36,7 @@ _ORDER = {
 }
 _COLUMNS = "cid, name, state, cause, error, tries, next_try, size, bytes_done, blocks_done, updated, record"
 LIMIT_MAX = 10_000
+_ROWS_TRIED = 20_000
 _TERM = re.compile(r"^(state|cid|size|tries|added)\s*([:<>])\s*(.+)$")
 
 
@@ -137,18 +144,40 @@ class Listing:
         if from_end and total is not None:
             limit = min(limit, total - offset)
             offset = total - offset - limit
+        limit = min(limit, LIMIT_MAX)
         with self.database.reading() as db:
             if wanted.cid is not None:
                 ids = "SELECT pin AS id FROM items WHERE shard=? AND cid=? AND pin IS NOT NULL LIMIT ? OFFSET ?"
                 values: list[object] = [shard_of(wanted.cid, self._shard_bits), wanted.cid]
+                rows = self._rows(db, ids, [*values, limit, offset])
+            elif wanted.words:
+                rows = self._rows_with_words(db, wanted, sort, limit, offset)
             else:
                 where, values = _where(wanted)
                 ids = f"SELECT id FROM pins {where} ORDER BY {_order(sort, from_end)} LIMIT ? OFFSET ?"
-            values += [min(limit, LIMIT_MAX), offset]
-            rows = db.execute(f"SELECT {_COLUMNS} FROM ({ids}) JOIN pins USING (id)", values).fetchall()
+                rows = self._rows(db, ids, [*values, limit, offset])
         if from_end:
             rows.reverse()
         return [PinRow(row[0], row[1], STATES[row[2]], *row[3:]) for row in rows]
+
+    def _rows(self, db: sqlite3.Connection, ids: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        return db.execute(f"SELECT {_COLUMNS} FROM ({ids}) JOIN pins USING (id)", values).fetchall()
+
+    def _rows_with_words(
+        self, db: sqlite3.Connection, wanted: Filter, sort: str, limit: int, offset: int
+    ) -> list[tuple[Any, ...]]:
+        order = _order(sort, is_reversed=False)
+        plain, plain_values = _where(replace(wanted, words=()))
+        words, word_values = _where(Filter(words=wanted.words))
+        first = f"SELECT id FROM pins {plain} ORDER BY {order} LIMIT {_ROWS_TRIED}"
+        ids = f"SELECT id FROM ({first}) CROSS JOIN pins USING (id) {words} ORDER BY {order} LIMIT ? OFFSET ?"
+        rows = self._rows(db, ids, [*plain_values, *word_values, limit, offset])
+        total = self.total(replace(wanted, words=()))
+        if len(rows) == limit or (total is not None and total <= _ROWS_TRIED):
+            return rows
+        found = f"SELECT id FROM pins INDEXED BY pins_name {words}"
+        ids = f"SELECT id FROM ({found}) CROSS JOIN pins USING (id) {plain} ORDER BY {order} LIMIT ? OFFSET ?"
+        return self._rows(db, ids, [*word_values, *plain_values, limit, offset])
 
     def total(self, wanted: Filter) -> int | None:
         """Return how many rows a filter has, where that is known without looking at them all."""

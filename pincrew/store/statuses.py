@@ -44,16 +44,18 @@ class Statuses:
         with self.database.reading() as db:
             (cursor,) = db.execute("SELECT value FROM meta WHERE key='cursor'").fetchone()
             found = [
-                Change(change, cid, decode_record(cid, record), STATES[state], tries, self._is_leaving(db, cid))
-                for change, cid, record, state, tries in db.execute(
-                    "SELECT change, cid, record, state, tries FROM pins WHERE change>? ORDER BY change LIMIT ?",
+                Change(change, cid, decode_record(cid, record), STATES[state], tries, bool(is_leaving))
+                for change, cid, record, state, tries, is_leaving in db.execute(
+                    "SELECT change, cid, record, state, tries, EXISTS (SELECT 1 FROM leaving WHERE cid=pins.cid)"
+                    " FROM pins WHERE change>? ORDER BY change LIMIT ?",
                     (cursor, limit),
                 )
             ]
             found += [
-                Change(change, cid, None, STATES[state], tries, self._is_leaving(db, cid))
-                for change, cid, state, tries in db.execute(
-                    "SELECT change, cid, state, tries FROM removed WHERE change>? ORDER BY change LIMIT ?",
+                Change(change, cid, None, STATES[state], tries, bool(is_leaving))
+                for change, cid, state, tries, is_leaving in db.execute(
+                    "SELECT change, cid, state, tries, EXISTS (SELECT 1 FROM leaving WHERE cid=removed.cid)"
+                    " FROM removed WHERE change>? ORDER BY change LIMIT ?",
                     (cursor, limit),
                 )
             ]
@@ -218,9 +220,6 @@ class Statuses:
             "SELECT pin FROM items WHERE shard=? AND cid=? AND pin IS NOT NULL", (shard_of(cid, self._shard_bits), cid)
         ).fetchone()
         return None if row is None else row[0]
-
-    def _is_leaving(self, db: sqlite3.Connection, cid: bytes) -> bool:
-        return db.execute("SELECT 1 FROM leaving WHERE cid=?", (cid,)).fetchone() is not None
 
 
 def _move(moved: dict[int, list[int]], state: int, pins: int, size: int, sized: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pincrew.record import decode_record
+from pincrew.record import decode_shown
 from pincrew.store.database import STATE_NUMBER, Database
 from pincrew.values import PinState
 
@@ -57,7 +57,10 @@ class RowChange(NamedTuple):
 
 @dataclass
 class WindowChanges:
-    """Everything that one window adds; filled by the replica, committed whole or not at all."""
+    """Everything that one window adds; filled by ``Windows``, committed whole or not at all.
+
+    ``items`` and ``rows`` best come in ascending order of shard and key: their pages are met in their order then.
+    """
 
     log: list[LogRow] = field(default_factory=list)
     sessions: dict[int, SessionRow] = field(default_factory=dict)
@@ -67,7 +70,10 @@ class WindowChanges:
     rows: list[RowChange] = field(default_factory=list)
 
     def commit(self, database: Database, now_ms: int) -> int:
-        """Write everything in one transaction and return the new change number. Blocks; raises StoreFault."""
+        """Write everything in one transaction, let go of it, and return the new change number.
+
+        Blocks; raises StoreFault.
+        """
         with database.transaction() as db:
             change, pin = database.counter("change"), database.counter("pin")
             db.executemany(
@@ -85,38 +91,31 @@ class WindowChanges:
                 [(sid, shard, puts) for (sid, shard), puts in self.shard_puts.items()],
             )
             added: list[tuple[object, ...]] = []
-            won: dict[tuple[int, bytes], tuple[tuple[int, int], int]] = {}
-            queued = queued_bytes = queued_sized = 0
-            for row in self.rows:
+            won: dict[tuple[bytes, int, int], int] = {}
+            queued_bytes = queued_sized = 0
+            for shard, cid, was, now, record in self.rows:
                 change += 1
-                if row.was is None:
-                    assert row.now is not None
+                if was is None:
+                    assert now is not None
                     pin += 1
-                    seen = decode_record(row.cid, row.record)
-                    seen_ms = seen.added_ms or now_ms
-                    added.append((pin, row.cid, row.record, *row.now, change, seen.name, seen_ms, seen.size, now_ms))
-                    won[row.shard, row.cid] = (row.now, pin)
-                    queued += 1
-                    queued_bytes += seen.size or 0
-                    queued_sized += seen.size is not None
+                    name, size, added_ms = decode_shown(record)
+                    added.append((pin, cid, record, *now, change, name, added_ms or now_ms, size, now_ms))
+                    won[cid, *now] = pin
+                    queued_bytes += size or 0
+                    queued_sized += size is not None
                     continue
-                (old,) = db.execute(
-                    "SELECT pin FROM items WHERE shard=? AND cid=? AND sid=? AND n=?",
-                    (row.shard, row.cid, *row.was),
-                ).fetchone()
-                db.execute(
-                    "UPDATE items SET pin=NULL WHERE shard=? AND cid=? AND sid=? AND n=?",
-                    (row.shard, row.cid, *row.was),
-                )
-                if row.now is None:
+                key = (shard, cid, *was)
+                (old,) = db.execute("SELECT pin FROM items WHERE shard=? AND cid=? AND sid=? AND n=?", key).fetchone()
+                db.execute("UPDATE items SET pin=NULL WHERE shard=? AND cid=? AND sid=? AND n=?", key)
+                if now is None:
                     _remove(database, old, change)
                 else:
-                    seen = decode_record(row.cid, row.record)
+                    name, _, added_ms = decode_shown(record)
                     db.execute(
                         "UPDATE pins SET record=?, sid=?, n=?, change=?, name=?, added=?, updated=? WHERE id=?",
-                        (row.record, *row.now, change, seen.name, seen.added_ms or now_ms, now_ms, old),
+                        (record, *now, change, name, added_ms or now_ms, now_ms, old),
                     )
-                    won[row.shard, row.cid] = (row.now, old)
+                    won[cid, *now] = old
             db.executemany(
                 "INSERT INTO pins (id, cid, record, sid, n, change, name, added, state, size, updated)"
                 f" VALUES (?,?,?,?,?,?,?,?,{STATE_NUMBER[PinState.QUEUED]},?,?)",
@@ -124,24 +123,23 @@ class WindowChanges:
             )
             if db.execute("SELECT EXISTS (SELECT 1 FROM removed)").fetchone()[0]:
                 db.executemany("DELETE FROM removed WHERE cid=?", [(row[1],) for row in added])
-            items = []
-            for item in sorted(self.items):
-                winner = won.get((item.shard, item.cid))
-                is_winner = winner is not None and winner[0] == (item.sid, item.n)
-                items.append((*item, winner[1] if winner is not None and is_winner else None))
-                if is_winner:
-                    del won[item.shard, item.cid]
-            db.executemany("INSERT INTO items VALUES (?,?,?,?,?,?,?,?,?)", items)
+            db.executemany(
+                "INSERT INTO items VALUES (?,?,?,?,?,?,?,?,?)",
+                ((*item, won.pop((item.cid, item.sid, item.n), None)) for item in self.items),
+            )
             # yrs lets only a newly integrated put win: one that lost, or was deleted, never comes back.
             assert not won, "a winner is not among the window's puts"
             db.execute(
                 "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
-                (queued, queued_bytes, queued_sized, STATE_NUMBER[PinState.QUEUED]),
+                (len(added), queued_bytes, queued_sized, STATE_NUMBER[PinState.QUEUED]),
             )
             db.executemany(
                 "UPDATE meta SET value=? WHERE key=?",
                 [(change, "change"), (pin, "pin"), (database.counter("item") + len(self.items), "item")],
             )
+        # A window's rows are freed here, in the thread that wrote them: the event loop has better things to do.
+        for rows in (self.log, self.items, self.rows):
+            rows.clear()
         return change
 
 

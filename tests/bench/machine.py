@@ -77,8 +77,8 @@ class Machine:
         request = AcceptRequest(offer=offer.offer, ipfs=self.ipfs, listen=["/ip4/127.0.0.1/tcp/0"])
         self.client.accept(request)
 
-    def until(self, name: str, condition: object, timeout_s: float = 3_600.0) -> None:
-        """Wait for a condition; a cluster that is just starting counts as not yet."""
+    def until(self, name: str, condition: object, timeout_s: float = 3_600.0, *, look_every_s: float = 0.02) -> None:
+        """Wait for a condition; a cluster that is just starting counts as not yet. Each look costs the daemon, too."""
         assert callable(condition)
         deadline = time.monotonic() + timeout_s
         while True:
@@ -89,7 +89,7 @@ class Machine:
                 pass
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name}: {self.client.summary(name)}")
-            time.sleep(0.02)
+            time.sleep(look_every_s)
 
     def total(self, name: str) -> int:
         """How many pins the list has here."""

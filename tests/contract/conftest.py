@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.kubo_process import KuboProcess, running_kubo
+from pincrew.kubo_process import KuboProcess
+from support.kubo_process import running_kubo
 
 
 @pytest.fixture(scope="session")

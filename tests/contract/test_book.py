@@ -11,7 +11,8 @@ from pincrew.trusted.author import Author, WriteRequest
 
 from pincrew.keys import SigningKey
 from pincrew.record import encode_record
-from pincrew.replica import Replica, finish
+from pincrew.replica import Replica
+from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.statuses import Statuses
 from pincrew.tracker import Lane, StatusUpdate

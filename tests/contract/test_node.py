@@ -12,11 +12,12 @@ import pytest
 import trio
 
 from pincrew.errors import NodeDown, NodeRefused, NoProgress
+from pincrew.kubo_process import KuboProcess
+from pincrew.kubo_rpc import KuboRpc
 from pincrew.node_address import NodeAddress, parse_address
-from pincrew.node_client import Added, KuboRpc, NodeIdentity, NodePin
+from pincrew.node_client import Added, NodeIdentity, NodePin
 from pincrew.values import PinMode
 from support.fake_node import FakeKubo, Orders
-from support.kubo_process import KuboProcess
 
 RECURSIVE, DIRECT = PinMode.RECURSIVE, PinMode.DIRECT
 

@@ -7,20 +7,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+from pincrew.cid import cid_text, parse_cid
 from pincrew.holdings import pin_name
+from pincrew.kubo_process import KuboProcess
+from pincrew.kubo_rpc import KuboRpc
 from pincrew.node_address import parse_address
-from pincrew.node_client import KuboRpc
 from pincrew.node_watch import NodeState
 from pincrew.pinner import PinnerRules
 from pincrew.removals import Decision, RemovalsRules
 from pincrew.tracker import NO_PROVIDER, VANISHED, StatusUpdate
 from pincrew.values import PinMode, PinState
 from support.fake_node import FakeKubo, Orders
-from support.kubo_process import KuboProcess
 from support.memory_book import MemoryBook
 from support.pinner_bench import (
     CLUSTER,
@@ -152,7 +154,9 @@ def test_retry_tries_at_once_and_keeps_the_count(tmp_path: Path) -> None:
     with_fake(tmp_path, test)
 
 
-def test_progress_is_recorded_and_shown(tmp_path: Path) -> None:
+def test_progress_is_recorded_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pincrew.bookkeeper.STATUS_DELAY_S_MAX", 0.01)  # well before the pin counts as stuck
+
     async def test(fake: FakeKubo, bench: Bench) -> None:
         gate = trio.Event()
         fake.orders[cid_of(1)] = Orders(blocks=4, bytes=400, gate=gate)
@@ -295,7 +299,36 @@ def test_what_a_crash_left_in_flight_is_queued_again(tmp_path: Path) -> None:
     with_fake(tmp_path, test, book=book)
 
 
-def test_pins_that_vanished_from_the_node_are_pinned_again(tmp_path: Path) -> None:
+class RenamingKubo(FakeKubo):
+    """Has no pin of what it is asked for until it has answered that once, as Kubo while it renames a pin."""
+
+    async def _pin_ls(self, exchange: Any, arguments: dict[str, str]) -> None:
+        await super()._pin_ls(exchange, arguments)
+        if "arg" in arguments:
+            self.pins[parse_cid(arguments["arg"])] = ("recursive", OURS)
+
+
+def test_a_pin_that_is_just_given_another_name_has_not_vanished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pincrew.reconciling.RECONCILE_SECOND_LOOK_S", 0.0)
+    book = MemoryBook()
+    book.put(pin_of(1))
+    book.settle([StatusUpdate(cid_of(1), PINNED)], 1)
+
+    async def test(fake: FakeKubo, bench: Bench) -> None:
+        looks = ("pin/ls", cid_text(cid_of(1)))
+        await fake.until(lambda: [(command, given.get("arg")) for command, given in fake.requests].count(looks) == 2)
+        bench.put(pin_of(2))
+        await bench.until_state(PINNED, cid_of(2))  # behind whatever there was to say of the first
+        assert not any(update.cause == VANISHED for update in book.settled)
+        assert "unexpectedly_unpinned" not in bench.kinds()
+
+    with_fake(tmp_path, test, book=book, fake=RenamingKubo())
+
+
+def test_pins_that_vanished_from_the_node_are_pinned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pincrew.reconciling.RECONCILE_SECOND_LOOK_S", 0.0)
     book = MemoryBook()
     book.put(*(pin_of(n) for n in range(3)))
     book.settle([StatusUpdate(cid_of(n), PINNED) for n in range(3)], 3)
@@ -611,8 +644,6 @@ def test_kubo_killed_mid_pin_restarts_and_completes(kubo: KuboProcess, other_kub
 
 async def _take_half(kubo: KuboProcess, cid: bytes) -> list[tuple[str, bytes]]:
     """Remove every second leaf of a file at Kubo; return the removed."""
-    from pincrew.cid import cid_text
-
     root = cid_text(cid)
     leaves = kubo.ipfs("refs", "-r", "--unique", root).decode().split()
     chosen = [leaf for leaf in leaves if leaf.startswith("bafkrei")][::2]

@@ -158,3 +158,17 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(
     machine.serve("archive")
     listed = {line["cid"] for line in machine.json_lines("pin", "ls")}
     assert set(acknowledged) <= listed
+
+
+def test_leaving_ones_own_cluster_keeps_the_owner_key(crew: Crew) -> None:
+    machine = crew.machine("machine")
+    made = machine.create("archive")
+    key = Path(made["owner_key"]).read_bytes()
+    machine.run_daemon()
+    until(lambda: bool(machine.client.status().clusters), "it runs")
+    plan = machine.json("leave", "-c", "archive", "--dry-run")
+    assert Path(made["owner_key"]).exists()
+    left = machine.json("leave", "-c", "archive", "--yes")
+    assert left["owner_key"] == plan["owner_key"]
+    assert Path(left["owner_key"]).read_bytes() == key
+    assert not Path(made["home"]).exists()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pincrew.keys import SigningKey, peer_id
-from support.kubo_process import KuboProcess, running_kubo
+from pincrew.kubo_process import KuboProcess
+from support.kubo_process import running_kubo
 from support.machines import Crew, Machine, add_content, made_up_cids, read_content
 
 pytestmark = [pytest.mark.kubo, pytest.mark.slow]
@@ -28,8 +29,9 @@ def test_a_newcomer_gets_the_whole_list_and_the_content_from_a_follower(
     curator.run("pin", "add", "-", stdin=listing)
     curator.run("pin", "add", *cids, "--name", "joining", "--metadata", "kind=test")
     curator.run("publish", "-o", str(document))
-    first.follow(str(document), "--wait", "--timeout", "2m", node=other_kubo.url)
+    first.follow(str(document), "--wait", "--timeout", "2m", "--peer-name", "Ana's cellar", node=other_kubo.url)
     curator.until("archive", lambda summary: summary.peers.known == 1, "the follower announced itself")
+    assert [peer["name"] for peer in curator.json_lines("peers")] == ["Ana's cellar"]
     published = curator.json("publish", "-o", str(document))
     follower_id = first.client.ready("archive").peer
     assert f"/p2p/{follower_id}" in document.read_text()

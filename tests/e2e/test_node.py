@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.kubo_process import KuboProcess, running_kubo
-from support.machines import Crew, add_content, pins_of, read_content
+from pincrew.kubo_process import KuboProcess
+from support.kubo_process import running_kubo
+from support.machines import Crew, add_content, made_up_cids, pins_of, read_content
 
 pytestmark = [pytest.mark.kubo, pytest.mark.slow]
 
@@ -53,3 +54,26 @@ def test_an_absent_node_is_a_state_and_work_goes_on_when_it_comes(
         assert add_content(kubo, whole) == [slow]
         follower.until_state("archive", "complete")
         assert read_content(node, slow) == whole
+
+
+def test_what_nobody_had_is_tried_again_when_told(crew: Crew, other_kubo: KuboProcess) -> None:
+    curator = crew.machine("curator")
+    follower = crew.machine("follower", PINCREW_PIN_NO_PROGRESS="1s")
+    contents = [os.urandom(2_000) for _ in range(3)]
+    cids = [other_kubo.ipfs("add", "-Q", "-n", "--cid-version=1", stdin=one).decode().strip() for one in contents]
+    made = curator.create("archive")
+    ready = curator.serve("archive", "--publish", "127.0.0.1:0")
+    curator.run("pin", "add", *cids)
+    follower.follow(f"{ready['publish']}#{made['id']}", node=other_kubo.url)
+    follower.until("archive", lambda summary: summary.pins.error == 3, "nobody has it")
+    assert "pincrew retry" in follower.run("errors").err
+
+    assert add_content(other_kubo, contents[0]) == cids[:1]
+    tried = follower.json("retry", cids[0])
+    assert (tried["cluster"], tried["pins"], tried["others"]) == ("archive", 1, {})
+    follower.until("archive", lambda summary: summary.pins.pinned == 1, "the one that is there now")
+    assert add_content(other_kubo, *contents[1:]) == cids[1:]
+    assert follower.json("retry", "--all-errors")["pins"] <= 2, "one may be under way by itself just now"
+    follower.until_state("archive", "complete")
+    assert "is not on the list" in follower.run("retry", *made_up_cids(1, "retry"), code=1).err
+    assert follower.run("retry", "--all-errors").err == "No pin is in error.\n"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from support.kubo_process import KuboProcess, running_kubo
+from pincrew.kubo_process import KuboProcess
+from support.fatal_door import fatal_door
+from support.kubo_process import running_kubo
 from support.machines import Crew, add_content, pin_by_hand, pins_of, until
 
 pytestmark = [pytest.mark.kubo, pytest.mark.slow]
@@ -92,3 +94,32 @@ def test_leaving_unpins_only_what_that_cluster_alone_holds(
         assert not set(pins_of(node)) & {only_one, only_two, shared}
         assert list(follower.home.clusters.iterdir()) == []
         assert follower.json("status")["clusters"] == []
+
+
+def test_leaving_with_a_node_that_dies_midway_says_what_is_left_and_goes_on(
+    crew: Crew, kubo_program: Path, kubo: KuboProcess, tmp_path: Path
+) -> None:
+    curator, follower = crew.machine("curator"), crew.machine("follower")
+    cids = add_content(kubo, *(b"midway %d" % number * 99 for number in range(5)))
+    curator.create("archive", node=kubo.url)
+    curator.serve("archive")
+    curator.run("pin", "add", *cids)
+    curator.run("publish", "-o", "archive.toml")
+    with running_kubo(kubo_program, tmp_path / "ipfs") as node, fatal_door(node, "pin/rm", 3) as door:
+        follower.follow(str(curator.folder / "archive.toml"), "--wait", "--timeout", "2m", node=door.url)
+        left = follower.json("leave", "--yes", code=1)
+        assert left["pins"] == 2, "what was done is counted"
+        assert "again" in left["rest"]
+        assert left["removed"] == []
+        assert follower.home.cluster("archive").settings.exists()
+        (one,) = follower.json("status")["clusters"]
+        assert one["state"] == "leaving"
+        assert "being left" in follower.run("doctor").all
+        assert "Start the node" in follower.run("leave", "--yes", code=1).err
+
+        node.start()
+        assert len(set(cids) & set(pins_of(node))) == 3
+        assert follower.json("leave", "--yes")["pins"] == 3
+        assert not set(cids) & set(pins_of(node))
+        assert list(follower.home.clusters.iterdir()) == []
+        node.stop()

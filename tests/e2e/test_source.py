@@ -79,6 +79,27 @@ def test_faulty_sources_are_refused_at_the_join_and_ignored_later(crew: Crew) ->
     follower.until("archive", lambda summary: summary.curators.connected == 1, "it follows all the same")
 
 
+def test_a_silent_source_is_given_up_in_time_and_followed_without(crew: Crew) -> None:
+    curator = crew.machine("curator")
+    follower = crew.machine("follower", PINCREW_SOURCE_TIMEOUT="1s")
+    curator.create("archive")
+    curator.serve("archive")
+    with told_source() as source:
+        source.body = _published(curator, crew.folder / "archive.toml")
+        source.is_silent = True
+        said = follower.follow(source.url, code=1)
+        assert "did not deliver within 1 s" in said.err and source.url in said.err
+        assert follower.home.joined() == []
+
+        source.is_silent = False
+        follower.follow(source.url)
+        source.is_silent = True
+        shown = follower.json("source", "show")
+        assert shown["state"] == "unreachable"
+        assert "within 1 s" in shown["text"] and "copy" in shown["text"]
+        follower.until("archive", lambda summary: summary.curators.connected == 1, "it follows all the same")
+
+
 def _published(curator: Machine, path: Path) -> bytes:
     curator.run("publish", "-o", str(path))
     return path.read_bytes()

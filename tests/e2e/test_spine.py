@@ -7,8 +7,8 @@ import json
 import httpx
 import pytest
 
-from support.kubo_process import KuboProcess
-from support.machines import Crew, add_content, made_up_cids, pins_of, read_content
+from pincrew.kubo_process import KuboProcess
+from support.machines import Crew, add_content, made_up_cids, pins_of, read_content, until
 
 pytestmark = [pytest.mark.kubo, pytest.mark.slow]
 
@@ -61,7 +61,9 @@ def test_a_pin_reaches_a_follower_and_every_view_tells_the_same(
     assert follower.json_lines("pins", "--state", "error") == []
     assert {line["cid"] for line in follower.json_lines("pin", "ls")} == set(cids)
     assert len(follower.run("pin", "ls").out.splitlines()) == 6
-    (peer,) = follower.json_lines("peers")
+    (peer,) = until(
+        lambda: [line for line in follower.json_lines("peers") if line["free"]], "the curator tells its node's room"
+    )
     assert (peer["id"], peer["role"], peer["connected"]) == (made["peer_id"], "curator", True)
     assert made["peer_id"] in follower.run("peers").out
     assert follower.json_lines("errors") == []

@@ -49,7 +49,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     Mutant(
         "1 an own envelope needs no trust",
         "trusted/author.py",
-        "if replica.gate.screen(envelope) is Screening.UNTRUSTED:",
+        "if windows.gate.screen(envelope) is Screening.UNTRUSTED:",
         "if False:",
         REPLICA + "test_an_author_whom_the_record_does_not_name_is_told",
     ),
@@ -120,7 +120,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "4 heads are told before the commit",
-        "replica.py",
+        "windows.py",
         '        """How far each session was applied, durably. Not to be changed."""\n        return self._heads\n',
         "        return {one.id: one.head for one in self.gate.sessions.values() if one.number}\n",
         REPLICA + "test_nothing_is_seen_before_it_is_durable",
@@ -128,7 +128,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "4 a failed commit goes unnoticed",
-        "replica.py",
+        "windows.py",
         "        except PincrewError:\n            self.reload()\n            raise\n",
         "        except PincrewError:\n            raise\n",
         SIM + "test_disk_that_fails_now_and_then[0]",
@@ -136,13 +136,13 @@ INVARIANTS: tuple[Mutant, ...] = (
     Mutant(
         "4 a session outlives a failed commit",
         "trusted/author.py",
-        "if self._generation != self._replica.generation:",
+        "if self._generation != self._windows.generation:",
         "if False:",
         SIM + "test_disk_that_fails_now_and_then[0]",
     ),
     Mutant(
         "4 a window that was given up counts",
-        "replica.py",
+        "windows.py",
         "            self._stale = True\n            raise\n",
         "            raise\n",
         REPLICA + "test_a_window_that_is_given_up_is_applied_later",
@@ -226,7 +226,7 @@ INVARIANTS: tuple[Mutant, ...] = (
         "store/window.py",
         "[(sid, dep, number) for (sid, dep), number in self.dependencies.items()]",
         "[]",
-        SIM + "test_any_weather[0]",
+        "tests/unit/test_windows.py::test_what_an_author_named_is_known_after_a_restart",
     ),
     Mutant(
         "8 the builder's ranges run on",
@@ -331,27 +331,25 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "11 a client's session is the latest that has it",
-        "replica.py",
+        "windows.py",
         "return self.gate.sessions[self.gate.clients[item.client]].sid, item.clock",
         "return {one.client: one.sid for one in self.gate.sessions.values()}[item.client], item.clock",
         SIM + "test_two_sessions_with_one_client_id",
     ),
     Mutant(
         "11 operations of a window in another order",
-        "replica.py",
-        "        for identifier, operation in operations:\n            if isinstance(operation, Put):\n"
-        "                document.put(",
-        "        for identifier, operation in reversed(operations):\n            if isinstance(operation, Put):\n"
-        "                document.put(",
+        "windows.py",
+        "        for identifier, operation, _ in operations:\n            if isinstance(operation, Put):\n",
+        "        for identifier, operation, _ in reversed(operations):\n            if isinstance(operation, Put):\n",
         SIM + "test_many_writers_on_one_key[0]",
         True,
     ),
     Mutant(
         "11 the digest leaves out hashes",
-        "replica.py",
+        "windows.py",
         "head.number.to_bytes(8) + head.hash)",
         "head.number.to_bytes(8))",
-        REPLICA + "test_the_digest_is_over_everything",
+        "tests/unit/test_windows.py::test_the_digest_is_over_everything",
     ),
     Mutant(
         "11 dead items live again",
@@ -359,6 +357,13 @@ INVARIANTS: tuple[Mutant, ...] = (
         "dead = [item.id for item in items if not item.live]",
         "dead = []",
         "tests/unit/test_pinset.py::test_a_document_rebuilt_from_its_items_has_the_same_winner",
+    ),
+    Mutant(
+        "11 yrs never hears of a key's first put",
+        "pinset.py",
+        "            if self._first is not None:\n",
+        "            if False:\n",
+        "tests/unit/test_pinset.py::test_a_put_alone_holds_and_counts_once_another_comes[second0]",
     ),
     Mutant(
         "14 an older announcement counts",

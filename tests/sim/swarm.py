@@ -21,7 +21,7 @@ from pincrew.frames import decode_frame, encode_frame
 from pincrew.keys import SigningKey
 from pincrew.member import Member
 from pincrew.record import encode_record
-from pincrew.replica import finish
+from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.rows import Rows
 from pincrew.sync import Blame, Effect, Send, Sync

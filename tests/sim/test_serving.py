@@ -6,7 +6,7 @@ import pytest
 
 from pincrew import limits
 from pincrew.inbox import Inbox, Sealed
-from pincrew.replica import finish
+from pincrew.steps import finish
 from pincrew.values import Dependency, OperationId, Put, SessionId
 from sim.forge import Author, put
 from sim.swarm import Swarm, Weather, cid_of, key_of

@@ -24,7 +24,7 @@ from pincrew.frames import Digest, Heads, Hello, Page, Standing
 from pincrew.gate import Screening
 from pincrew.keys import verify
 from pincrew.record import encode_record
-from pincrew.replica import finish
+from pincrew.steps import finish
 from pincrew.store.window import WindowChanges
 from pincrew.sync import Effect, Send, Sync
 from pincrew.values import Delete, Dependency, Head, OperationId, Part, Pin, Put, SessionId

@@ -28,8 +28,8 @@ import httpx
 from pincrew.api.client import Client
 from pincrew.api.shapes import Summary
 from pincrew.errors import PincrewError
+from pincrew.kubo_process import KuboProcess
 from pincrew.paths import Home
-from support.kubo_process import KuboProcess
 
 PATIENCE_S = 60.0
 COMMAND_TIMEOUT_S = 150.0

@@ -47,5 +47,6 @@ class Shell:
         """Make a folder that passes for a followed cluster."""
         paths = self.curated(name)
         paths.settings.unlink()
+        paths.owner.unlink()
         save(paths.settings, ClusterSettings(cluster_id="ab" * 32, role=Role.FOLLOWER))
         return paths

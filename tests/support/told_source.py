@@ -9,15 +9,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class ToldSource:
-    """``body`` is served at every path; ``redirect_to`` is answered instead where it is set."""
+    """``body`` is served at every path; ``redirect_to`` is answered instead where it is set, and nothing at all while
+    ``is_silent``."""
 
     def __init__(self) -> None:
         self.body = b""
         self.redirect_to = ""
+        self.is_silent = False
+        self._is_over = threading.Event()
         told = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if told.is_silent:
+                    told._is_over.wait()
+                    return
                 self.send_response(302 if told.redirect_to else 200)
                 if told.redirect_to:
                     self.send_header("Location", told.redirect_to)
@@ -41,6 +47,7 @@ class ToldSource:
 
     def stop(self) -> None:
         """Be down: connections are refused."""
+        self._is_over.set()
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()

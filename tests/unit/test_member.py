@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pincrew.errors import Forged
+from pincrew.frames import Page
 from pincrew.member import Member
 from pincrew.store.database import Database
 from pincrew.trust import TrustChain, TrustRecord, first_record
@@ -91,3 +92,24 @@ def test_a_session_is_open_while_its_author_is_trusted(disk: Database) -> None:
     assert one.contiguous(author.session) == 1 and one.backlog() > 0 and one.heads() == {}
     one.adopt(chain(("a",), ("b",)))
     assert not one.is_open(author.session)
+
+
+def test_a_page_that_was_read_ahead_counts_as_one_that_was_not(disk: Database) -> None:
+    known = chain(("a",))
+    made = Author(key_of("a"), known.cluster_id)
+    envelopes = [made.sign(put(cid(number))) for number in range(3)]
+    page = Page(made.session, tuple(one.body for one in envelopes), envelopes[-1].signature)
+    one, two = member(disk, known), member(Database(None), known)
+    ahead = one.read_ahead(page)
+    assert [envelope.body for envelope in ahead.envelopes] == list(page.bodies)
+    assert one.receive_page(*ahead) == two.receive_page(*page)
+    assert one.contiguous(made.session) == two.contiguous(made.session) == 3
+
+
+def test_a_page_that_cannot_be_read_is_refused_in_words(disk: Database) -> None:
+    known = chain(("a",))
+    one = member(disk, known)
+    page = Page(Author(key_of("a"), known.cluster_id).session, (b"x",), bytes(64))
+    ahead = one.read_ahead(page)
+    assert ahead == page
+    assert one.receive_page(*ahead).fault

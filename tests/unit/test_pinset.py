@@ -146,9 +146,32 @@ def test_what_ends_a_task_or_the_process_is_not_swallowed(
             raise error
 
     document = KeyDocument(9)
+    document.put(ItemId(7, 0), None)
+    document.put(ItemId(8, 0), None)
     monkeypatch.setattr(document, "_map", Raising())
     with pytest.raises(error):
         document.winner()
+
+
+@pytest.mark.parametrize("second", [ItemId(5, 3), ItemId(9, 3)])
+def test_a_put_alone_holds_and_counts_once_another_comes(second: ItemId) -> None:
+    """The first put needs no yrs, and yrs hears of it before anything else is asked of it."""
+    for first_is_own in (False, True):
+        document = KeyDocument(7)
+        assert document.winner() is None
+        if first_is_own:
+            assert document.write_put(ItemId(7, 2)) is None
+        else:
+            document.put(ItemId(7, 2), None)
+        assert document.winner() == ItemId(7, 2)
+        document.put(second, None)
+        assert document.winner() == max(ItemId(7, 2), second)
+        document.delete([ItemId(7, 2), second])
+        assert document.winner() is None
+
+
+def test_a_dead_put_alone_does_not_hold() -> None:
+    assert KeyDocument(7, [Item(ItemId(5, 0), None, live=False)]).winner() is None
 
 
 def test_many_clients_on_one_key_rebuild() -> None:

@@ -206,3 +206,9 @@ class Removing(RuleBasedStateMachine):
 
 TestRemoving = Removing.TestCase
 TestRemoving.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_the_users_word_on_what_is_still_held() -> None:
+    state = decide(RemovalsState(), Decision.REJECT, now_ms=10)
+    state = decide(state, Decision.ACCEPT, now_ms=20)
+    assert [state.word_on(at) for at in (10, 11, 20, 21)] == [Decision.REJECT, Decision.ACCEPT, Decision.ACCEPT, None]

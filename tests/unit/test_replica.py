@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Generator
 from typing import Any
 
@@ -13,11 +12,12 @@ from pincrew.trusted.author import WriteRequest
 from pincrew import limits
 from pincrew.errors import PincrewError
 from pincrew.pinset import DocumentFault, KeyDocument
-from pincrew.replica import Replica, finish, heads_digest
+from pincrew.replica import Replica
+from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.rows import Rows
-from pincrew.store.window import WindowChanges
-from pincrew.values import Delete, Dependency, Head, OperationId, SessionId
+from pincrew.values import Delete, Head, OperationId, SessionId
+from pincrew.windows import heads_digest
 from pincrew.wire import encode_sealed
 from sim.forge import Author, Forged, put
 from sim.swarm import key_of
@@ -85,12 +85,20 @@ def test_nothing_is_seen_before_it_is_durable() -> None:
     assert len(one.heads) == 1 and one.heads[author.session].number == 6
 
 
-@pytest.mark.parametrize("after", range(8))
+@pytest.mark.parametrize("after", [0, 1, 2, 3, 20, 40, -3, -2, -1])
 def test_a_write_that_is_given_up_leaves_no_trace(after: int) -> None:
-    """The owner drops the generator (a cancelled task): the next write is whole, and no number is used twice."""
+    """The owner drops the generator (a cancelled task): the next write is whole, and no number is used twice.
+
+    ``after`` is how many steps were done, or how many were left.
+    """
     one = replica()
     author = writer(one)
     finish(author.write(requests(1)))
+    if after < 0:
+        another = replica()
+        whole = writer(another)
+        finish(whole.write(requests(1)))
+        after += sum(1 for step in whole.write(requests(*range(2, 500))) if step is None or step() is None)
     steps = author.write(requests(*range(2, 500)))
     for _ in range(after):
         step = next(steps, None)
@@ -105,7 +113,7 @@ def test_a_write_that_is_given_up_leaves_no_trace(after: int) -> None:
     assert again.heads == one.heads
 
 
-@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("after", range(6))
 def test_a_window_that_is_given_up_is_applied_later(after: int) -> None:
     one, author = replica(), Author(A, CLUSTER)
     for number in range(5):
@@ -138,27 +146,6 @@ def test_a_fork_that_arrives_while_a_window_is_open() -> None:
     assert [session for session, _ in applied.stopped] == [author.session]
     assert replica(one.database).stopped == one.stopped != {}
     assert twin.previous in {Forged(each.body, b"").hash for each in one.history.evidence()}
-
-
-@pytest.mark.parametrize("error", [OverflowError, sqlite3.InterfaceError, MemoryError])
-def test_any_failure_of_a_commit_ends_the_session(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that is no PincrewError: what is not on disk is not in the gate either."""
-    one = replica()
-    author = writer(one)
-    finish(author.write(requests(1)))
-    before = author.session
-    commit = WindowChanges.commit
-
-    def failing(self: WindowChanges, *args: Any) -> int:
-        raise error("injected")
-
-    monkeypatch.setattr(WindowChanges, "commit", failing)
-    with pytest.raises(error):
-        finish(author.write(requests(2)))
-    monkeypatch.setattr(WindowChanges, "commit", commit)
-    finish(author.write(requests(3)))
-    assert author.session != before and len(one.heads) == 2
-    assert {row[0] for row in Rows(one.database).contents()} == {cid(1), cid(3)}
 
 
 def sick(monkeypatch: pytest.MonkeyPatch, times: int | None) -> list[int]:
@@ -219,43 +206,6 @@ def test_a_fault_while_writing_is_said_and_ends_nothing_else(monkeypatch: pytest
             finish(author.write(requests(2)))
     finish(author.write(requests(2)))
     assert len(list(Rows(one.database).contents())) == 2 and not one.stopped
-
-
-def test_a_curator_is_told_what_lost() -> None:
-    """A concurrent put of another curator won over ours; one that had seen ours is no loss."""
-    one = replica()
-    author = writer(one)
-    finish(author.write(requests(1)))
-    mine = OperationId(author.session, 0)
-    seen = Author(B, CLUSTER, b"1" * 16)
-    head = one.heads[author.session]
-    one.receive(seen.sign(put(cid(1), "knows", origin=mine), depends=(Dependency(author.session, *head),)).sealed)
-    assert finish(one.apply()).lost == []
-    finish(author.write(requests(2)))
-    rival = next(
-        other
-        for number in range(100)
-        if (other := Author(B, CLUSTER, number.to_bytes(16, "little"))).client
-        > next(s.client for s in one.gate.sessions.values() if s.id == author.session)
-    )
-    one.receive(rival.sign(put(cid(2), "rival")).sealed)
-    lost = finish(one.apply()).lost
-    assert [(each.cid, each.winner) for each in lost] == [(cid(2), rival.session)]
-
-
-def test_the_digest_is_over_everything() -> None:
-    session, other = SessionId(bytes(32), bytes(16)), SessionId(bytes(32), b"o" * 16)
-    heads = {session: Head(1, bytes(32)), other: Head(2, bytes(32))}
-    digests = {
-        heads_digest(0, 0, heads),
-        heads_digest(1, 0, heads),
-        heads_digest(0, 1, heads),
-        heads_digest(0, 0, {session: heads[session]}),
-        heads_digest(0, 0, {**heads, session: Head(2, bytes(32))}),
-        heads_digest(0, 0, {**heads, session: Head(1, b"x" * 32)}),
-    }
-    assert len(digests) == 6
-    assert heads_digest(0, 0, dict(reversed(heads.items()))) == heads_digest(0, 0, heads)
 
 
 def test_a_write_keeps_its_limits() -> None:

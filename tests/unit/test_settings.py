@@ -143,3 +143,10 @@ def test_a_cluster_is_found_by_its_id_beside_damaged_ones(tmp_path: Path) -> Non
 def test_every_setting_has_a_variable() -> None:
     assert len(environment_names()) == len(fields(Settings))
     assert "PINCREW_UNPIN_GRACE" in environment_names()
+
+
+@pytest.mark.parametrize("name", ["x" * 65, "é" * 33, "two\nlines", " x", "\x1b[2J"])
+def test_a_name_for_others_that_they_would_refuse_is_refused(name: str) -> None:
+    with pytest.raises(Misuse, match="peer_name"):
+        ClusterSettings(cluster_id="ab" * 32, peer_name=name)
+    assert ClusterSettings(cluster_id="ab" * 32, peer_name="x" * 64).peer_name == "x" * 64

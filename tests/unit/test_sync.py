@@ -22,7 +22,7 @@ from pincrew.frames import (
 )
 from pincrew.gate import Received, Screening
 from pincrew.sync import Blame, Effect, Send, Sync
-from pincrew.values import Dependency, Head, SessionId
+from pincrew.values import Dependency, Envelope, Head, SessionId
 
 CLUSTER, AUTHOR = bytes(32), b"a" * 32
 HERE, THERE = b"h" * 32, b"t" * 32
@@ -78,7 +78,9 @@ class Pins:
     def page(self, one: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None:
         return (after + 1, [b"body"], bytes(64)) if self.head(one).number > after else None
 
-    def receive_page(self, one: SessionId, bodies: tuple[bytes, ...], signature: bytes) -> Received:
+    def receive_page(
+        self, one: SessionId, bodies: tuple[bytes, ...], signature: bytes, envelopes: tuple[Envelope, ...] = ()
+    ) -> Received:
         if self.answer is not None:
             return self.answer
         self.parked[one] = self.contiguous(one) + len(bodies)
@@ -144,6 +146,7 @@ def test_whoever_is_behind_asks_one_neighbour(sync: Sync) -> None:
     greet(sync, "p", "q")
     asked = sync.received("p", Heads(((session(1), Head(5, bytes(32))),)), 0.0)
     assert asked == [Send("p", Want(session(1), 0))]
+    assert sync.awaits("p", session(1)) and not sync.awaits("p", session(2)) and not sync.awaits("q", session(1))
     assert sync.received("q", Heads(((session(1), Head(5, bytes(32))),)), 0.0) == []
 
 

@@ -126,6 +126,17 @@ def test_many_cids_are_asked_for_in_questions_that_fit(fake: FakeDaemon, client:
     assert len(fake.asked("GET", "/clusters/books/pinset")) == 3
 
 
+def test_a_list_by_cids_is_asked_for_at_once(client: Client) -> None:
+    with pytest.raises(DaemonNotRunning):
+        client.pinset("books", [CID])
+
+
+def test_retry_names_one_or_none(fake: FakeDaemon, client: Client) -> None:
+    fake.on("POST", "/clusters/books/retry", {"pins": 3})
+    assert (client.retry("books"), client.retry("books", CID)) == (3, 3)
+    assert [one.json for one in fake.asked("POST", "/clusters/books/retry")] == [{"cid": None}, {"cid": CID}]
+
+
 def test_an_empty_list_is_empty(fake: FakeDaemon, client: Client) -> None:
     fake.on("GET", "/clusters/books/peers", [])
     assert list(client.peers("books")) == []

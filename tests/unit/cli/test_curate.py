@@ -20,12 +20,12 @@ from support.shell import Shell
 
 
 def test_create_starts_nothing_and_names_the_next_steps(shell: Shell, home: Home) -> None:
-    result = shell("create", "Books", "--description", "Old books", "--ipfs", "127.0.0.1:5001")
+    result = shell("create", "Books", "--description", "Old books", "--ipfs", "127.0.0.1:5001", "--peer-name", "Vault")
     assert result.code == 0
-    for words in ("owner key", "move it to a safe place", "pincrew publish"):
+    for words in ("owner key", "Move it to a safe place", "pincrew publish"):
         assert words in result.out + result.err
     settings = load_cluster(home.cluster("books").settings)
-    assert settings.ipfs == "127.0.0.1:5001"
+    assert (settings.ipfs, settings.peer_name) == ("127.0.0.1:5001", "Vault")
     assert not home.daemon_log.exists()
     assert shell("create", "books").code == 1
 
@@ -43,7 +43,13 @@ def test_create_json(shell: Shell, home: Home) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["///"], ["a", "--listen", "nowhere"], ["a", "--announce", "/ip4/0.0.0.0/tcp/1"], ["a", "--ipfs", "x y"]],
+    [
+        ["///"],
+        ["a", "--listen", "nowhere"],
+        ["a", "--announce", "/ip4/0.0.0.0/tcp/1"],
+        ["a", "--ipfs", "x y"],
+        ["a", "--peer-name", " x"],
+    ],
 )
 def test_create_refuses_bad_input(shell: Shell, home: Home, arguments: list[str]) -> None:
     assert shell("create", *arguments).code == 2

@@ -9,7 +9,7 @@ import pytest
 from pincrew.cli import demo
 from pincrew.cli.demo import Pinned
 from pincrew.cli.demo_machines import Machine, write_files
-from pincrew.demo_node import find_kubo
+from pincrew.kubo_process import find_kubo
 from support.shell import Shell
 
 

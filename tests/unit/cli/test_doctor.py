@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from pincrew.api.shapes import Check
+from pincrew.errors import Conflict, NotFound
 from pincrew.paths import Home
 from pincrew.settings import load_cluster
 from support.fake_daemon import FakeDaemon
@@ -74,6 +75,12 @@ def test_the_daemons_checks_are_added(shell: Shell, daemon: FakeDaemon) -> None:
     daemon.on("GET", "/clusters/books/doctor", [Check("books", "peers", "FAIL", "nobody", "Wait")])
     result = shell("doctor")
     assert result.code == 1
-    assert "FAIL  books: peers: nobody\n        → Wait" in result.out
+    assert "FAIL  books: peers: nobody\n      → Wait" in result.out
+    daemon.on("GET", "/clusters/books/doctor", NotFound("The daemon does not run books"))
+    result = shell("doctor")
+    assert (result.code, "FAIL" in result.out) == (0, False), "a cluster that was disabled is no failure"
+    assert "pincrew serve books" in result.out
+    daemon.on("GET", "/clusters/books/doctor", Conflict("books is being left", next_step="Wait"))
+    assert "note  books: daemon: books is being left" in shell("doctor").out
     daemon.on("GET", "/daemon", daemon_info().__class__(1, "9.9.9", 1, "/h", []))
     assert "9.9.9" in shell("doctor").out

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pincrew.api.shapes import Left
@@ -27,13 +28,18 @@ def _offering(daemon: FakeDaemon) -> None:
 
 
 def test_joining_shows_what_it_means_and_returns(shell: Shell, daemon: FakeDaemon) -> None:
-    result = shell("follow", SOURCE, "--yes", "--name", "b", "--obey", "--unlisted", "--listen", "/ip4/0.0.0.0/tcp/0")
+    said = ("--peer-name", "cellar", "--secret-file", "key")
+    result = shell(
+        "follow", SOURCE, "--yes", *said, "--name", "b", "--obey", "--unlisted", "--listen", "/ip4/0.0.0.0/tcp/0"
+    )
     assert result.code == 0
     for words in ("Books", "1,204,311", "1.52 TB", "1 curator", "Others will see", "this first fetch", "ab" * 32):
         assert words in result.err
     assert "is followed now" in result.err
     accepted = daemon.asked("POST", "/offers/accept")[0].json
     assert (accepted["offer"], accepted["name"], accepted["obey"], accepted["unlisted"]) == ("cd" * 32, "b", True, True)
+    assert (accepted["peer_name"], accepted["secret_file"]) == ("cellar", str(Path.cwd() / "key"))
+    assert accepted["listen"] == ["/ip4/0.0.0.0/tcp/0"]
     assert daemon.asked("POST", "/offers")[0].json == {"source": SOURCE, "folder": str(Path.cwd())}
 
 
@@ -61,6 +67,8 @@ def test_without_a_terminal_and_without_yes_it_does_nothing(shell: Shell, daemon
         [SOURCE, "--wait", "--foreground"],
         [SOURCE, "--ipfs", "embedded"],
         [SOURCE, "--ipfs", "unix:relative"],
+        [SOURCE, "--peer-name", "x" * 65],
+        [SOURCE, "--peer-name", "two\nlines"],
     ],
 )
 def test_bad_input_is_exit_2_before_anything_starts(shell: Shell, daemon: FakeDaemon, arguments: list[str]) -> None:
@@ -129,10 +137,32 @@ def test_leave_says_what_it_will_do_and_needs_a_yes(shell: Shell, daemon: FakeDa
     assert shell("leave").code == 2
     assert all(request.json["dry_run"] for request in daemon.asked("POST", "/clusters/books/leave"))
     done = shell("leave", "--yes")
-    assert (done.code, "were unpinned" in done.out) == (0, True)
+    assert (done.code, "were unpinned" in done.out, done.err) == (0, True, ""), "agreed beforehand: no plan is shown"
     rest[0] = "2 pins: the node is down"
     left = shell("leave", "--yes", "--json")
     assert (left.code, json.loads(left.out)["rest"]) == (1, rest[0])
+
+
+def test_leave_asks_nothing_about_what_cannot_be_done_now(
+    shell: Shell, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.followed()
+    down = msgspec.structs.replace(summary().node, state="down")
+    daemon.on("GET", "/status", {"schema": 1, "clusters": [summary(node=down)]})
+    daemon.on("POST", "/clusters/books/leave", Left("books", True, 3, None, 0, [], None))
+    monkeypatch.setattr(following, "require_terminal", lambda *_, **__: None)
+    result = shell("leave")
+    assert result.code == 1
+    assert "does not answer" in result.err and "pincrew leave -c books" in result.err
+    assert "would be unpinned" not in result.err, "no plan that cannot be carried out"
+
+
+def test_leave_says_where_the_owner_key_is_kept(shell: Shell, daemon: FakeDaemon) -> None:
+    shell.curated()
+    daemon.on("POST", "/clusters/books/leave", Left("books", False, 0, None, 0, [], None, "/keys/books.key"))
+    result = shell("leave", "-c", "books", "--yes")
+    assert result.code == 0
+    assert "The owner key was moved to /keys/books.key" in result.out
 
 
 def test_leave_needs_the_daemon(shell: Shell, daemon: FakeDaemon) -> None:

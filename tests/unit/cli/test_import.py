@@ -43,6 +43,7 @@ COMMANDS: dict[str, int] = {
     "daemon stop": 0,
     "follow https://example.org/books.toml --yes": 0,
     "leave --dry-run -c films": 0,
+    "retry --all-errors": 0,
     "removals show -c books": 0,
     "removals accept --yes -c books": 0,
     "removals reject --yes -c books": 0,
@@ -59,7 +60,7 @@ COMMANDS: dict[str, int] = {
     "pin status -c books": 0,
     "demo": 1,
 }
-WITHOUT_CLUSTER = {"pins", "peers", "errors", "events"}
+WITHOUT_CLUSTER = {"pins", "peers", "errors", "events", "retry --all-errors"}
 
 
 @pytest.mark.slow
@@ -79,8 +80,9 @@ def test_every_command_but_the_daemons_own(shell: Shell, daemon: FakeDaemon) -> 
         {"cluster": "films", "dry_run": True, "pins": 0, "bytes": None, "kept": 0, "removed": [], "rest": None},
     )
     for method in ("GET", "POST"):
-        daemon.on(method, "/clusters/books/removals", {**removals, "until": None, "examples": []})
+        daemon.on(method, "/clusters/books/removals", {**removals, "until": None, "examples": [], "decided": None})
         daemon.on(method, "/clusters/films/source", {**source, "differences": []})
+    daemon.on("POST", "/clusters/books/retry", {"pins": 1})
     document = books.config.read_text()
     daemon.on("POST", "/clusters/books/publish", {"document": document, "sha256": "00", "revision": 1})
     daemon.on("POST", "/clusters/books/pins", {"added": 1, "removed": 1, "absent": []})

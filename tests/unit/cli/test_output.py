@@ -7,7 +7,7 @@ import io
 import msgspec
 import pytest
 
-from pincrew.cli.output import Output, encode_object
+from pincrew.cli.output import Output, encode_object, wrapped
 
 
 class Terminal(io.StringIO):
@@ -92,3 +92,14 @@ def test_json_says_nothing_on_the_side() -> None:
     output.say("words")
     assert isinstance(output.err, io.StringIO)
     assert output.err.getvalue() == ""
+
+
+def test_talk_is_broken_between_words_and_keeps_its_indent() -> None:
+    cid = "b" + "a" * 58
+    text = f"Short\n\n  {'word ' * 20}end\npincrew: {cid} is long\n\x1b[1m{'styled ' * 20}\x1b[0m"
+    lines = wrapped(text, 40).split("\n")
+    assert lines[:2] == ["Short", ""]
+    assert all(line.startswith("  word") for line in lines[2:5])
+    assert cid in lines, "what is copied stays whole"
+    assert lines[-1].count("styled") == 20
+    assert max(len(line) for line in lines if cid not in line and "\x1b" not in line) <= 40

@@ -116,6 +116,7 @@ def test_ls(shell: Shell, daemon: FakeDaemon) -> None:
         "replication_factor_max",
         "name",
     ]
+    assert len(shell("pin", "ls").out.splitlines()) == 1, "in a pipe nothing is shortened and a pin is a line"
     shell("pin", "ls", CID)
     assert daemon.requests[-1].query == {"cid": [CID]}
 

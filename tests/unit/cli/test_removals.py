@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from pincrew.api.shapes import Removals, SourceInfo
@@ -11,8 +12,10 @@ from pincrew.errors import NotFound
 from support.fake_daemon import FakeDaemon
 from support.shell import Shell
 
-HELD = Removals("books", "consent", 1_200, 9_000_000, "1,200 pins in a day", None, "2099-01-01T00:00:00Z", ["a", "b"])
-NONE = Removals("books", "none", 0, None, None, None, None, [])
+HELD = Removals(
+    "books", "consent", 1_200, 9_000_000, "1,200 pins in a day", None, "2099-01-01T00:00:00Z", ["a", "b"], None
+)
+NONE = Removals("books", "none", 0, None, None, None, None, [], None)
 ROUTE = "/clusters/books/removals"
 
 
@@ -23,6 +26,27 @@ def test_show(shell: Shell, daemon: FakeDaemon) -> None:
     assert "1,200 pins (9.00 MB)" in result.out
     assert "removals accept" in result.err
     assert json.loads(shell("removals", "show", "--json").out)["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"decided": "accept"}, "You accepted that: what is still here is being unpinned"),
+        ({"decided": "reject"}, "You rejected that: what is here stays pinned, as your own"),
+        ({"state": "waiting", "reason": None}, "unless you decide before"),
+        ({"pins": 7}, "and 5 more"),
+        ({"pins": 1, "bytes": None, "examples": ["a"]}, "1 pin left the list and is still held here"),
+    ],
+)
+def test_what_is_said_of_what_is_still_held(
+    shell: Shell, daemon: FakeDaemon, changes: dict[str, object], words: str
+) -> None:
+    shell.followed()
+    held = msgspec.structs.replace(HELD, **changes)
+    daemon.on("GET", ROUTE, held)
+    result = shell("removals", "show")
+    assert words in result.out
+    assert ("removals accept" in result.err) is (held.decided is None), "nothing is asked that was answered"
 
 
 @pytest.mark.parametrize("decision", ["accept", "reject"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pincrew.api.shapes import ByteCounts, CuratorCounts, ListProgress, NodeInfo, Reason
+from pincrew.api.shapes import ByteCounts, CuratorCounts, ListProgress, NodeInfo, PeerCounts, Reason
 from pincrew.cli.status_text import describe
 from support.shape_examples import summary
 
@@ -19,6 +19,7 @@ def test_a_cluster_that_follows_along() -> None:
         "books          following     86.0 %  86 of 100 pins",
         "  data   1.31 GB of 1.52 GB, 4 in flight, 10 queued",
         "  list   current, last change 12 seconds ago; 3 of 3 curators, 41 peers",
+        "         connected",
         "  node   Kubo 0.43.1 up at http://127.0.0.1:5001",
     ]
 
@@ -56,7 +57,31 @@ def test_everything_that_can_be_wrong_fits() -> None:
         ({"pins": {"total": 10, "pinned": 5, "remote": 5}}, "100 %  5 of 5 pins"),
         ({"pins": {"error": 12}}, "✗ 12 errors:  pincrew errors -c books"),
         ({"role": "curator"}, "(curator)"),
+        ({"role": "curator", "curators": CuratorCounts(0, 0, None)}, "; no other curator, 41 peers"),
+        ({"peers": PeerCounts(0, 50)}, "no peer"),
+        ({"bytes": ByteCounts(0, 0, 0, None)}, "data   sizes not known yet, 4 in flight"),
+        ({"bytes": ByteCounts(4_500_000, 4_500_000, 86, None)}, "4.50 MB and 14 pins of unknown size"),
+        ({"bytes": ByteCounts(4_500_000, 9_000_000, 90, None)}, "4.50 MB of more than 9.00 MB"),
+        ({"pins": {"total": 5, "pinned": 0, "remote": 5}}, "data   nothing for this peer"),
     ],
 )
 def test_what_is_said(changes: dict[str, Any], expected: str) -> None:
     assert expected in describe(summary(**changes), NOW)
+
+
+@pytest.mark.parametrize(("state", "said"), [("failed", "it cannot run"), ("joining", "no list yet")])
+def test_figures_that_are_not_known_are_not_said(state: str, said: str) -> None:
+    unknown = summary(
+        state=state,
+        pins={"total": 0, "pinned": 0, "pinning": 0, "queued": 0},
+        node=NodeInfo("kubo", None, "starting", None, None),
+        reasons=[Reason("store", "Damaged", None)],
+    )
+    assert describe(unknown, NOW).splitlines()[1:] == ["  ! Damaged"]
+    assert said in describe(unknown, NOW)
+
+
+def test_a_stopped_cluster_says_nothing_of_connections() -> None:
+    text = describe(summary(state="stopped", list=ListProgress(100, None)), NOW)
+    assert "as last known, last change 12 seconds ago" in text
+    assert "peer" not in text and "Kubo" not in text

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from pincrew.cid import parse_cid, shard_of
 from pincrew.cli import stored
+from pincrew.limits import SHARD_BITS_DEFAULT
 from pincrew.paths import ClusterPaths, Home
 from pincrew.store.database import STATE_NUMBER, Database
 from pincrew.store.events import Events
@@ -18,8 +20,6 @@ from support.shell import Shell
 @pytest.fixture
 def books(shell: Shell) -> ClusterPaths:
     """A cluster with two pins in its store, one in error."""
-    from pincrew.cid import parse_cid
-
     paths = shell.curated()
     database = Database(paths.state)
     rows = [("a", PinState.PINNED, 1_000, None), ("b", PinState.ERROR, None, "no provider found")]
@@ -41,6 +41,11 @@ def books(shell: Shell) -> ClusterPaths:
                     cause,
                 ),
             )
+            cid = parse_cid(CID)[:-1] + bytes([number])
+            db.execute(
+                "INSERT INTO items (shard, cid, sid, n, number, item, pin) VALUES (?, ?, 1, ?, 1, ?, ?)",
+                (shard_of(cid, SHARD_BITS_DEFAULT), cid, number, number, number),
+            )
             db.execute(
                 "UPDATE counters SET pins=1, bytes=?, sized=? WHERE state=?",
                 (size or 0, int(size is not None), STATE_NUMBER[state]),
@@ -57,7 +62,7 @@ def test_the_summary(books: ClusterPaths) -> None:
     assert (found.state, found.role, found.node.state) == ("stopped", "curator", "starting")
     assert (found.pins.total, found.pins.pinned, found.pins.error) == (2, 1, 1)
     assert (found.bytes.pinned, found.bytes.total, found.bytes.size_known_pins) == (1_000, 1_000, 1)
-    assert found.curators.total == 1
+    assert found.curators.total == 0, "as with the daemon: those beside this peer"
     assert (found.list.have, found.last_change) == (2, "2026-01-01T00:00:00.000Z")
 
 
@@ -68,6 +73,7 @@ def test_pins_errors_and_events_without_a_daemon(books: ClusterPaths, shell: She
         ("b", "error", None),
     ]
     assert shell("pins", "--state", "error").out.count("✗") == 1
+    assert "no provider found; 1 try, no next try" in shell("pins").out
     assert "No pin fits" in shell("pins", "--find", "nothing-like-it").err
     assert [
         json.loads(line)["name"] for line in shell("pins", "--json", "--sort", "name", "--offset", "1").out.splitlines()
@@ -76,6 +82,12 @@ def test_pins_errors_and_events_without_a_daemon(books: ClusterPaths, shell: She
         json.loads(line)["name"] for line in shell("pins", "--json", "--sort", "name", "--limit", "1").out.splitlines()
     ] == ["a"]
     assert json.loads(shell("errors", "--json").out)["pins"] == 1
+    listed = [json.loads(line) for line in shell("pin", "ls", "--json").out.splitlines()]
+    assert [pin["replication_factor_min"] for pin in listed] == [-1, -1]
+    (one,) = shell("pin", "ls", listed[1]["cid"], "--json").out.splitlines()
+    assert json.loads(one) == listed[1]
+    absent = shell("pin", "ls", CID)
+    assert (absent.code, f"{CID} is not in the list" in absent.err) == (1, True)
     assert json.loads(shell("events", "--json").out)["text"] == "a is pinned"
     assert shell("events", "-f").code == 3
 

@@ -22,11 +22,24 @@ def test_the_first_tries_come_within_a_few_seconds() -> None:
     assert sum(backoff.failed() for _ in range(3)) < 5
 
 
-def test_a_steady_peer_is_redialled_quickly_and_a_hopeless_one_slowly() -> None:
+def test_a_peer_that_was_there_is_tried_quickly_for_as_long_as_a_restart_takes() -> None:
     backoff = Backoff(Random(3))
+    for _ in range(9):
+        backoff.failed()
+    backoff.lost()
+    delays = [backoff.failed() for _ in range(limits.REDIAL_QUICK_TRIES_MAX)]
+    assert [delay <= most for delay, most in zip(delays, [0.2, 0.5, *[1.0] * 18], strict=True)] == [True] * 20
+    assert sum(delays[:2]) < 1 and sum(delays) > 10
+    assert 1.0 <= backoff.failed() <= 2.0, "then like any other"
+    assert 2.0 <= backoff.failed() <= 4.0
+
+
+def test_what_is_hopeless_is_tried_slowly_until_something_is_new() -> None:
+    backoff = Backoff(Random(3))
+    backoff.lost()
     backoff.hopeless()
     assert backoff.failed() >= limits.REDIAL_DELAY_S_MAX / 2
-    backoff.steady()
+    backoff.renewed()
     assert backoff.failed() <= limits.REDIAL_DELAY_S_MIN
 
 

@@ -12,7 +12,8 @@ from pincrew.cid import cid_text
 from pincrew.errors import Misuse
 from pincrew.keys import SigningKey
 from pincrew.record import encode_record
-from pincrew.replica import Replica, finish
+from pincrew.replica import Replica
+from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.listing import SORTS, Filter, Listing
 from pincrew.store.statuses import Statuses
@@ -51,13 +52,20 @@ FILTERS = [
     Filter(states=(PinState.ERROR, PinState.PINNED)),
     Filter(name_prefix="set-1/"),
     Filter(words=("item 3",)),
+    Filter(words=("item", "set-1")),
+    Filter(words=("item",), states=(PinState.ERROR,), size_over=500),
+    Filter(words=("2/",), name_prefix="set-"),
     Filter(tries_over=1),
 ]
 
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("wanted", FILTERS)
-def test_pages_are_slices_of_one_list(listing: Listing, sort: str, wanted: Filter) -> None:
+@pytest.mark.parametrize("tried", [4, 20_000])
+def test_pages_are_slices_of_one_list(
+    listing: Listing, sort: str, wanted: Filter, tried: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pincrew.store.listing._ROWS_TRIED", tried)
     everything = [row.cid for row in listing.page(wanted, sort=sort, limit=COUNT)]
     assert len(set(everything)) == len(everything) > 5
     total = listing.total(wanted)
@@ -105,6 +113,20 @@ def test_bad_terms_are_named(text: str) -> None:
 def test_words_are_taken_literally(listing: Listing) -> None:
     assert listing.page(Filter.parse("%", now_ms=NOW)) == []
     assert len(listing.page(Filter.parse("set-1 item", now_ms=NOW), limit=COUNT)) == COUNT // 3
+
+
+@pytest.mark.parametrize("tried", [1, 20_000])
+def test_words_are_found_wherever_they_stand(listing: Listing, tried: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the first rows of the order, or by the names' index behind them."""
+    monkeypatch.setattr("pincrew.store.listing._ROWS_TRIED", tried)
+    everything = listing.page(Filter(), limit=COUNT)
+    for wanted, states in (("SET-2 item", ()), ("item 6", (PinState.ERROR,)), ("set", (PinState.SKIPPED,))):
+        words = [word.lower() for word in wanted.split()]
+        expected = [
+            row for row in everything if all(word in row.name for word in words) and (not states or row.state in states)
+        ]
+        assert listing.page(Filter(words=tuple(words), states=states), limit=COUNT) == expected
+        assert listing.page(Filter(words=tuple(wanted.split()), states=states), limit=COUNT) == expected
 
 
 def test_one_cid_is_found_by_it(listing: Listing) -> None:

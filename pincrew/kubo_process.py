@@ -1,6 +1,7 @@
-"""A Kubo of its own for each machine of `pincrew demo`: loopback only, alone, ended by its process id.
+"""A Kubo of our own, for `pincrew demo` and for tests: loopback only, alone, ended by its process id.
 
-Blocking. Nothing here touches a Kubo or an IPFS repository that the user has.
+Blocking. Nothing here touches a Kubo or an IPFS repository that the user has. The first start takes free ports; they
+are then written into the config, so that a Kubo that was restarted is found where it was.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ STOP_TIMEOUT_S = 20.0
 COMMAND_TIMEOUT_S = 300.0
 _POLL_S = 0.05
 _CHUNK_BYTES = 256 * 1024
-# Nothing that looks for others, nothing but TCP: the machines of the demo find each other through pincrew alone.
+# Nothing that looks for others, nothing but TCP: its peers are those that pincrew names.
 _CONFIG: dict[str, object] = {
     "Swarm.Transports.Network": {"QUIC": False, "WebTransport": False, "WebRTCDirect": False, "Websocket": False},
     "Swarm.RelayClient": {"Enabled": False},
@@ -45,12 +47,13 @@ def find_kubo(environment: Mapping[str, str]) -> Path | None:
     return built[-1] if built else None
 
 
-class DemoNode:
+class KuboProcess:
     """One repository and the daemon on it."""
 
     def __init__(self, program: Path, repository: Path) -> None:
         self.program = program
         self.repository = repository
+        self.log = repository / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -60,6 +63,11 @@ class DemoNode:
         }
 
     @property
+    def running(self) -> bool:
+        """Whether the daemon is there."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def url(self) -> str:
         """The address of its RPC."""
         host, port = (self.repository / "api").read_text().strip().split("/")[2::2]
@@ -67,11 +75,12 @@ class DemoNode:
 
     def start(self) -> None:
         """Make the repository where there is none, and start the daemon; return once its RPC answers."""
+        assert not self.running
         if not (self.repository / "config").exists():
-            self.run("init", "-p", "test")
-            self._configure()
+            self.ipfs("init", "-p", "test")
+            self._configure(_CONFIG)
         (self.repository / "api").unlink(missing_ok=True)
-        with (self.repository / "daemon.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [str(self.program), "daemon"],
                 env=self._environment,
@@ -81,21 +90,28 @@ class DemoNode:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            if (self.repository / "api").exists() and self._run("id", "--format=<id>").returncode == 0:
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if (self.repository / "api").exists() and (identity := self._run("id")).returncode == 0:
+                self._keep_ports(json.loads(identity.stdout)["Addresses"])
                 return
             time.sleep(_POLL_S)  # a process tells nobody that it is ready: its condition is polled
-        tail = (self.repository / "daemon.log").read_text(errors="replace").strip().splitlines()[-1:]
+        self.stop()
+        tail = self.log.read_text(errors="replace").strip().splitlines()[-1:]
         raise WorldFault(f"Kubo did not start: {tail[0] if tail else 'no word from it'}", where=str(self.repository))
 
     def stop(self) -> None:
         """End the daemon and wait for it; one that does not listen is killed."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the daemon as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
         process, self.process = self.process, None
         if process is None or process.poll() is not None:
             return
-        process.terminate()
+        process.send_signal(number)
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -104,7 +120,7 @@ class DemoNode:
 
     def add(self, path: Path) -> str:
         """Add a file or folder and return its CID."""
-        return self.run("add", "--recursive", "--quieter", "--cid-version=1", str(path)).decode().split()[-1]
+        return self.ipfs("add", "--recursive", "--quieter", "--cid-version=1", str(path)).decode().split()[-1]
 
     def sha256(self, path: str) -> str:
         """Return the SHA-256 of a file's bytes (`CID` or `CID/inside`) as this node alone has them; empty if not."""
@@ -121,29 +137,34 @@ class DemoNode:
                 digest.update(chunk)
         return digest.hexdigest() if process.returncode == 0 else ""
 
-    def run(self, *arguments: str) -> bytes:
+    def ipfs(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Run `ipfs` on this repository. Raises WorldFault with its complaint."""
-        answer = self._run(*arguments)
+        answer = self._run(*arguments, stdin=stdin)
         if answer.returncode != 0:
             complaint = answer.stderr.decode(errors="replace").strip() or f"exit code {answer.returncode}"
             raise WorldFault(f"`ipfs {arguments[0]}` failed: {complaint}", where=str(self.repository))
         return answer.stdout
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def _run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [str(self.program), *arguments],
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             timeout=COMMAND_TIMEOUT_S,
             check=False,
         )
 
-    def _configure(self) -> None:
-        """Write the settings in one go: `ipfs config` takes a quarter of a second for each."""
+    def _keep_ports(self, addresses: list[str]) -> None:
+        swarm = next(address for address in addresses if address.startswith("/ip4/127.0.0.1/tcp/"))
+        api = (self.repository / "api").read_text().strip()
+        self._configure({"Addresses.API": api, "Addresses.Swarm": [swarm.partition("/p2p/")[0]]})
+
+    def _configure(self, settings: Mapping[str, object]) -> None:
+        """Write settings in one go: `ipfs config` takes a quarter of a second for each."""
         path = self.repository / "config"
         config = json.loads(path.read_text())
-        for dotted, value in _CONFIG.items():
+        for dotted, value in settings.items():
             *folders, key = dotted.split(".")
             table = config
             for folder in folders:

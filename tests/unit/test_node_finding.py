@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pincrew.errors import Misuse
-from pincrew.node_client import _has_names, authorization, find_node
+from pincrew.node_finding import authorization, find_node
 
 
 def test_finding_it_reads_the_repository_and_asks_nobody(tmp_path: Path) -> None:
@@ -33,18 +33,3 @@ def test_credentials() -> None:
         with pytest.raises(Misuse) as refusal:
             authorization(wrong)
         assert "secret" not in refusal.value.sentence
-
-
-@pytest.mark.parametrize(
-    ("agent", "names"),
-    [
-        ("kubo/0.43.1", True),
-        ("kubo/0.27.0/abc", True),
-        ("kubo/0.26.9", False),
-        ("go-ipfs/0.12", False),
-        ("pincrew-node/1", True),
-        ("kubo/1.0", True),
-    ],
-)
-def test_which_nodes_keep_names(agent: str, names: bool) -> None:
-    assert _has_names(agent) is names

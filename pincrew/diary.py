@@ -1,0 +1,79 @@
+"""What happened to one peer, in sentences: kept by the store, and told to whoever waits for the next one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from pincrew import limits
+from pincrew.bell import Bell
+from pincrew.errors import PincrewError
+from pincrew.store.events import EventRow, Events
+
+_log = logging.getLogger("pincrew.diary")
+
+
+class Diary:
+    """Events of one cluster. ``happened`` never waits; ``run`` writes what has gathered, in groups."""
+
+    def __init__(self, events: Events, now_ms: Callable[[], int]) -> None:
+        self._events = events
+        self._now_ms = now_ms
+        self._bell = Bell()
+        self._waiting: list[tuple[int, str, str, dict[str, Any]]] = []
+        self._news = trio.Event()
+
+    def happened(self, kind: str, fields: dict[str, Any]) -> None:
+        """Take note of an event. Beyond a full ring that waits to be written, the newest are dropped."""
+        if len(self._waiting) < limits.EVENTS_KEPT_MAX:
+            self._waiting.append((self._now_ms(), kind, describe(kind, fields), fields))
+        self._bell.ring()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write until cancelled."""
+        task_status.started()
+        while True:
+            await self._bell.wait()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                try:
+                    await trio.to_thread.run_sync(self._events.add_all, batch)
+                except PincrewError as error:
+                    _log.warning("events were not kept: %s", error.sentence)
+                self._news.set()
+                self._news = trio.Event()
+                # Each group is a commit that reaches the disk, where the node's own have to wait for it.
+                await trio.sleep(limits.EVENTS_INTERVAL_S)
+
+    async def after(self, number: int, *, wait: bool) -> list[EventRow]:
+        """Return events beyond an id, oldest first; with ``wait`` there is at least one."""
+        while True:
+            # Taken before the store is asked: what is written meanwhile wakes us all the same.
+            news = self._news
+            rows = await trio.to_thread.run_sync(self._events.after, number)
+            if rows or not wait:
+                return rows
+            await news.wait()
+
+
+def describe(kind: str, fields: dict[str, Any]) -> str:
+    """Say an event in a sentence."""
+    what = fields.get("name") or fields.get("cid") or ""
+    texts = {
+        "pinned": f"{what} is pinned",
+        "pin_failed": f"{what} was not pinned: {fields.get('cause')}",
+        "unpinned": f"{what} was unpinned"
+        if fields.get("outcome") != "kept"
+        else f"{what} left the list and stays pinned: it is yours, or another cluster's",
+        "list_changed": f"the list changed: {fields.get('rows')} pins",
+        "session_stopped": f"a session of curator {fields.get('curator')} was stopped: {fields.get('reason')}",
+        "write_lost": f"your change of {fields.get('cid')} lost against a concurrent one of {fields.get('to')}",
+        "handshake_failed": f"{fields.get('peer') or fields.get('address')}: {fields.get('reason')}",
+        "node_up": "the IPFS node answers",
+        "node_down": str(fields.get("trouble") or fields.get("error") or "the IPFS node does not answer"),
+        "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
+    }
+    return texts.get(kind) or kind.replace("_", " ") + (f": {what}" if what else "")

@@ -1,0 +1,234 @@
+"""The clusters of one home: which of them run, are coming, have failed or are being left.
+
+Each runs in a task of its own; one that fails is shown as failed and disturbs no other. Starting, stopping and leaving
+take turns. A cluster that is being left is marked on disk first: a leave that was interrupted, also by the end of the
+process, goes on when it is asked for again, and the cluster never runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+import trio
+
+from pincrew.api import shapes
+from pincrew.cluster import Cluster
+from pincrew.errors import Conflict, Misuse, NotFound, PincrewError
+from pincrew.follow.follower import open_follower
+from pincrew.leaving import finish_leaving, is_marked, leave_dry_run, mark, node_to_leave, remove_folder
+from pincrew.overview import down_summary
+from pincrew.ownership import Ownership
+from pincrew.paths import ClusterPaths, Home
+from pincrew.publisher import serve_document
+from pincrew.settings import Role, Settings, load_cluster
+from pincrew.trusted.curator import Curator, open_curator
+
+_log = logging.getLogger("pincrew.roster")
+
+
+@dataclass(eq=False)
+class _Running:
+    """A cluster's task. ``failure`` says why it ended by itself; ``rest`` what a leave has not done yet."""
+
+    name: str
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    ended: trio.Event = field(default_factory=trio.Event)
+    cluster: Cluster | None = None
+    failure: PincrewError | None = None
+    rest: str | None = None
+
+
+class Roster:
+    """The table of clusters. ``run`` comes first, then ``bring_up``."""
+
+    def __init__(
+        self, home: Home, settings: Settings, environment: Mapping[str, str], ownership: Ownership, api_address: str
+    ) -> None:
+        self._home = home
+        self._settings = settings
+        self._environment = environment
+        self._ownership = ownership
+        self._api_address = api_address
+        self._running: dict[str, _Running] = {}
+        # Joined clusters that the start has not come to yet.
+        self._coming = {paths.name for paths in home.joined()}
+        self._turns = trio.Lock()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run clusters until cancelled. Started means: it takes orders."""
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            await trio.sleep_forever()
+
+    def bring_up(self) -> None:
+        """Begin with every joined cluster."""
+        assert self._nursery is not None
+        for name in sorted(self._coming):
+            self._nursery.start_soon(self._bring_up, name)
+
+    async def stop_all(self) -> None:
+        """Stop every cluster, all at once."""
+        for running in list(self._running.values()):
+            running.scope.cancel()
+        for running in list(self._running.values()):
+            await running.ended.wait()
+
+    async def _bring_up(self, name: str) -> None:
+        try:
+            await self.start(name, None)
+        except PincrewError as error:
+            _log.error("cluster %s: %s", name, error.sentence)
+        finally:
+            self._coming.discard(name)
+
+    async def _run_one(
+        self, running: _Running, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Run one cluster until it is stopped; what it fails of is kept and shown."""
+        started = False
+        try:
+            with running.scope:
+                paths = self._home.cluster(running.name)
+                running.cluster = await trio.to_thread.run_sync(self._open, paths)
+                if is_marked(paths):
+                    running.rest = "it was interrupted"
+                    return
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(running.cluster.run)
+                    started = True
+                    task_status.started()
+        except* PincrewError as group:
+            running.failure = _first(group)
+            _log.error("cluster %s failed: %s", running.name, running.failure.sentence)
+        # A bug: it is logged and shown as this cluster's failure, and must not take the others with it.
+        except* Exception as group:
+            _log.exception("cluster %s failed", running.name)
+            running.failure = PincrewError(f"{type(leaf(group)).__name__}: {leaf(group)}", next_step="See daemon.log")
+        finally:
+            if running.cluster is not None:
+                await running.cluster.peer.close()
+            running.ended.set()
+            if not started:
+                task_status.started()
+
+    def _open(self, paths: ClusterPaths) -> Cluster:
+        local = load_cluster(paths.settings)
+        given = (paths, local, self._settings, self._ownership, self._environment, self._api_address)
+        return open_curator(*given) if local.role is Role.CURATOR else open_follower(*given)
+
+    # ---- what there is ----------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Return the clusters that run, are about to, have failed or are being left."""
+        return sorted({*self._running, *self._coming})
+
+    def summaries(self) -> list[shapes.Summary]:
+        """Return every cluster at a glance."""
+        coming = {name: _Running(name) for name in self._coming}
+        return [self._summary(running) for _, running in sorted((coming | self._running).items())]
+
+    def _summary(self, running: _Running) -> shapes.Summary:
+        if running.cluster is not None and running.failure is None and running.cluster.peer.is_running:
+            return running.cluster.summary()  # which says `leaving` as well, until its task has ended
+        paths = self._home.cluster(running.name)
+        return down_summary(paths, running.failure, is_leaving=running.rest is not None)
+
+    def cluster(self, name: str) -> Cluster:
+        """Return a running cluster. Raises NotFound, or what it failed of."""
+        running = self._running.get(name)
+        if running is None and name in self._coming:
+            raise Conflict(f"{name} is just starting", next_step="Try again in a moment")
+        if running is None:
+            raise NotFound(f"The daemon does not run {name}", next_step=f"Run it: `pincrew serve {name}`")
+        if running.rest is not None:
+            raise Conflict(f"{name} is being left: {running.rest}", next_step=f"`pincrew leave -c {name}` goes on")
+        if running.failure is not None:
+            raise running.failure
+        if running.cluster is None or running.cluster.peer.network is None:
+            raise Conflict(f"{name} is just starting", next_step="Try again in a moment")
+        return running.cluster
+
+    # ---- what is done with them -----------------------------------------------------------------------------------
+
+    async def start(self, name: str, publish: str | None) -> shapes.Summary:
+        """Run the cluster in a folder; harmless when it runs. Raises what keeps it from running."""
+        async with self._turns:
+            running = self._running.get(name)
+            if running is None or running.failure is not None:
+                if not self._home.cluster(name).settings.exists():
+                    raise NotFound(
+                        f"There is no cluster {name!r} in {self._home.root}",
+                        next_step=f"`pincrew create {name}` makes one, `pincrew follow SOURCE` joins one",
+                    )
+                running = self._running[name] = _Running(name)
+                self._coming.discard(name)
+                assert self._nursery is not None
+                await self._nursery.start(self._run_one, running)
+            if running.rest is not None:
+                raise Conflict(f"{name} is being left: {running.rest}", next_step=f"`pincrew leave -c {name}` goes on")
+            if running.failure is not None:
+                raise running.failure
+            if publish is not None:
+                await self._publish_at(running, publish)
+        return self._summary(running)
+
+    async def _publish_at(self, running: _Running, address: str) -> None:
+        cluster = running.cluster
+        if not isinstance(cluster, Curator):
+            raise Misuse(f"This peer follows {running.name}: only a curator publishes its config document")
+        assert self._nursery is not None
+        if cluster.published_at is None:
+            cluster.published_at = await self._nursery.start(partial(serve_document, cluster, address, running.ended))
+
+    async def stop(self, name: str) -> None:
+        """Stop running a cluster; everything on disk stays."""
+        async with self._turns:
+            running = self._running.pop(name, None)
+            if running is not None:
+                running.scope.cancel()
+                await running.ended.wait()
+
+    async def leave(self, name: str, *, dry_run: bool) -> shapes.Left:
+        """Unpin what this cluster alone holds, then remove its folder. Interrupted, it goes on when asked again."""
+        running = self._running.get(name)
+        is_resumed = running is not None and running.rest is not None
+        cluster = running.cluster if running is not None and is_resumed else self.cluster(name)
+        assert cluster is not None
+        kept_key = self._home.kept_owner_key(name, cluster.peer.member.chain.cluster_id)
+        if dry_run:
+            return await leave_dry_run(cluster, self._ownership, kept_key)
+        node_id = await node_to_leave(cluster, self._ownership, is_resumed=is_resumed)
+        async with self._turns:
+            running = self._running.get(name)
+            if running is None or running.cluster is not cluster:
+                raise Conflict(f"{name} was left or stopped meanwhile", next_step="See `pincrew status`")
+            cluster.peer.leaving = True
+            running.rest = running.rest or "it was interrupted"
+            await trio.to_thread.run_sync(mark, cluster.paths)
+            running.scope.cancel()
+            await running.ended.wait()
+        left = await finish_leaving(cluster, self._ownership, node_id)
+        if left.rest is None:
+            if await trio.to_thread.run_sync(remove_folder, cluster.paths, kept_key):
+                left = msgspec.structs.replace(left, owner_key=str(kept_key))
+            self._running.pop(name, None)
+        else:
+            running.rest = left.rest
+        return left
+
+
+def _first(group: BaseExceptionGroup[PincrewError]) -> PincrewError:
+    error = leaf(group)
+    assert isinstance(error, PincrewError)
+    return error
+
+
+def leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,104 @@
+"""What this peer says of itself to the others: in announcements, and in answers to what they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from pincrew import __version__, limits
+from pincrew.addresses import is_loopback, is_private
+from pincrew.announcement import Counters
+from pincrew.announcer import Own
+from pincrew.node_watch import NodeState
+from pincrew.pinner import Pinner
+from pincrew.policy import Method
+from pincrew.requests import Answer, CidStatus, Request
+from pincrew.store.listing import Filter, Listing
+from pincrew.store.statuses import Statuses
+from pincrew.tracker import VANISHED
+from pincrew.values import PinState
+
+
+class SelfReport:
+    """Speaks for one peer, from the facts that its parts hold."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pinner: Pinner,
+        listing: Listing,
+        statuses: Statuses,
+        addresses: Callable[[], Sequence[str]],
+        free_bytes: Callable[[], int | None],
+    ) -> None:
+        """``addresses`` are where this peer is reached, ``free_bytes`` is the node's room; both as of now."""
+        self._name = name
+        self._pinner = pinner
+        self._listing = listing
+        self._statuses = statuses
+        self._addresses = addresses
+        self._free_bytes = free_bytes
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer a permitted question of another peer."""
+        statuses: tuple[CidStatus, ...] = ()
+        count = 0
+        if request.method is Method.STATUS:
+            statuses = await trio.to_thread.run_sync(self._statuses_of, request.cids)
+        elif request.method is Method.RECOVER:
+            for cid in request.cids or (None,):
+                count += await self._pinner.retry(cid)
+        identity = self._pinner.summary().node.identity
+        return Answer(
+            name=self._name,
+            version=__version__,
+            node_id=identity.peer_id if identity else None,
+            node_addresses=identity.addresses[: limits.ANNOUNCEMENT_ADDRESSES_MAX] if identity else (),
+            statuses=statuses,
+            queued=count,
+        )
+
+    def _statuses_of(self, cids: Sequence[bytes]) -> tuple[CidStatus, ...]:
+        """Return how far this peer got with each CID. Blocks."""
+        found = []
+        for cid in cids:
+            rows = self._listing.page(Filter(cid=cid), limit=1)
+            if not rows:
+                found.append(CidStatus(cid, "unpinned"))
+                continue
+            row = rows[0]
+            vanished = row.state is PinState.QUEUED and row.cause == VANISHED
+            state = "unexpectedly_unpinned" if vanished else row.state.value
+            found.append(CidStatus(cid, state, row.updated_ms, (row.error or "")[:200], row.tries))
+        return tuple(found)
+
+    def own(self) -> Own:
+        """Return what the announcer says."""
+        view = self._pinner.summary().node
+        identity = view.identity if view.state is NodeState.UP else None
+        counts, sizes = self._statuses.counts(), self._statuses.sizes()
+        return Own(
+            addresses=tuple(self._addresses()),
+            node_id=identity.peer_id if identity else None,
+            node_addresses=self._shared(identity.addresses if identity else ()),
+            counters=Counters(
+                pins=sum(count for state, count in counts.items() if state is not PinState.UNPINNING),
+                pinned=counts[PinState.PINNED],
+                bytes_pinned=sizes[PinState.PINNED][0],
+                errors=counts[PinState.ERROR],
+            ),
+            free_bytes=self._free_bytes(),
+        )
+
+    def _shared(self, addresses: Sequence[str]) -> tuple[str, ...]:
+        """Leave out private and loopback addresses, unless this peer itself is reached at such ones."""
+        own = self._addresses()
+        shares_loopback = any(is_loopback(address) for address in own)
+        shares_private = shares_loopback or any(is_private(address) for address in own)
+        return tuple(
+            address
+            for address in addresses
+            if (shares_loopback or not is_loopback(address)) and (shares_private or not is_private(address))
+        )
