@@ -48,8 +48,8 @@ REORDER_BYTES_MAX = 4 * 1024 * 1024
 REORDER_TOTAL_BYTES_MAX = 32 * 1024 * 1024
 
 # ---- windows: how much is applied between two commits -----------------------------------------------------------
-WINDOW_OPERATIONS_MAX = 10_000
-WINDOW_BYTES_MAX = 2 * 1024 * 1024
+WINDOW_OPERATIONS_MAX = 20_000
+WINDOW_BYTES_MAX = 4 * 1024 * 1024
 WRITE_ORDERS_WAITING_MAX = 1_000
 APPLY_SLICE_S_MAX = 0.001
 
