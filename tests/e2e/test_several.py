@@ -47,7 +47,8 @@ def test_one_daemon_follows_one_cluster_and_curates_others(crew: Crew) -> None:
     assert "daemon start" in home.run("status", code=3).err
     assert home.run("status", "-q", code=3).out == ""
     assert [line["cid"] for line in home.json_lines("pins", "-c", "theirs")] == [theirs]
-    for words in (("peers",), ("pin", "ls"), ("pin", "status"), ("removals", "show"), ("leave", "--yes")):
+    assert theirs in home.run("pin", "ls", "-c", "theirs").out, "the list is on this disk"
+    for words in (("peers",), ("pin", "status"), ("removals", "show"), ("leave", "--yes")):
         said = home.run(*words, "-c", "theirs", code=3)
         assert "daemon" in said.err and said.out == ""
     assert "daemon" in home.run("pin", "add", ours, "-c", "ours", code=3).err

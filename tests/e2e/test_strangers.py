@@ -31,9 +31,9 @@ def test_a_closed_cluster_takes_nobody_without_its_key(crew: Crew) -> None:
     wrong.write_text(text.replace(digits, digits[::-1]))
     follower.follow(str(document), "--secret-file", str(wrong))
     text = follower.until_reason("vault", "handshake_failed", TOLD_WITHIN_S)
-    assert "secret" in text
+    assert "private network key" in text
     assert follower.run("status", "-q", code=5)
-    assert "secret" in follower.run("doctor", code=1).all
+    assert "private network key" in follower.run("doctor", code=1).all
 
     # Nothing is held there, so that leaving needs no node.
     assert follower.json("leave", "--yes")["rest"] is None
