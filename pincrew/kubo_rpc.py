@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import urllib.parse
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,9 @@ from pincrew.limits import (
     NODE_CONNECT_PEER_TIMEOUT_S,
     NODE_DIRECT_PINS_FRESH_S,
     NODE_DIRECT_PINS_LISTED_MAX,
+    NODE_PINS_COUNT_FRESH_S,
+    NODE_PINS_FRESH_S,
+    NODE_PINS_LISTED_PER_CID_MAX,
     NODE_REQUEST_TIMEOUT_S,
     NODE_ROOT_BLOCK_BYTES_MAX,
     NODE_SILENCE_TIMEOUT_S,
@@ -37,7 +41,7 @@ from pincrew.limits import (
 )
 from pincrew.multipart import files_of, multipart, one_part
 from pincrew.node_address import NodeAddress
-from pincrew.node_client import Added, NodeIdentity, NodePin, OnProgress, RepoStat
+from pincrew.node_client import Absent, Added, NodeIdentity, NodePin, OnProgress, RepoStat
 from pincrew.node_connection import Answer, Connections
 from pincrew.values import PinMode
 
@@ -70,6 +74,9 @@ class KuboRpc:
         self._direct: dict[bytes, NodePin] | None = {}
         self._direct_until = 0.0
         self._direct_lock = trio.Lock()
+        # How many recursive pins the node has at least, and until when that is believed.
+        self._count = 0
+        self._count_until = 0.0
         self._connections = Connections(address)
 
     async def __aenter__(self) -> KuboRpc:
@@ -121,6 +128,34 @@ class KuboRpc:
             if self._direct_until <= trio.current_time():
                 await self._list_direct()
         return await self._look_up(cid, PinMode.DIRECT) if self._direct is None else self._direct.get(cid)
+
+    async def absent(self, cids: Collection[bytes]) -> Absent | None:
+        """Return which of ``cids`` have no pin; None where the node has too many pins, or is too slow, to list them."""
+        listed_max = NODE_PINS_LISTED_PER_CID_MAX * len(cids)
+        now = trio.current_time()
+        if self._count > listed_max and now < self._count_until:
+            return None
+        self._count, self._count_until = sys.maxsize, now + NODE_PINS_COUNT_FRESH_S  # until it turns out well
+        with trio.move_on_after(NODE_PINS_FRESH_S):
+            # The direct ones first: a pin that is made recursive meanwhile is then in one list at least.
+            async with self._direct_lock:
+                await self._list_direct()
+                if self._direct is None:
+                    return None
+                left = set(cids).difference(self._direct)
+            # Without names, which cost Kubo three times as much.
+            arguments = [("type", PinMode.RECURSIVE.value), ("stream", "true"), ("names", "false")]
+            async with self._ask("pin/ls", arguments, has_deadline=True) as answer, aclosing(answer.lines()) as lines:
+                count = 0
+                async for line in lines:
+                    left.discard(self._read_pin(line, PinMode.RECURSIVE).cid)
+                    count += 1
+                    if count > listed_max:
+                        self._count = count
+                        return None
+            self._count = count
+            return Absent(frozenset(left), answer.is_same_node)
+        return None
 
     async def _look_up(self, cid: bytes, mode: PinMode) -> NodePin | None:
         arguments = [("arg", cid_text(cid)), ("type", mode.value), ("stream", "true"), ("names", "true")]

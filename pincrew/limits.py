@@ -162,6 +162,11 @@ NODE_CONNECTIONS_MAX = 64
 NODE_CONNECTION_IDLE_S_MAX = 30.0
 NODE_DIRECT_PINS_FRESH_S = 1.0
 NODE_DIRECT_PINS_LISTED_MAX = 1_000
+# One listing instead of a question for each CID: worth it up to so many pins a CID (a question costs what 35 lines
+# cost), believed for so long, and not tried again for so long on a node that has more or failed.
+NODE_PINS_LISTED_PER_CID_MAX = 30
+NODE_PINS_FRESH_S = 1.0
+NODE_PINS_COUNT_FRESH_S = 60.0
 NODE_LINE_BYTES_MAX = 64 * 1024
 NODE_ANSWER_BYTES_MAX = 8 * 1024 * 1024
 NODE_HEADERS_BYTES_MAX = 64 * 1024

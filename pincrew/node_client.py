@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,14 @@ class NodePin:
     cid: bytes
     mode: PinMode
     name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """CIDs that the node had no pin of a moment ago. ``is_same_node`` says whether that node is surely still there."""
+
+    cids: frozenset[bytes]
+    is_same_node: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,9 @@ class Node(Protocol):
 
     async def pin_of(self, cid: bytes) -> NodePin | None:
         """Return the pin of exactly this CID (not one above it), recursive before direct."""
+
+    async def absent(self, cids: Collection[bytes]) -> Absent | None:
+        """Return which of ``cids`` have no pin, out of one listing; None where ``pin_of`` for each costs less."""
 
     async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
         """Fetch and pin; returns when the node has all of it. Raises NoProgress when blocks stop arriving."""

@@ -92,7 +92,7 @@ class Connections:
             if not chosen.is_usable():
                 chosen.close()
                 chosen = None
-        while self._idle and not self._idle[0].is_usable():
+        while self._idle and self._idle[0].is_old():
             self._idle.pop(0).close()
         return chosen
 
@@ -141,9 +141,18 @@ class _Connection:
         return True
 
     def is_usable(self) -> bool:
-        """Say whether an idle connection may be used. What can be read from it now is the node's goodbye."""
-        is_recent = trio.current_time() < self._idle_since + NODE_CONNECTION_IDLE_S_MAX
-        return is_recent and self._socket.fileno() >= 0 and not self._socket.is_readable()
+        """Say whether an idle connection may be used."""
+        return not self.is_old() and self.is_open()
+
+    def is_old(self) -> bool:
+        """Say whether an idle connection has waited for too long."""
+        return trio.current_time() >= self._idle_since + NODE_CONNECTION_IDLE_S_MAX
+
+    def is_open(self) -> bool:
+        """Say whether neither side closed it. What can be read from an idle one is the node's goodbye."""
+        if self._socket.fileno() < 0:
+            return False
+        return self._machine.our_state is not h11.IDLE or not self._socket.is_readable()
 
     async def send(
         self, target: str, headers: Headers, content: AsyncIterator[bytes] | None, silence_s: float | None
@@ -214,6 +223,13 @@ class Answer:
         self.status = status
         self._connection = connection
         self._address = address
+
+    def is_same_node(self) -> bool:
+        """Say whether its connection is still open: so long no other node has taken the place of the one it is from.
+
+        Ask it of an answer that was read to the end. One that lasts until the connection closes is never believed.
+        """
+        return self._connection.is_open()
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body; raise NodeRefused where the node says after it that it failed."""

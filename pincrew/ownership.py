@@ -7,7 +7,7 @@ take hours, happens outside any turn, under the claim.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,9 +16,10 @@ from typing import ParamSpec, TypeVar
 
 import trio
 
-from pincrew.errors import NodeRefused
+from pincrew.errors import NodeDown, NodeRefused
 from pincrew.holdings import Holdings, is_ours
-from pincrew.node_client import Node
+from pincrew.limits import NODE_PINS_FRESH_S
+from pincrew.node_client import Absent, Node
 from pincrew.values import PinMode
 
 KEPT_NAME = "kept"
@@ -52,6 +53,16 @@ class Rest:
     elsewhere: int = 0
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """What a cluster will take next and the node has no pin of, once it has answered (``absent``)."""
+
+    node_id: str
+    cids: set[bytes]
+    until: float
+    absent: Absent | None = None
+
+
 class Ownership:
     """Who holds what on which node, for tasks. Raises StoreFault, and NodeDown or NodeRefused of the node."""
 
@@ -59,11 +70,35 @@ class Ownership:
         self.holdings = holdings
         self._limiter = trio.CapacityLimiter(1)
         self._turns: dict[tuple[str, bytes], tuple[trio.Lock, int]] = {}
+        self._ahead: dict[bytes, _Ahead] = {}
+
+    async def look_ahead(self, node: Node, node_id: str, cluster: bytes, cids: Collection[bytes]) -> None:
+        """Ask the node once about all of ``cids``, which ``cluster`` is about to take; their rows were read before.
+
+        Only that there is no pin is believed, by the next ``take`` and for NODE_PINS_FRESH_S: whose a pin is, is asked
+        for each. What has a turn here after the node was asked, by whatever cluster, is asked for again.
+        """
+        self._ahead.pop(cluster, None)
+        if len(cids) < 2:
+            return
+        self._ahead[cluster] = ahead = _Ahead(node_id, set(cids), trio.current_time() + NODE_PINS_FRESH_S)
+        try:
+            ahead.absent = await node.absent(cids)
+        except (NodeDown, NodeRefused):
+            return  # The question for each says what is wrong.
+        if ahead.absent is not None:
+            ahead.cids &= ahead.absent.cids
+
+    def _is_absent(self, node_id: str, cluster: bytes, cid: bytes) -> bool:
+        ahead = self._ahead.get(cluster)
+        if ahead is None or ahead.absent is None or cid not in ahead.cids:
+            return False
+        return ahead.node_id == node_id and trio.current_time() < ahead.until and ahead.absent.is_same_node()
 
     async def take(self, node: Node, node_id: str, cluster: bytes, cid: bytes, mode: PinMode) -> Taken:
         """Claim ``cid`` for ``cluster`` before it is pinned, and say what the node has already."""
         async with self._turn(node_id, cid):
-            pin = await node.pin_of(cid)
+            pin = None if self._is_absent(node_id, cluster, cid) else await node.pin_of(cid)
             is_users = await self.ask(
                 self.holdings.claim,
                 node_id,
@@ -137,6 +172,8 @@ class Ownership:
             async with lock:
                 yield
         finally:
+            for ahead in self._ahead.values():
+                ahead.cids.discard(cid)
             lock, users = self._turns.pop(key)
             if users > 1:
                 self._turns[key] = (lock, users - 1)

@@ -3,6 +3,7 @@
 Tasks, all in one nursery: the node's watch; *changes* (rows -> events -> statuses); *pins* (free slot -> candidate ->
 `attempts`); letting go; reconciling; and the bookkeeper, whose module says how they keep out of each other's way.
 
+Candidates are read in slices; then the node is asked once which of them it has no pin of (`ownership.look_ahead`).
 A claim in the holdings is written before the node is asked to pin, and dropped after it was asked to unpin: after a
 crash we may believe to hold too much, never too little. Cancelling ``run`` leaves pins in flight as `pinning` on disk;
 the next start queues them again.
@@ -92,6 +93,7 @@ class Pinner:
         on_event: OnEvent = lambda _kind, _fields: None,
         rules: PinnerRules | None = None,
     ) -> None:
+        self._node = node
         self._ownership = ownership
         self._cluster = cluster
         self._own_peer_id = own_peer_id
@@ -287,6 +289,10 @@ class Pinner:
             self._lanes[lane] = {one.pin.cid: one for one in found if one.pin.cid not in self._keeper.busy}
         if not self._lanes[lane]:
             self._dry[lane] = trio.current_time() + LANE_DRY_S
+            return
+        waiting = {cid for one in self._lanes.values() for cid in one}
+        if (identity := self._watch.view.identity) is not None:
+            await self._ownership.look_ahead(self._node, identity.peer_id, self._cluster, waiting)
 
     async def _attempt(self, work: Work, pin: Pin, slots: trio.Semaphore) -> None:
         try:

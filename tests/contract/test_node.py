@@ -14,6 +14,7 @@ import trio
 from pincrew.errors import NodeDown, NodeRefused, NoProgress
 from pincrew.kubo_process import KuboProcess
 from pincrew.kubo_rpc import KuboRpc
+from pincrew.limits import NODE_DIRECT_PINS_LISTED_MAX, NODE_PINS_LISTED_PER_CID_MAX
 from pincrew.node_address import NodeAddress, parse_address
 from pincrew.node_client import Added, NodeIdentity, NodePin
 from pincrew.values import PinMode
@@ -117,6 +118,21 @@ def test_direct_pins_are_told_apart_and_a_recursive_one_serves_for_both(subject:
         await node.pin(added.cid, RECURSIVE, "mine", [], ignore)
         await node.pin(added.cid, DIRECT, "other", [], ignore)
         assert await node.pin_of(added.cid) == NodePin(added.cid, RECURSIVE, "mine")
+
+    subject.run(test)
+
+
+def test_one_listing_says_what_has_no_pin_of_any_kind(subject: Subject) -> None:
+    async def test(node: KuboRpc) -> None:
+        recursive, direct, unpinned = [(await node.add(stream(os.urandom(100)), pin=False))[0].cid for _ in range(3)]
+        await node.pin(recursive, RECURSIVE, "mine", [], ignore)
+        await node.pin(direct, DIRECT, "", [], ignore)
+        absent = await node.absent([recursive, direct, unpinned, nobodys := absent_cid()])
+        assert absent is not None
+        assert absent.cids == {unpinned, nobodys}
+        assert absent.is_same_node()
+        await node.aclose()
+        assert not absent.is_same_node()
 
     subject.run(test)
 
@@ -253,6 +269,41 @@ def test_an_old_kubo_counts_no_bytes_and_has_no_names() -> None:
         assert await node.pin_of(cid) == NodePin(cid, RECURSIVE, None)
 
     with_fake(test)
+
+
+def test_a_listing_ends_where_asking_for_each_costs_less_and_is_not_tried_again() -> None:
+    async def test(fake: FakeKubo, node: KuboRpc) -> None:
+        two, four = [absent_cid(), absent_cid()], [absent_cid() for _ in range(4)]
+        fake.pins = {absent_cid(): ("recursive", "") for _ in range(2 * NODE_PINS_LISTED_PER_CID_MAX + 1)}
+        assert await node.absent(two) is None
+        assert await node.absent(two) is None
+        assert fake.asked("pin/ls") == 2  # the direct ones and the others, once
+        absent = await node.absent(four)
+        assert absent is not None and absent.cids == set(four)
+
+        fake.pins |= {absent_cid(): ("direct", "") for _ in range(NODE_DIRECT_PINS_LISTED_MAX + 1)}
+        assert await node.absent(four) is None
+
+    with_fake(test)
+
+
+def test_a_listing_is_of_no_use_once_another_node_may_be_there() -> None:
+    async def main() -> None:
+        fake = FakeKubo()
+        async with trio.open_nursery():
+            async with fake.served():
+                node = KuboRpc(parse_address(fake.url))
+                absent = await node.absent([absent_cid()])
+                assert absent is not None and absent.is_same_node()
+                [connection] = node._connections._idle
+            await trio.lowlevel.wait_readable(connection._socket)  # the goodbye, which arrives on its own
+            async with fake.served():
+                assert not absent.is_same_node()
+                await node.id()
+                assert not absent.is_same_node()
+        await node.aclose()
+
+    trio.run(main)
 
 
 def test_nothing_there_silence_and_the_wrong_door_are_told_apart() -> None:

@@ -258,9 +258,13 @@ def test_a_node_lost_in_flight_is_no_attempt_and_heals(tmp_path: Path) -> None:
 
 
 async def _keep_working(
-    fake: FakeKubo, tmp_path: Path, task_status: trio.TaskStatus[Bench] = trio.TASK_STATUS_IGNORED
+    fake: FakeKubo,
+    tmp_path: Path,
+    rules: PinnerRules = RULES,
+    *,
+    task_status: trio.TaskStatus[Bench] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    async with work(fake, tmp_path) as bench:
+    async with work(fake, tmp_path, rules=rules) as bench:
         task_status.started(bench)
         await trio.sleep_forever()
 
@@ -398,6 +402,91 @@ def test_two_clusters_share_a_cid(tmp_path: Path) -> None:
             rest = await ownership.let_go_all(node, fake.peer_id, OTHER_CLUSTER)
             assert (rest.unpinned, rest.kept, rest.elsewhere) == (1, 0, 0)
             assert fake.pins == {}
+
+    trio.run(main)
+
+
+# ---- one listing instead of a question for each --------------------------------------------------------------------
+def _questions(fake: FakeKubo) -> int:
+    return sum(command == "pin/ls" and "arg" in arguments for command, arguments in fake.requests)
+
+
+def test_many_new_pins_cost_no_question_each(tmp_path: Path) -> None:
+    async def test(fake: FakeKubo, bench: Bench) -> None:
+        bench.put(*(pin_of(n) for n in range(60)))
+        await bench.until_state(PINNED, *_many(60))
+        assert _questions(fake) <= 3  # only of what was alone when candidates were read
+        bench.put(pin_of(60))
+        await bench.until_state(PINNED, cid_of(60))
+        assert ("pin/ls", cid_text(cid_of(60))) in [(command, given.get("arg")) for command, given in fake.requests]
+
+    with_fake(tmp_path, test)
+
+
+class CutShortKubo(FakeKubo):
+    """Lists one pin that nobody wants, and then fails, or says nothing more."""
+
+    is_silent = False
+
+    async def _pin_ls(self, exchange: Any, arguments: dict[str, str]) -> None:
+        if "arg" in arguments or arguments["type"] == "direct":
+            await super()._pin_ls(exchange, arguments)
+            return
+        await exchange.begin(200)
+        await exchange.line({"Cid": cid_text(cid_of(999)), "Type": "recursive"})
+        if self.is_silent:
+            await exchange.until_gone()
+        else:
+            await exchange.end("pinner closed")
+
+
+@pytest.mark.parametrize("kind", ["whole", "fails", "silent", "too many"])
+def test_whatever_a_listing_comes_to_the_users_stay_his_and_ours_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The state file was lost: one of the pins there is ours by its name alone."""
+    fake = FakeKubo() if kind in ("whole", "too many") else CutShortKubo()
+    if isinstance(fake, CutShortKubo):
+        fake.is_silent = kind == "silent"
+        monkeypatch.setattr("pincrew.kubo_rpc.NODE_PINS_FRESH_S", 0.05)
+    others = {cid_of(n): ("recursive", "mine") for n in range(1_000, 3_000 if kind == "too many" else 1_010)}
+    users = {cid_of(0): ("recursive", "holiday"), cid_of(1): ("recursive", ""), cid_of(2): ("direct", "")}
+    fake.pins = {cid_of(3): ("recursive", OURS)} | users | others
+
+    async def test(fake: FakeKubo, bench: Bench) -> None:
+        bench.put(*(pin_of(n) for n in range(30)))
+        await bench.until_state(PINNED, *_many(30))
+        assert (_questions(fake) >= 30) is (kind != "whole")
+        bench.remove(*_many(30))
+        await bench.until_state(None, *_many(30))
+        assert fake.pins.keys() == users.keys() | others.keys()
+        assert fake.pins[cid_of(0)] == ("recursive", "holiday")
+
+    with_fake(tmp_path, test, fake=fake, rules=OBEY)
+
+
+def test_a_listing_of_another_node_at_the_same_address_is_forgotten(tmp_path: Path) -> None:
+    """One pin at a time, and the node is replaced during the first: the others were listed at the old one."""
+
+    async def main() -> None:
+        fake = FakeKubo()
+        fake.orders = {cid_of(n): Orders(gate=trio.Event()) for n in range(10)}
+        async with trio.open_nursery() as nursery:
+            async with fake.served():
+                bench = await nursery.start(_keep_working, fake, tmp_path, replace(OBEY, in_flight=1))
+                bench.put(*(pin_of(n) for n in range(10)))
+                await fake.until(lambda: fake.pinning == 1)
+                assert _questions(fake) == 0
+            fake.peer_id, fake.pins = "12D3KooWAnother", {cid_of(n): ("recursive", "mine") for n in range(10)}
+            fake.orders.clear()
+            async with fake.served():
+                bench.pinner.wake()
+                await bench.until_state(PINNED, *_many(10))
+                assert fake.asked("pin/add") == 1  # at the first node
+                bench.remove(*_many(10))
+                await bench.until_state(None, *_many(10))
+                assert fake.pins == {cid_of(n): ("recursive", "mine") for n in range(10)}
+                nursery.cancel_scope.cancel()
 
     trio.run(main)
 
@@ -678,6 +767,38 @@ def test_on_kubo_the_users_pin_stays_and_ours_goes(kubo: KuboProcess, tmp_path: 
             await bench.until_state(None, users.cid, ours.cid)
             assert await node.pin_of(users.cid) is not None
             assert await node.pin_of(ours.cid) is None
+
+    trio.run(main)
+
+
+@pytest.mark.kubo
+@pytest.mark.slow
+def test_on_kubo_many_at_once_leave_the_users_pins_his(other_kubo: KuboProcess, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            KuboRpc(parse_address(other_kubo.url)) as node,
+            ownership_at(tmp_path / "holdings.db") as ownership,
+            pinner_at_work(node, ownership, rules=OBEY) as bench,
+        ):
+            cids = []
+            for _ in range(20):
+                (tmp_path / "a").write_bytes(os.urandom(1_000))
+                cids.append((await node.add(tmp_path / "a", pin=False))[0].cid)
+            for cid, mode, name in (
+                (cids[0], PinMode.RECURSIVE, ""),
+                (cids[1], PinMode.RECURSIVE, "holiday"),
+                (cids[2], PinMode.DIRECT, "one block"),
+                (cids[3], PinMode.RECURSIVE, OURS),
+            ):
+                await node.pin(cid, mode, name, (), lambda *_: None)
+            bench.put(*(replace(pin_of(n), cid=cid) for n, cid in enumerate(cids)))
+            await bench.until_state(PINNED, *cids)
+            pins = [await node.pin_of(cid) for cid in cids]
+            # What was direct is recursive now, and with that takes our name; that it was his is in the holdings.
+            assert [pin and pin.name for pin in pins] == ["", "holiday", OURS, *[OURS] * 17]
+            bench.remove(*cids)
+            await bench.until_state(None, *cids)
+            assert [n for n, cid in enumerate(cids) if await node.pin_of(cid) is not None] == [0, 1, 2]
 
     trio.run(main)
 

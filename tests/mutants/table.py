@@ -21,6 +21,7 @@ class Mutant(NamedTuple):
 
 GATE, SIM, WIRE = "tests/unit/test_gate.py::", "tests/sim/test_swarm.py::", "tests/unit/test_wire.py::test_refused"
 REPLICA, TRUST = "tests/unit/test_replica.py::", "tests/unit/test_trust.py::"
+OWNERSHIP = "tests/unit/test_ownership.py::"
 
 INVARIANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -408,6 +409,42 @@ INVARIANTS: tuple[Mutant, ...] = (
         "is not None and size < _SIZE_BELOW else None",
         "is not None else None",
         SIM + "test_sizes_that_add_up_to_more_than_a_number_can_hold",
+    ),
+    Mutant(
+        "15 a listing of the node outlives what happened since",
+        "ownership.py",
+        "                ahead.cids.discard(cid)\n",
+        "                pass\n",
+        OWNERSHIP + "test_what_another_cluster_did_after_the_listing_is_seen[True]",
+        True,
+    ),
+    Mutant(
+        "15 a listing of the node is believed for ever",
+        "ownership.py",
+        "trio.current_time() < ahead.until and ",
+        "",
+        OWNERSHIP + "test_what_cannot_be_believed_is_asked_of_each[old]",
+    ),
+    Mutant(
+        "15 a listing of one node is believed of another",
+        "ownership.py",
+        "ahead.node_id == node_id and ",
+        "",
+        OWNERSHIP + "test_what_cannot_be_believed_is_asked_of_each[node]",
+    ),
+    Mutant(
+        "15 a listing is believed of whatever took the node's place",
+        "ownership.py",
+        " and ahead.absent.is_same_node()",
+        "",
+        OWNERSHIP + "test_what_cannot_be_believed_is_asked_of_each[connection]",
+    ),
+    Mutant(
+        "15 direct pins are nobody's",
+        "kubo_rpc.py",
+        "set(cids).difference(self._direct)",
+        "set(cids)",
+        "tests/contract/test_node.py::test_one_listing_says_what_has_no_pin_of_any_kind[fake]",
     ),
 )
 
