@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import trio
 from pincrew.follow.copies import document_in_force, pending_document, read_note
 from pincrew.follow.refreshing import Refreshed, accept_pending, refresh, reject_pending
@@ -17,6 +15,7 @@ from pincrew.cluster import Cluster
 from pincrew.config_document import ConfigDocument
 from pincrew.errors import Misuse, PincrewError
 from pincrew.health import ReasonCode, ReasonText
+from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
@@ -166,12 +165,12 @@ def open_follower(
     local: ClusterSettings,
     settings: Settings,
     ownership: Ownership,
-    environment: Mapping[str, str],
+    nodes: Nodes,
     api_address: str,
 ) -> Follower:
     """Return the follower whose cluster is in ``paths``. Blocks; raises StoreFault or Misuse in words."""
     document = document_in_force(paths)
-    peer = assemble(paths, local, settings, document, ownership, environment, writes=False)
+    peer = assemble(paths, local, settings, document, ownership, nodes, writes=False)
     return Follower(
         peer,
         paths,

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 
 from pincrew.config_document import ConfigDocument
 from pincrew.errors import NotFound
 from pincrew.identity import load_key, load_secret
-from pincrew.kubo_rpc import KuboRpc
 from pincrew.limits import NEIGHBOURS_CURATOR_MAX, NEIGHBOURS_MAX
-from pincrew.node_finding import authorization, find_node
+from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, PeerOptions
 from pincrew.removals import RemovalsRules
-from pincrew.settings import ClusterSettings, Settings
+from pincrew.settings import ClusterSettings, Settings, load_cluster, save
 from pincrew.store.database import Database
 
 
@@ -25,7 +24,7 @@ def assemble(
     settings: Settings,
     document: ConfigDocument,
     ownership: Ownership,
-    environment: Mapping[str, str],
+    nodes: Nodes,
     *,
     writes: bool,
 ) -> Peer:
@@ -47,21 +46,30 @@ def assemble(
         neighbours_max=NEIGHBOURS_CURATOR_MAX if writes else NEIGHBOURS_MAX,
         pins_in_flight=settings.pins_in_flight,
         no_progress_timeout_s=settings.pin_no_progress,
+        node_kind=nodes.kind(local.ipfs),
         removals=RemovalsRules(settings.unpin_grace, settings.removals_hold, obey=local.obey or writes),
     )
-    node = _node(local, settings, environment)
-    return Peer(database, document.trust, key, node, ownership, options)
-
-
-def _node(local: ClusterSettings, settings: Settings, environment: Mapping[str, str]) -> KuboRpc:
-    wanted = local.ipfs or settings.ipfs
-    find = partial(find_node, None if wanted == "auto" else wanted, environment)
-    return KuboRpc(
-        find(),
-        authorization=authorization(environment.get("PINCREW_IPFS_AUTH")),
-        find_again=find,
-        no_progress_timeout_s=settings.pin_no_progress,
+    return Peer(
+        database,
+        document.trust,
+        key,
+        nodes.client(local.ipfs),
+        ownership,
+        options,
+        old_nodes=[nodes.client(wanted) for wanted in local.ipfs_before],
+        forget_old_nodes=_forgetting(paths, local.ipfs_before),
     )
+
+
+def _forgetting(paths: ClusterPaths, before: tuple[str, ...]) -> Callable[[], None]:
+    """Return what notes that nothing is left on the nodes of ``before``."""
+
+    def forget() -> None:
+        local = load_cluster(paths.settings)
+        kept = tuple(one for one in local.ipfs_before if one not in before)
+        save(paths.settings, replace(local, ipfs_before=kept))
+
+    return forget
 
 
 def _secret(paths: ClusterPaths, document: ConfigDocument) -> bytes | None:

@@ -17,6 +17,7 @@ from pincrew.api.lines import ZERO_TIME, error_line, event_line, pin_line, pin_o
 from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import NotFound, PincrewError
 from pincrew.health import ReasonText
+from pincrew.node_address import NodeKind
 from pincrew.node_watch import NodeState
 from pincrew.overview import peer_lines, summary_of
 from pincrew.paths import ClusterPaths
@@ -231,7 +232,9 @@ class Cluster:
             lines.append(shapes.Check(self.name, "node", "ok", text, None))
         else:
             trouble = f"{view.trouble or 'The IPFS node has not answered yet'} ({view.address})"
-            fix = "start it with `ipfs daemon`, or name another one with --ipfs; nothing is lost meanwhile"
+            fix = "start it with `ipfs daemon`, or move to another one with `pincrew node switch`; nothing is lost"
+            if self.peer.options.node_kind is NodeKind.EMBEDDED:
+                fix = f"it is started again by itself; its own words are in node.log. {fix.partition(', or ')[2]}"
             lines.append(shapes.Check(self.name, "node", "FAIL", trouble, fix))
         connections = self.peer.network.connections() if self.peer.network is not None else []
         if connections:

@@ -29,6 +29,8 @@ from pincrew.errors import NotFound, PincrewError
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
 from pincrew.keys import peer_id
+from pincrew.node_choice import checked_choice, choose
+from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.peer import now_ms
@@ -52,7 +54,9 @@ class Daemon:
         self._stopping = trio.Event()
         self._socket = home.daemon_socket(environment)
         ownership = Ownership(Holdings(home.holdings))
-        self._roster = Roster(home, settings, environment, ownership, f"unix:{self._socket}")
+        self._environment = environment
+        nodes = Nodes(home, settings, environment)
+        self._roster = Roster(home, settings, nodes, ownership, f"unix:{self._socket}")
 
     # ---- life -------------------------------------------------------------------------------------------------
 
@@ -103,6 +107,10 @@ class Daemon:
         """Unpin what this cluster alone holds, then remove its folder. Interrupted, it goes on when asked again."""
         return await self._roster.leave(name, dry_run=dry_run)
 
+    async def switch_node(self, name: str, ipfs: str, *, keep_old: bool) -> shapes.NodeSwitched:
+        """Move a cluster to another IPFS node."""
+        return await self._roster.switch_node(name, ipfs, keep_old=keep_old)
+
     async def offer(self, request: shapes.OfferRequest) -> shapes.Offer:
         """Fetch and check a source; join nothing."""
         offer = await prepare(
@@ -143,7 +151,7 @@ class Daemon:
             raise NotFound("That offer is not known any more", next_step="Type the `pincrew follow` line again")
         options = JoinOptions(
             name=request.name,
-            ipfs=request.ipfs,
+            ipfs=await self._node_for(offer, request.ipfs),
             secret_file=Path(request.secret_file) if request.secret_file else None,
             obey=request.obey,
             unlisted=request.unlisted,
@@ -160,6 +168,12 @@ class Daemon:
             home=str(joined.paths.folder),
             was_joined=joined.was_joined,
         )
+
+    async def _node_for(self, offer: JoinOffer, wanted: str) -> str:
+        wanted = checked_choice(wanted)
+        if offer.joined_as is not None:
+            return wanted
+        return (await trio.to_thread.run_sync(choose, wanted, self._settings, self._environment)).ipfs
 
 
 @asynccontextmanager

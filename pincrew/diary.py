@@ -73,6 +73,9 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "write_lost": f"your change of {fields.get('cid')} lost against a concurrent one of {fields.get('to')}",
         "handshake_failed": f"{fields.get('peer') or fields.get('address')}: {fields.get('reason')}",
         "node_up": "the IPFS node answers",
+        "node_starting": "the IPFS node is starting",
+        "node_changed": f"another IPFS node answers: {fields.get('pins')} pins are looked for there",
+        "node_left": f"the IPFS node at {fields.get('address')} was left: it let go of {fields.get('unpinned')} pins",
         "node_down": str(fields.get("trouble") or fields.get("error") or "the IPFS node does not answer"),
         "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
     }

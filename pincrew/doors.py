@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import hypercorn.config
 import hypercorn.trio
 import trio
+from hypercorn.trio.tcp_server import TCPServer
 
 from pincrew.errors import Conflict, PortInUse
 
@@ -44,6 +46,32 @@ class Lock:
         self._file.close()
 
 
+class _Connection(TCPServer):  # type: ignore[misc] # hypercorn's trio side has no types
+    """A connection that ends with its server.
+
+    hypercorn shields what it sends from being cancelled: one client that stops reading, a paused download, would keep
+    the process from ending.
+    """
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._close_at_the_end)
+            await super().run()
+            nursery.cancel_scope.cancel()
+
+    async def _close_at_the_end(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.stream.socket.close()  # no TLS here; it wakes a send that is stuck
+
+
+def _settle_server() -> None:
+    """Let hypercorn use our connections: it has no parameter for that. Again does no harm."""
+    running: Any = importlib.import_module("hypercorn.trio.run")
+    running.TCPServer = _Connection
+
+
 def _http_config(bind: str) -> hypercorn.config.Config:
     config = hypercorn.config.Config()
     config.bind = [bind]
@@ -57,6 +85,7 @@ async def serve_socket(
     app: Any, path: Path, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve on a unix socket that only this user can reach; a file left by a crash is replaced (we hold the lock)."""
+    _settle_server()
     _clear(path)
     before = os.umask(0o177)
     try:
@@ -76,15 +105,16 @@ def _clear(path: Path) -> None:
 
 
 async def serve_tcp(
-    app: Any, address: str, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    app: Any, address: str, stopping: trio.Event, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Serve on HOST:PORT. Raises PortInUse."""
+    """Serve on HOST:PORT; started with the URL, which names the port also where 0 was asked for. Raises PortInUse."""
+    _settle_server()
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(
+            binds: list[str] = await nursery.start(
                 partial(hypercorn.trio.serve, app, _http_config(address), shutdown_trigger=stopping.wait)
             )
-            task_status.started()
+            task_status.started(binds[0])
     except* OSError as group:
         raise PortInUse(
             f"The API cannot listen on {address}: {group.exceptions[0]}",

@@ -105,10 +105,28 @@ class NewerStore(StoreFault):
     code = "newer_store"
 
 
+class NoRoom(StoreFault):
+    """There is no room for more blocks."""
+
+    code = "no_room"
+
+
+class BlockCorrupt(StoreFault):
+    """A block on this disk does not match its hash."""
+
+    code = "block_corrupt"
+
+
 class NodeDown(WorldFault):
     """The IPFS node does not answer."""
 
     code = "node_down"
+
+
+class NodeStarting(NodeDown):
+    """The IPFS node is just starting."""
+
+    code = "node_starting"
 
 
 class NodeRefused(WorldFault):

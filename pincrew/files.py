@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pincrew.errors import Conflict, NotFound, StoreFault
 
+_LOG_TAIL_BYTES = 16 * 1024
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -96,6 +97,18 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def last_words(log: Path, length: int) -> str:
+    """Return what a pincrew process that ended wrote last into its log, behind ``length`` bytes, without its name."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(length, log.stat().st_size - _LOG_TAIL_BYTES))
+            lines = [line.strip() for line in file.read(_LOG_TAIL_BYTES).decode(errors="replace").splitlines()]
+    except OSError:
+        lines = []
+    told = [line.removeprefix("pincrew: ") for line in lines if line.startswith("pincrew: ")]
+    return (told or [line for line in lines if line] or ["It ended without a word"])[-1]
 
 
 @contextmanager

@@ -110,13 +110,15 @@ class Holdings:
             )
 
     def give(self, node: str, cid: bytes, cluster: bytes) -> None:
-        """Make what ``cluster`` held the user's own: from now on nobody here unpins it."""
+        """Make what ``cluster`` held the user's own: from now on nobody here unpins it.
+
+        On ``node``, and on others where it is held: a cluster may be moving from one to another.
+        """
         with self._transaction() as database:
-            place = (cid, self._id("nodes", node))
-            database.execute("INSERT OR IGNORE INTO own VALUES (?,?)", place)
-            database.execute(
-                "DELETE FROM held WHERE cluster=? AND cid=? AND node=?", (self._id("clusters", cluster), *place)
-            )
+            held = (self._id("clusters", cluster), cid)
+            database.execute("INSERT OR IGNORE INTO own VALUES (?,?)", (cid, self._id("nodes", node)))
+            database.execute("INSERT OR IGNORE INTO own SELECT cid, node FROM held WHERE cluster=? AND cid=?", held)
+            database.execute("DELETE FROM held WHERE cluster=? AND cid=?", held)
 
     def may_unpin(self, node: str, cid: bytes, cluster: bytes, name: str | None) -> bool:
         """Say whether ``cluster``, letting go of ``cid``, may remove the pin that has ``name`` on the node now.

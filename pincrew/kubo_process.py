@@ -6,7 +6,6 @@ are then written into the config, so that a Kubo that was restarted is found whe
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,6 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 COMMAND_TIMEOUT_S = 300.0
 _POLL_S = 0.05
-_CHUNK_BYTES = 256 * 1024
 # Nothing that looks for others, nothing but TCP: its peers are those that pincrew names.
 _CONFIG: dict[str, object] = {
     "Swarm.Transports.Network": {"QUIC": False, "WebTransport": False, "WebRTCDirect": False, "Websocket": False},
@@ -117,25 +115,6 @@ class KuboProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_TIMEOUT_S)
-
-    def add(self, path: Path) -> str:
-        """Add a file or folder and return its CID."""
-        return self.ipfs("add", "--recursive", "--quieter", "--cid-version=1", str(path)).decode().split()[-1]
-
-    def sha256(self, path: str) -> str:
-        """Return the SHA-256 of a file's bytes (`CID` or `CID/inside`) as this node alone has them; empty if not."""
-        digest = hashlib.sha256()
-        with subprocess.Popen(
-            [str(self.program), "--offline", "cat", path],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            assert process.stdout is not None
-            while chunk := process.stdout.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        return digest.hexdigest() if process.returncode == 0 else ""
 
     def ipfs(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Run `ipfs` on this repository. Raises WorldFault with its complaint."""

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import urllib.parse
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,6 @@ import libipld
 import trio
 
 from pincrew.cid import cid_text, parse_cid
-from pincrew.dag_pb import linked_size
 from pincrew.errors import Misuse, NodeDown, NodeRefused, NoProgress, PincrewError
 from pincrew.limits import (
     NODE_ANSWER_BYTES_MAX,
@@ -39,7 +38,8 @@ from pincrew.limits import (
     PIN_NO_PROGRESS_TIMEOUT_S,
     PIN_ORIGINS_MAX,
 )
-from pincrew.multipart import files_of, multipart, one_part
+from pincrew.multipart import FILE, end_of, files_of, multipart, part_head
+from pincrew.node.dag_pb import linked_size
 from pincrew.node_address import NodeAddress
 from pincrew.node_client import Absent, Added, NodeIdentity, NodePin, OnProgress, RepoStat
 from pincrew.node_connection import Answer, Connections
@@ -298,9 +298,9 @@ class KuboRpc:
         """
         boundary = os.urandom(16).hex()
         if isinstance(source, Path):
-            body = multipart(files_of(source, name or source.name), boundary)
+            body = _in_threads(multipart(files_of(source, name or source.name), boundary))
         else:
-            body = multipart(one_part(name or "stream", source), boundary)
+            body = _one_stream(name or "stream", source, boundary)
         arguments = [
             ("cid-version", "1"),
             ("progress", "false"),
@@ -381,6 +381,18 @@ class KuboRpc:
         except (KeyError, Misuse) as error:
             raise NodeRefused("the node listed something that is not a pin", where=self.address) from error
         return NodePin(cid, mode, str(line.get("Name") or "") if self._has_names else None)
+
+
+async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
+        yield chunk
+
+
+async def _one_stream(name: str, content: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
+    yield part_head(name, FILE, boundary)
+    async for chunk in content:
+        yield chunk
+    yield b"\r\n" + end_of(boundary)
 
 
 # ---- leaves ---------------------------------------------------------------------------------------------------------

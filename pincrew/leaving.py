@@ -10,6 +10,7 @@ from pincrew.api import shapes
 from pincrew.cluster import Cluster
 from pincrew.errors import NodeDown, PincrewError
 from pincrew.files import private_folder, sync_folder
+from pincrew.node_keeper import identity_once_started
 from pincrew.ownership import Ownership, Rest
 from pincrew.paths import ClusterPaths
 from pincrew.values import PinState
@@ -36,7 +37,7 @@ async def node_to_leave(cluster: Cluster, ownership: Ownership, *, is_resumed: b
     """Return the node that has to let go, "" where nothing is held. Raises NodeDown before anything is done."""
     try:
         if await ownership.ask(ownership.holdings.count, cluster.peer.member.chain.cluster_id):
-            return (await cluster.peer.node.id()).peer_id
+            return (await identity_once_started(cluster.peer.node)).peer_id
     except NodeDown as error:
         raise NodeDown(
             error.what,
@@ -59,10 +60,21 @@ async def finish_leaving(cluster: Cluster, ownership: Ownership, node_id: str) -
 
     removed: Sequence[str] = [str(cluster.paths.folder)]
     rest = None
+    cluster_id = cluster.peer.member.chain.cluster_id
     try:
-        await ownership.let_go_all(cluster.peer.node, node_id, cluster.peer.member.chain.cluster_id, note)
+        if node_id:
+            await identity_once_started(cluster.peer.node)
+        await ownership.let_go_all(cluster.peer.node, node_id, cluster_id, note)
+        for old in cluster.peer.old_nodes if node_id else ():
+            before = done
+            old_id = (await identity_once_started(old)).peer_id
+            await ownership.let_go_all(old, old_id, cluster_id, note)
+            done = Rest(before.unpinned + done.unpinned, before.kept + done.kept, done.elsewhere)
     except PincrewError as error:
         rest = f"{error.what}. The folder stays; leave again once that is solved"
+    finally:
+        for node in (cluster.peer.node, *cluster.peer.old_nodes):
+            await node.aclose()
     if rest is None and done.elsewhere:
         rest = f"{done.elsewhere} pins are on another IPFS node; start it and leave again"
     return shapes.Left(

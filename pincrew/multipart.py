@@ -1,52 +1,80 @@
-"""Files and folders as the body of a multipart request, read while it is sent."""
+"""Files and folders as the body of a multipart request, in Kubo's conventions, read while it is sent. Blocks."""
 
 from __future__ import annotations
 
+import os
 import urllib.parse
-from collections.abc import AsyncIterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import trio
+from typing import BinaryIO
 
 _CHUNK_BYTES = 256 * 1024
-Part = tuple[str, AsyncIterator[bytes] | None]
+FILE, FOLDER, SYMLINK = "application/octet-stream", "application/x-directory", "application/symlink"
+# Path, content type, content.
+Part = tuple[str, str, Iterable[bytes]]
 
 
-async def multipart(parts: AsyncIterator[Part], boundary: str) -> AsyncIterator[bytes]:
-    """Write parts (path, content; no content = a folder) as Kubo's `add` reads them."""
-    async for path, content in parts:
-        kind = "application/octet-stream" if content is not None else "application/x-directory"
-        quoted = urllib.parse.quote(path, safe="")
-        yield (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
-            f"Content-Type: {kind}\r\n\r\n"
-        ).encode()
-        if content is not None:
-            async for chunk in content:
-                yield chunk
+def multipart(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
+    """Write parts as the RPC's `add` reads them."""
+    for path, kind, content in parts:
+        yield part_head(path, kind, boundary)
+        yield from content
         yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
+    yield end_of(boundary)
 
 
-async def one_part(name: str, content: AsyncIterator[bytes]) -> AsyncIterator[Part]:
-    """Yield a single part."""
-    yield name, content
+def part_head(path: str, kind: str, boundary: str) -> bytes:
+    """Return what stands before a part's content."""
+    quoted = urllib.parse.quote(os.fsencode(path), safe="")
+    return (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+        f"Content-Type: {kind}\r\n\r\n"
+    ).encode()
 
 
-async def files_of(path: Path, name: str) -> AsyncIterator[Part]:
-    """Yield a file, or a folder and what it holds, in the order of names; links are followed only to files."""
-    if not await trio.Path(path).is_dir():
-        yield name, _read(path)
+def end_of(boundary: str) -> bytes:
+    """Return what stands behind the last part."""
+    return f"--{boundary}--\r\n".encode()
+
+
+def files_of(path: Path, name: str, *, hidden: bool = True) -> Iterator[Part]:
+    """Yield a file, or a folder and what it holds in the order of names. Links inside a folder stay links.
+
+    ``hidden``: also what is inside a folder under a name that begins with a dot. Raises OSError.
+    """
+    if not path.is_dir():
+        yield name, FILE, _read(path)
         return
-    yield name, None
-    for entry in sorted(await trio.to_thread.run_sync(lambda: list(path.iterdir()))):
-        if entry.is_dir() and entry.is_symlink():
+    yield name, FOLDER, ()
+    for entry in sorted(path.iterdir()):
+        inside = f"{name}/{entry.name}"
+        if entry.name.startswith(".") and not hidden:
             continue
-        async for part in files_of(entry, f"{name}/{entry.name}"):
-            yield part
+        if entry.is_symlink():
+            yield inside, SYMLINK, (os.fsencode(entry.readlink()),)
+        elif entry.is_dir() or entry.is_file():
+            yield from files_of(entry, inside, hidden=hidden)
+        else:
+            raise OSError(f"{entry} is neither a file nor a folder")
 
 
-async def _read(path: Path) -> AsyncIterator[bytes]:
-    async with await trio.open_file(path, "rb") as file:
-        while chunk := await file.read(_CHUNK_BYTES):
-            yield chunk
+def size_of(path: Path, *, hidden: bool = True) -> int:
+    """Return how many bytes of files `files_of` will read."""
+    if not path.is_dir():
+        return path.stat().st_size
+    total = 0
+    for entry in path.iterdir():
+        if not entry.is_symlink() and (hidden or not entry.name.startswith(".")):
+            total += size_of(entry, hidden=hidden)
+    return total
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from chunks_of(file)
+
+
+def chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what a file holds, in pieces."""
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk

@@ -10,8 +10,17 @@ from pincrew.errors import Misuse
 
 DEFAULT_ADDRESS = "http://127.0.0.1:5001"
 _FORMS = "Write `http://host:port`, `/ip4/127.0.0.1/tcp/5001` or `unix:/path/to/socket`"
+# What stands in settings in place of an address.
+_WORDS = ("auto", "embedded", "kubo")
 # A server that listens everywhere is reached on this machine.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class NodeKind(StrEnum):
+    """The kinds of nodes that pincrew drives."""
+
+    EMBEDDED = "embedded"
+    KUBO = "kubo"
 
 
 class FoundBy(StrEnum):
@@ -42,7 +51,7 @@ def choose_address(explicit: str | None, environment: str | None, api_file: str 
         (environment, FoundBy.ENVIRONMENT),
         (api_file, FoundBy.API_FILE),
     ):
-        if text and text.strip():
+        if text and text.strip() and text.strip() not in _WORDS:
             return parse_address(text, found_by)
     return parse_address(DEFAULT_ADDRESS, FoundBy.DEFAULT)
 

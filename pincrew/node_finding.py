@@ -9,22 +9,41 @@ from pathlib import Path
 
 from pincrew.errors import Misuse
 from pincrew.limits import NODE_ADDRESS_FILE_BYTES_MAX
-from pincrew.node_address import NodeAddress, choose_address
+from pincrew.node_address import NodeAddress, NodeKind, choose_address
+from pincrew.paths import Home
+
+
+def kind_of(wanted: str) -> NodeKind:
+    """Return the kind of node that a setting names. Kubo's RPC is what an address is taken for."""
+    return NodeKind.EMBEDDED if wanted == NodeKind.EMBEDDED else NodeKind.KUBO
+
+
+def address_of(wanted: str, home: Home, environment: Mapping[str, str]) -> NodeAddress:
+    """Return where the node is, or would be, that a setting names: `embedded`, `kubo`, `auto` or an address."""
+    if kind_of(wanted) is NodeKind.EMBEDDED:
+        return NodeAddress("http://localhost", str(home.node.rpc_socket(environment)))
+    return find_node(wanted, environment)
 
 
 def find_node(explicit: str | None = None, environment: Mapping[str, str] | None = None) -> NodeAddress:
-    """Return where the node's RPC is, or would be. Reads `$IPFS_PATH/api` (default ~/.ipfs/api), asks nobody."""
+    """Return where a Kubo's RPC is, or would be. Reads `$IPFS_PATH/api` (default ~/.ipfs/api), asks nobody."""
     environment = os.environ if environment is None else environment
-    home = environment.get("HOME")
-    repository = environment.get("IPFS_PATH") or (str(Path(home) / ".ipfs") if home else "")
+    repository = find_repository(environment)
     api_file = None
-    if repository:
+    if repository is not None:
         try:
-            with (Path(repository).expanduser() / "api").open(encoding="utf-8") as file:
+            with (repository / "api").open(encoding="utf-8") as file:
                 api_file = file.read(NODE_ADDRESS_FILE_BYTES_MAX)
         except (OSError, UnicodeDecodeError):
             api_file = None  # No node there, or none running: the default is as good a guess.
     return choose_address(explicit, environment.get("PINCREW_IPFS"), api_file)
+
+
+def find_repository(environment: Mapping[str, str]) -> Path | None:
+    """Return the folder in which this user's Kubo keeps everything, or would."""
+    home = environment.get("HOME")
+    named = environment.get("IPFS_PATH") or (str(Path(home) / ".ipfs") if home else "")
+    return Path(named).expanduser() if named else None
 
 
 def authorization(setting: str | None) -> str | None:

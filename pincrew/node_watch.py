@@ -1,10 +1,11 @@
 """Whether the node is there: a state that is shown, never an exit.
 
     starting --answers--> up --lost--> down --answers--> up
+                                       down --starts again--> starting
 
 Lost is an event that anyone reports who met NodeDown; the watch itself also asks now and then. While the node is down
-it is asked again after a delay that doubles, with luck in it. What must be said again whenever a node comes up,
-connecting it to the announced nodes of other peers, is said here.
+it is asked again after a delay that doubles, with luck in it; one that is just starting, very soon. What must be said
+again whenever a node comes up, connecting it to the announced nodes of other peers, is said here.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from enum import StrEnum
 import trio
 
 from pincrew.bell import Bell
-from pincrew.errors import NodeDown, NodeRefused, PincrewError
+from pincrew.errors import NodeDown, NodeRefused, NodeStarting, PincrewError
 from pincrew.limits import (
     ANNOUNCED_NODES_CONNECTED_MAX,
     NODE_ADDRESSES_CONNECTED_IN_FLIGHT,
     NODE_PROBE_DELAY_S_MAX,
     NODE_PROBE_DELAY_S_MIN,
     NODE_PROBE_INTERVAL_S,
+    NODE_STARTING_PROBE_DELAY_S,
 )
 from pincrew.node_client import Node, NodeIdentity
 
@@ -110,6 +112,11 @@ class NodeWatch:
         while True:
             try:
                 identity = await self._node.id()
+            except NodeStarting as error:
+                failures = 0
+                self._change(replace(self.view, state=NodeState.STARTING, trouble=error.what))
+                await self._bell.wait(NODE_STARTING_PROBE_DELAY_S)
+                continue
             except (NodeDown, NodeRefused) as error:
                 failures += 1
                 self._change(replace(self.view, state=NodeState.DOWN, trouble=error.what))

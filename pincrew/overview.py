@@ -9,6 +9,8 @@ from pincrew.api.lines import time_text
 from pincrew.errors import PincrewError
 from pincrew.health import Facts, ReasonCode, ReasonText, state_of
 from pincrew.keys import peer_id
+from pincrew.node_address import NodeKind
+from pincrew.node_finding import kind_of
 from pincrew.node_watch import NodeState
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer
@@ -95,7 +97,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         last_change=time_text(peer.last_change_ms()),
         paused_until=None,
         node=shapes.NodeInfo(
-            kind="kubo",
+            kind=peer.options.node_kind.value,
             address=pinner.node.address,
             state=pinner.node.state.value,
             version=identity.version if identity else None,
@@ -112,9 +114,9 @@ def down_summary(paths: ClusterPaths, failure: PincrewError | None, *, is_leavin
         state = "leaving"
     try:
         local = load_cluster(paths.settings)
-        cluster_id, role = local.cluster_id, local.role.value
+        cluster_id, role, kind = local.cluster_id, local.role.value, kind_of(local.ipfs).value
     except PincrewError:
-        cluster_id, role = "", "follower"
+        cluster_id, role, kind = "", "follower", NodeKind.KUBO.value
     return shapes.Summary(
         name=paths.name,
         id=cluster_id,
@@ -129,7 +131,7 @@ def down_summary(paths: ClusterPaths, failure: PincrewError | None, *, is_leavin
         curators=shapes.CuratorCounts(0, 0, None),
         last_change=None,
         paused_until=None,
-        node=shapes.NodeInfo("kubo", None, "starting", None, None),
+        node=shapes.NodeInfo(kind, None, "starting", None, None),
     )
 
 

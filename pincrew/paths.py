@@ -3,7 +3,7 @@
     $PINCREW_HOME/
         settings.toml  daemon.lock  daemon.sock  daemon.log  holdings.db  owner-keys/
         clusters/<name>/   cluster.toml  config.toml  identity.key  owner.key  secret.key  state.db  api-socket  ...
-        node/              node.toml  identity.key  blocks.db  rpc.sock
+        node/              node.toml  identity.key  blocks.db  rpc.sock  node.log
 
 A cluster folder counts as joined when it has a ``cluster.toml``: that file is written last. A socket whose path is too
 long for the system is elsewhere, at a place that depends on nothing but this home and the environment, so that the
@@ -109,6 +109,11 @@ class NodePaths:
     def blocks(self) -> Path:
         """The block store."""
         return self.folder / "blocks.db"
+
+    @property
+    def log(self) -> Path:
+        """What a node that the daemon started has to say."""
+        return self.folder / "node.log"
 
     def rpc_socket(self, environment: Mapping[str, str]) -> Path:
         """The socket of the node's RPC."""

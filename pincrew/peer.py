@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ from pincrew.diary import Diary
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.keys import SigningKey, peer_id, public_of
 from pincrew.member import Member
+from pincrew.moving import Moving
+from pincrew.node_address import NodeKind
 from pincrew.node_client import Node
 from pincrew.node_room import NodeRoom
 from pincrew.node_watch import NodeState
@@ -74,6 +76,7 @@ class PeerOptions:
     neighbours_max: int = limits.NEIGHBOURS_MAX
     pins_in_flight: int = limits.PINS_IN_FLIGHT_DEFAULT
     no_progress_timeout_s: float = limits.PIN_NO_PROGRESS_TIMEOUT_S
+    node_kind: NodeKind = NodeKind.KUBO
     removals: RemovalsRules = field(default_factory=RemovalsRules)
 
 
@@ -93,12 +96,17 @@ class Peer:
         node: Node,
         ownership: Ownership,
         options: PeerOptions,
+        *,
+        old_nodes: Sequence[Node] = (),
+        forget_old_nodes: Callable[[], None] = lambda: None,
     ) -> None:
+        """``old_nodes`` are those that the cluster moves away from; the other blocks, and notes that it has."""
         self.options = options
         self.database = database
         self.key = key
         self.id = peer_id(key.public)
         self.node = node
+        self.old_nodes = old_nodes
         self.member = Member(database, chain, now_ms=now_ms, now=trio.current_time)
         shard_bits = chain.genesis.shard_bits
         self.statuses = Statuses(database, shard_bits)
@@ -117,6 +125,16 @@ class Peer:
             luck=random.Random(),
             on_event=self.diary.happened,
             rules=PinnerRules(options.pins_in_flight, options.no_progress_timeout_s, options.removals),
+        )
+        self._moving = Moving(
+            old_nodes,
+            node=node,
+            up=self.pinner.node_up,
+            ownership=ownership,
+            cluster=chain.cluster_id,
+            statuses=self.statuses,
+            on_event=self.diary.happened,
+            forget=forget_old_nodes,
         )
         self.node_room = NodeRoom(node, node_is_up=lambda: self.pinner.summary().node.state is NodeState.UP)
         self.self_report = SelfReport(
@@ -188,6 +206,7 @@ class Peer:
                 await nursery.start(self.pinner.run)
                 await nursery.start(self.node_room.run)
                 await nursery.start(self.announcer.run)
+                nursery.start_soon(self._moving.run)
                 nursery.start_soon(self._publish)
                 nursery.start_soon(self._tick)
                 nursery.start_soon(self._remember)
@@ -198,9 +217,10 @@ class Peer:
             self.is_running = False
 
     async def close(self) -> None:
-        """Let go of the node's connections and of the state; the last thing that is done with a peer."""
+        """Let go of the nodes' connections and of the state; the last thing that is done with a peer."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_TIMEOUT_S):
-            await self.node.aclose()
+            for node in (self.node, *self.old_nodes):
+                await node.aclose()
         self.database.close()
 
     async def _tick(self) -> None:

@@ -31,7 +31,7 @@ from pincrew.limits import (
     RECONCILE_DELAY_S,
     RECONCILE_INTERVAL_S,
 )
-from pincrew.node_client import Node
+from pincrew.node_client import Node, NodeIdentity
 from pincrew.node_watch import NodeState, NodeView, NodeWatch
 from pincrew.ownership import Ownership
 from pincrew.reconciling import Reconciling
@@ -107,7 +107,9 @@ class Pinner:
             place, own_peer_id=own_peer_id, luck=luck, no_progress_timeout_s=rules.no_progress_timeout_s
         )
         self._letting_go = LettingGo(place, rules.removals)
-        self._reconciling = Reconciling(place, delay_s=rules.reconcile_delay_s, interval_s=rules.reconcile_interval_s)
+        self._reconciling = Reconciling(
+            place, self._wake_pins, delay_s=rules.reconcile_delay_s, interval_s=rules.reconcile_interval_s
+        )
         self._lanes: dict[Lane, dict[bytes, Candidate]] = {lane: {} for lane in Lane}
         # Lanes found empty, until when to believe it; a queued row or the user's word ends it sooner.
         self._dry: dict[Lane, float] = {}
@@ -125,6 +127,10 @@ class Pinner:
         self._letting_go.wake()
         self._watch.look_now()
         self._wake_pins()
+
+    async def node_up(self) -> NodeIdentity:
+        """Return who the node is, once it is up."""
+        return await self._watch.up()
 
     def connect_nodes(self, addresses: Sequence[str]) -> None:
         """Keep the node connected to other peers' nodes (multiaddrs), most important first."""
@@ -180,6 +186,8 @@ class Pinner:
 
     async def _recover(self) -> None:
         await self._letting_go.load()
+        if await self._keeper.ask(self._keeper.book.node_id) == "":
+            await self._reconciling.queue_all()
         while found := await self._keeper.ask(self._keeper.book.interrupted, CHANGES_PER_SLICE):
             updates = [
                 self._keeper.update(one.pin.cid, tracker.advance(Progress(one.state, one.tries), Event.INTERRUPTED))

@@ -1,5 +1,7 @@
 """Compares, now and then and slice by slice, the rows in state `pinned` with what the node really has.
 
+`pinned` is said of one node: where another one answers, everything is queued again, at once and without asking.
+
 Never on the way to being started: it begins a while after the node came up. The node's pins are read as one stream and
 kept as 8 bytes each; what seems to be missing is asked for twice more before it is believed.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Callable
 from contextlib import aclosing
 
 import trio
@@ -15,7 +18,7 @@ import trio
 from pincrew import tracker
 from pincrew.bell import Bell
 from pincrew.errors import NodeDown, NodeRefused, StoreFault
-from pincrew.limits import RECONCILE_ROWS_PER_SLICE, RECONCILE_SECOND_LOOK_S
+from pincrew.limits import QUEUED_PER_SLICE, RECONCILE_ROWS_PER_SLICE, RECONCILE_SECOND_LOOK_S
 from pincrew.tracker import Event, Progress
 from pincrew.values import PinMode, PinState
 from pincrew.workplace import Workplace
@@ -24,8 +27,9 @@ from pincrew.workplace import Workplace
 class Reconciling:
     """Finds pins that vanished (they are queued again) and pins without a claim (they are claimed again)."""
 
-    def __init__(self, place: Workplace, *, delay_s: float, interval_s: float) -> None:
+    def __init__(self, place: Workplace, on_queued: Callable[[], None], *, delay_s: float, interval_s: float) -> None:
         self._place = place
+        self._on_queued = on_queued
         self._keeper = place.keeper
         self._delay_s = delay_s
         self._interval_s = interval_s
@@ -38,7 +42,7 @@ class Reconciling:
     async def run(self) -> None:
         """Compare until cancelled."""
         while True:
-            await self._place.watch.up()
+            await self._know_node((await self._place.watch.up()).peer_id)
             await trio.sleep(self._delay_s)
             identity = await self._place.watch.up()
             self._bell = Bell()
@@ -53,6 +57,28 @@ class Reconciling:
                 if vanished:
                     self._place.on_event("unexpectedly_unpinned", {"pins": vanished})
             await self._bell.wait(self._interval_s)
+
+    async def _know_node(self, node_id: str) -> None:
+        known = await self._keeper.ask(self._keeper.book.node_id)
+        if known == node_id:
+            return
+        if known is not None:
+            self._place.on_event("node_changed", {"before": known, "now": node_id, "pins": await self.queue_all()})
+        await self._keeper.ask(self._keeper.book.save_node_id, node_id)
+
+    async def queue_all(self) -> int:
+        """Queue everything that is `pinned`, and forget of which node that was said; return how many there were."""
+        left = total = (await self._keeper.ask(self._keeper.book.counts)).get(PinState.PINNED, 0)
+        # The bound: what the new node turns out to have is `pinned` again meanwhile.
+        while left > 0:
+            async with self._keeper.turn:
+                queued = await self._keeper.ask(
+                    self._keeper.book.queue_pinned, min(left, QUEUED_PER_SLICE), now_ms=self._place.now_ms()
+                )
+            left = left - queued if queued else 0
+        await self._keeper.ask(self._keeper.book.save_node_id, None)
+        self._on_queued()
+        return total
 
     async def _compare(self, node_id: str) -> int:
         counts = await self._keeper.ask(self._keeper.book.counts)

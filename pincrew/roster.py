@@ -8,9 +8,8 @@ process, goes on when it is asked for again, and the cluster never runs meanwhil
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 import msgspec
 import trio
@@ -20,11 +19,13 @@ from pincrew.cluster import Cluster
 from pincrew.errors import Conflict, Misuse, NotFound, PincrewError
 from pincrew.follow.follower import open_follower
 from pincrew.leaving import finish_leaving, is_marked, leave_dry_run, mark, node_to_leave, remove_folder
+from pincrew.node_choice import AUTO, checked_choice
+from pincrew.nodes import Nodes
 from pincrew.overview import down_summary
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths, Home
 from pincrew.publisher import serve_document
-from pincrew.settings import Role, Settings, load_cluster
+from pincrew.settings import Role, Settings, load_cluster, save
 from pincrew.trusted.curator import Curator, open_curator
 
 _log = logging.getLogger("pincrew.roster")
@@ -40,17 +41,16 @@ class _Running:
     cluster: Cluster | None = None
     failure: PincrewError | None = None
     rest: str | None = None
+    unpublished: trio.Event | None = None  # set when the document is offered no more
 
 
 class Roster:
     """The table of clusters. ``run`` comes first, then ``bring_up``."""
 
-    def __init__(
-        self, home: Home, settings: Settings, environment: Mapping[str, str], ownership: Ownership, api_address: str
-    ) -> None:
+    def __init__(self, home: Home, settings: Settings, nodes: Nodes, ownership: Ownership, api_address: str) -> None:
         self._home = home
         self._settings = settings
-        self._environment = environment
+        self._nodes = nodes
         self._ownership = ownership
         self._api_address = api_address
         self._running: dict[str, _Running] = {}
@@ -60,8 +60,9 @@ class Roster:
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run clusters until cancelled. Started means: it takes orders."""
+        """Run clusters, and the node that they need, until cancelled. Started means: it takes orders."""
         async with trio.open_nursery() as self._nursery:
+            await self._nursery.start(self._nodes.keeper.run)
             task_status.started()
             await trio.sleep_forever()
 
@@ -98,6 +99,7 @@ class Roster:
                 if is_marked(paths):
                     running.rest = "it was interrupted"
                     return
+                self._nodes.keeper.expect(running.cluster.peer.node)
                 async with trio.open_nursery() as nursery:
                     await nursery.start(running.cluster.run)
                     started = True
@@ -118,7 +120,7 @@ class Roster:
 
     def _open(self, paths: ClusterPaths) -> Cluster:
         local = load_cluster(paths.settings)
-        given = (paths, local, self._settings, self._ownership, self._environment, self._api_address)
+        given = (paths, local, self._settings, self._ownership, self._nodes, self._api_address)
         return open_curator(*given) if local.role is Role.CURATOR else open_follower(*given)
 
     # ---- what there is ----------------------------------------------------------------------------------------
@@ -183,7 +185,16 @@ class Roster:
             raise Misuse(f"This peer follows {running.name}: only a curator publishes its config document")
         assert self._nursery is not None
         if cluster.published_at is None:
-            cluster.published_at = await self._nursery.start(partial(serve_document, cluster, address, running.ended))
+            cluster.published_at = await self._nursery.start(self._offer, running, cluster, address)
+
+    async def _offer(
+        self, running: _Running, cluster: Curator, address: str, *, task_status: trio.TaskStatus[str]
+    ) -> None:
+        running.unpublished = trio.Event()
+        try:
+            await serve_document(cluster, address, running.ended, task_status=task_status)
+        finally:
+            running.unpublished.set()
 
     async def stop(self, name: str) -> None:
         """Stop running a cluster; everything on disk stays."""
@@ -192,6 +203,32 @@ class Roster:
             if running is not None:
                 running.scope.cancel()
                 await running.ended.wait()
+                if running.unpublished is not None:
+                    await running.unpublished.wait()
+
+    async def switch_node(self, name: str, ipfs: str, *, keep_old: bool) -> shapes.NodeSwitched:
+        """Move a cluster to another node: it starts anew there, and the one before lets go once all is there.
+
+        With ``keep_old`` that keeps its pins. Interrupted, it goes on. Harmless where it is there already.
+        """
+        cluster = self.cluster(name)
+        ipfs = checked_choice(ipfs)
+        if not ipfs or ipfs == AUTO:
+            raise Misuse("A cluster moves to a node that is named", next_step="Name `embedded`, `kubo` or an address")
+        await trio.to_thread.run_sync(self._nodes.client, ipfs)  # raises for what makes no sense
+        local = await trio.to_thread.run_sync(load_cluster, cluster.paths.settings)
+        before = local.ipfs or self._settings.ipfs
+        if ipfs != before:
+            old = {*local.ipfs_before} - {ipfs} if keep_old else {*local.ipfs_before, before} - {ipfs}
+            moved = replace(local, ipfs=ipfs, ipfs_before=tuple(sorted(old)))
+            # In this order: a crash in between has everything queued again on the old node, which has it.
+            await trio.to_thread.run_sync(cluster.peer.statuses.save_node_id, "")
+            await trio.to_thread.run_sync(save, cluster.paths.settings, moved)
+            published = cluster.published_at
+            self._coming.add(name)  # so that who asks meanwhile is told to wait
+            await self.stop(name)
+            await self.start(name, _host_and_port(published))
+        return shapes.NodeSwitched(cluster=name, node=ipfs, before=before, was_there=ipfs == before)
 
     async def leave(self, name: str, *, dry_run: bool) -> shapes.Left:
         """Unpin what this cluster alone holds, then remove its folder. Interrupted, it goes on when asked again."""
@@ -226,6 +263,10 @@ def _first(group: BaseExceptionGroup[PincrewError]) -> PincrewError:
     error = leaf(group)
     assert isinstance(error, PincrewError)
     return error
+
+
+def _host_and_port(url: str | None) -> str | None:
+    return urlsplit(url).netloc if url else None
 
 
 def leaf(error: BaseException) -> BaseException:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 import tomlkit
 import tomlkit.exceptions
@@ -22,7 +22,7 @@ from pincrew import limits
 from pincrew.errors import Misuse, NewerStore, NotFound, StoreFault
 from pincrew.files import read_file, write_file
 from pincrew.paths import ClusterPaths, Home
-from pincrew.quantities import duration_text, parse_duration
+from pincrew.quantities import duration_text, parse_duration, parse_size
 
 FORMAT_VERSION = 1
 _BYTES_MAX = 1024 * 1024
@@ -41,7 +41,7 @@ class Settings:
     """Settings for all clusters. The environment variable of a field is `PINCREW_` and its name in capitals."""
 
     ipfs: str = "auto"
-    """The IPFS node of clusters that name none: `auto` or the address of its RPC."""
+    """The IPFS node of clusters that name none: `embedded`, `kubo`, an address, or `auto`: the Kubo that is found."""
 
     gateway: str = "http://127.0.0.1:8080"
     """The gateway of the IPFS node, through which sources that are DNSLink or IPNS names are fetched."""
@@ -97,7 +97,10 @@ class ClusterSettings:
     """The multiaddresses under which others reach this peer; empty: its own interfaces' addresses."""
 
     ipfs: str = ""
-    """The IPFS node of this cluster; empty: the one in settings.toml."""
+    """The IPFS node of this cluster: `embedded`, `kubo` or an address; empty: the one in settings.toml."""
+
+    ipfs_before: tuple[str, ...] = ()
+    """Nodes that this cluster moves away from: what they hold for it is let go once the present one has it."""
 
     obey: bool = False
     """Whether a follower removes at once what a curator removes, however much that is."""
@@ -112,7 +115,49 @@ class ClusterSettings:
         checked_peer_name(self.peer_name)
 
 
-Tree = TypeVar("Tree", Settings, ClusterSettings)
+# Bytes, or bytes a second; None for no limit.
+Limit = int | None
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What the embedded IPFS node does (`node/node.toml`)."""
+
+    listen: tuple[str, ...] = ()
+    """The multiaddresses on which the node listens for other IPFS nodes; empty: a port is chosen at the first start."""
+
+    announce: tuple[str, ...] = ()
+    """The multiaddresses under which others reach the node; empty: its own interfaces' addresses."""
+
+    storage_limit: Limit = None
+    """How large the files of the block store may become."""
+
+    upload_limit: Limit = None
+    """How many bytes a second the node sends to others."""
+
+    download_limit: Limit = None
+    """How many bytes a second the node takes from others."""
+
+    connections: int = limits.NODE_PEERS_MAX
+    """To how many other nodes it is connected at most."""
+
+    routers: tuple[str, ...] = ()
+    """URLs of services that are asked over HTTP who has something (`/routing/v1`)."""
+
+    gateways: tuple[str, ...] = ()
+    """URLs of trustless gateways from which blocks are fetched that no node has; every block is verified."""
+
+    bootstrap: tuple[str, ...] = ()
+    """Multiaddresses through which the DHT is asked who has something; empty: it is not asked."""
+
+    gateway_listen: str = "127.0.0.1:0"
+    """HOST:PORT on which what the node keeps can be opened in a browser; port 0: any free one; empty: nowhere."""
+
+    format: int = FORMAT_VERSION
+    """The version of this file's form."""
+
+
+Tree = Settings | ClusterSettings | NodeSettings
 
 
 def checked_peer_name(text: str) -> str:
@@ -144,7 +189,18 @@ def load_cluster(path: Path) -> ClusterSettings:
     return ClusterSettings(**values)
 
 
-def save(path: Path, tree: Settings | ClusterSettings) -> None:
+def load_node(path: Path) -> NodeSettings:
+    """Return the settings of the embedded node; the defaults where there is no file. Raises Misuse."""
+    return NodeSettings(**(_read(path, NodeSettings) if path.exists() else {}))
+
+
+def with_texts(settings: NodeSettings, texts: Mapping[str, str]) -> NodeSettings:
+    """Return settings with other values, each written as a person writes it. Raises Misuse."""
+    kinds = get_type_hints(NodeSettings)
+    return replace(settings, **{name: _from_text(text, kinds[name], name) for name, text in texts.items()})
+
+
+def save(path: Path, tree: Tree) -> None:
     """Write what differs from the defaults, and what the file sets already; comments in the file stay."""
     try:
         document = tomlkit.parse(read_file(path, _BYTES_MAX).decode())
@@ -155,7 +211,7 @@ def save(path: Path, tree: Settings | ClusterSettings) -> None:
     for field in fields(tree):
         value = getattr(tree, field.name)
         if field.name in ("format", "role") or field.name in document or value != field.default:
-            plain = _to_toml(value)
+            plain = _size_text(value) if get_type_hints(type(tree))[field.name] == Limit else _to_toml(value)
             if document.get(field.name) != plain:
                 document[field.name] = plain
     write_file(path, tomlkit.dumps(document).encode())
@@ -166,7 +222,7 @@ def environment_names() -> tuple[str, ...]:
     return tuple(f"PINCREW_{name.upper()}" for name in asdict(Settings()))
 
 
-def _read(path: Path, tree: type[Settings] | type[ClusterSettings]) -> dict[str, Any]:
+def _read(path: Path, tree: type[Tree]) -> dict[str, Any]:
     try:
         table = tomllib.loads(read_file(path, _BYTES_MAX).decode())
     except (ValueError, RecursionError) as error:
@@ -187,7 +243,7 @@ def _read(path: Path, tree: type[Settings] | type[ClusterSettings]) -> dict[str,
 
 
 def _from_toml(value: Any, kind: Any, where: str) -> Any:
-    if kind is float or kind is Role:
+    if kind is float or kind is Role or kind == Limit:
         if isinstance(value, str):
             return _from_text(value, kind, where)
     elif kind == tuple[str, ...]:
@@ -208,6 +264,8 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
             return parse_duration(text)
         except Misuse as error:
             raise Misuse(error.what, where=where, next_step=error.next_step) from error
+    if kind == Limit:
+        return _limit(text, where)
     if kind is Role and lowered in tuple(Role):
         return Role(lowered)
     if kind is bool and lowered in _TRUE + _FALSE:
@@ -217,9 +275,20 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
     raise Misuse(f"{text!r} is not what this setting takes: {_kind_text(kind)}", where=where)
 
 
+def _limit(text: str, where: str) -> Limit:
+    if text.strip().lower() == "none":
+        return None
+    size = parse_size(text)
+    if size < 1:
+        raise Misuse("0 is no limit that anything could keep", where=where, next_step="Write `none` for no limit")
+    return size
+
+
 def _kind_text(kind: Any) -> str:
     if kind is Role:
         return "`follower` or `curator`"
+    if kind == Limit:
+        return 'a size like "200GB", or "none"'
     words = {
         str: "text in quotes",
         bool: "true or false",
@@ -227,6 +296,10 @@ def _kind_text(kind: Any) -> str:
         float: 'a time like "24h"',
     }
     return words.get(kind, "a list of texts")
+
+
+def _size_text(value: Limit) -> str:
+    return "none" if value is None else str(value)
 
 
 def _to_toml(value: Any) -> Any:

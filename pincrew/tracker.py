@@ -38,6 +38,7 @@ NO_PROVIDER = "no provider found"
 VANISHED = "unexpectedly unpinned"
 STALLED = "no block arrived for {minutes} min"
 REFUSED = "IPFS said: {sentence}"
+NO_ROOM = "no room"
 
 
 class IllegalEvent(Exception):
@@ -182,6 +183,8 @@ def retry_delay_ms(tries: int, luck: float) -> int:
 
 # ---- why it failed ------------------------------------------------------------------------------------------------
 # Sentences of the node name CIDs and addresses; the cause leaves them out, so that 10,000 errors are three causes.
+# The embedded node's words and the operating system's, which Kubo passes on.
+_NO_ROOM = re.compile(r"no room:|no space left on device", re.IGNORECASE)
 _PARTICULARS = re.compile(r"\b(Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{30,}|z[1-9A-HJ-NP-Za-km-z]{40,}|12D3Koo\w+)\b")
 
 
@@ -200,9 +203,8 @@ def fault_of(error: PincrewError, *, blocks_done: int, waited_s: float) -> Fault
         return Fault(cause, f"{STALLED.format(minutes=minutes)}, {blocks_done} blocks so far")
     if isinstance(error, NodeRefused):
         general = _PARTICULARS.sub("…", sentence)
-        return Fault(
-            _short(REFUSED.format(sentence=general), CAUSE_CHARACTERS_MAX), _short(sentence, ERROR_CHARACTERS_MAX)
-        )
+        cause = NO_ROOM if _NO_ROOM.search(sentence) else REFUSED.format(sentence=general)
+        return Fault(_short(cause, CAUSE_CHARACTERS_MAX), _short(sentence, ERROR_CHARACTERS_MAX))
     return Fault(
         _short(sentence, CAUSE_CHARACTERS_MAX),
         _short(" ".join(error.sentence.split()) or sentence, ERROR_CHARACTERS_MAX),
@@ -338,6 +340,15 @@ class PinBook(Protocol):
 
     def requeue(self, cid: bytes | None, *, now_ms: int) -> int:
         """Make ``error`` rows (or the row ``cid``, unless ``pinning`` or ``remote``) ``queued``; return how many."""
+
+    def queue_pinned(self, limit: int, *, now_ms: int) -> int:
+        """Make up to ``limit`` ``pinned`` rows ``queued``; return how many."""
+
+    def node_id(self) -> str | None:
+        """Return what ``save_node_id`` kept."""
+
+    def save_node_id(self, peer_id: str | None) -> None:
+        """Keep of which node ``pinned`` is said, durably; "" is a node that is not used any more, None is not known."""
 
     def pinned_page(self, after: bytes | None, limit: int) -> list[bytes]:
         """Return CIDs in state ``pinned`` in a fixed order of the book's choice, behind ``after``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import trio
@@ -20,6 +20,7 @@ from pincrew.errors import Misuse
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.keys import public_of
 from pincrew.limits import CONFIG_FOLLOWERS_PUBLISHED_MAX
+from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
@@ -136,12 +137,12 @@ def open_curator(
     local: ClusterSettings,
     settings: Settings,
     ownership: Ownership,
-    environment: Mapping[str, str],
+    nodes: Nodes,
     api_address: str,
 ) -> Curator:
     """Return the curator whose cluster is in ``paths``. Blocks; raises StoreFault or Misuse in words."""
     document = published(paths)
-    peer = assemble(paths, local, settings, document, ownership, environment, writes=True)
+    peer = assemble(paths, local, settings, document, ownership, nodes, writes=True)
     return Curator(peer, paths, api_address)
 
 

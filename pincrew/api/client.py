@@ -176,6 +176,11 @@ class Client:
         body = {"decision": decision}
         return self._one("POST", f"{_cluster(name)}/source", shapes.SourceInfo, body=body, timeout_s=FETCH_TIMEOUT_S)
 
+    def switch_node(self, name: str, ipfs: str, *, keep_old: bool) -> shapes.NodeSwitched:
+        """Move a cluster to another IPFS node."""
+        body = {"ipfs": ipfs, "keep_old": keep_old}
+        return self._one("POST", f"{_cluster(name)}/node", shapes.NodeSwitched, body=body, timeout_s=FETCH_TIMEOUT_S)
+
     def doctor(self, name: str) -> Iterator[shapes.Check]:
         """Yield what the daemon checked about a cluster."""
         return self._lines(f"{_cluster(name)}/doctor", shapes.Check)

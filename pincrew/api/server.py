@@ -79,6 +79,7 @@ class DaemonDoor(Protocol):
     async def run_cluster(self, name: str, publish: str | None) -> shapes.Summary: ...
     async def stop_cluster(self, name: str) -> None: ...
     async def leave(self, name: str, *, dry_run: bool) -> shapes.Left: ...
+    async def switch_node(self, name: str, ipfs: str, *, keep_old: bool) -> shapes.NodeSwitched: ...
 
 
 class _RunRequest(msgspec.Struct):
@@ -100,6 +101,11 @@ class _PublishRequest(msgspec.Struct):
 
 class _LeaveRequest(msgspec.Struct):
     dry_run: bool = False
+
+
+class _NodeRequest(msgspec.Struct):
+    ipfs: str
+    keep_old: bool = False
 
 
 def build_app(daemon: DaemonDoor, *, hosts: frozenset[str] | None = None) -> Starlette:
@@ -136,6 +142,7 @@ class _Api:
             ("GET", f"{one}/source", self._source),
             ("POST", f"{one}/source", self._decide_source),
             ("POST", f"{one}/leave", self._leave),
+            ("POST", f"{one}/node", self._switch_node),
             ("GET", f"{one}/doctor", self._doctor),
         ]
         routes = [Route(_PREFIX + path, self._guarded(call), methods=[method]) for method, path, call in table]
@@ -193,6 +200,11 @@ class _Api:
     async def _leave(self, request: Request) -> Response:
         wanted = await _body(request, _LeaveRequest)
         return _one(await self._daemon.leave(request.path_params["name"], dry_run=wanted.dry_run))
+
+    async def _switch_node(self, request: Request) -> Response:
+        wanted = await _body(request, _NodeRequest)
+        name = request.path_params["name"]
+        return _one(await self._daemon.switch_node(name, wanted.ipfs, keep_old=wanted.keep_old))
 
     # ---- one cluster ------------------------------------------------------------------------------------------
 

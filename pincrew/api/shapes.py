@@ -30,6 +30,8 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     GET    /api/v1/clusters/{name}/source              SourceInfo
     POST   /api/v1/clusters/{name}/source              {"decision": "accept" | "reject" | "check"}: SourceInfo
     POST   /api/v1/clusters/{name}/leave               {"dry_run": bool}: Left
+    POST   /api/v1/clusters/{name}/node                {"ipfs": "embedded" | "kubo" | ADDRESS, "keep_old": bool}:
+                                                       NodeSwitched
     GET    /api/v1/clusters/{name}/doctor              Check per line
 
 An error is ``{"error": {"code", "what", "where", "means", "next_step"}}`` with its HTTP status.
@@ -392,6 +394,15 @@ class Left(msgspec.Struct, frozen=True):
     removed: list[str]
     rest: str | None
     owner_key: str | None = None
+
+
+class NodeSwitched(msgspec.Struct, frozen=True):
+    """A cluster that moves to another IPFS node. ``was_there``: it was at that one already, and nothing changed."""
+
+    cluster: str
+    node: str
+    before: str
+    was_there: bool
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -41,6 +41,16 @@ class PinsAdded(msgspec.Struct, frozen=True):
     skipped: int
 
 
+class AddedPath(msgspec.Struct, frozen=True):
+    """One line of `add`. ``bytes``: of its files; ``blocks``: of which the CID is made, each counted once."""
+
+    path: str
+    cid: str
+    name: str
+    bytes: int
+    blocks: int | None
+
+
 class PinsRemoved(msgspec.Struct, frozen=True):
     """`pin rm`. ``absent``: those that were not on the list."""
 
@@ -88,6 +98,34 @@ class DaemonState(msgspec.Struct, frozen=True):
     home: str
     clusters: list[str]
     log: str
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """`node status`. ``received`` and ``sent``: bytes since its start; ``receiving`` and ``sending``: now, a second."""
+
+    running: bool
+    rpc: str
+    version: str | None
+    peer_id: str | None
+    addresses: list[str]
+    store: str | None
+    size: int | None
+    limit: int | None
+    blocks: int | None
+    connections: int | None
+    received: int | None
+    sent: int | None
+    receiving: int | None
+    sending: int | None
+    gateway: str | None
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """`node gc`. ``bytes``: how much smaller the store's files became; ``size``: how large they are."""
+
+    blocks: int
+    bytes: int
+    size: int
 
 
 class DemoFile(msgspec.Struct, frozen=True):

@@ -16,7 +16,22 @@ from typing import Any
 
 import typer
 
-from pincrew.cli import curate, daemon, demo, doctor, follow, pin, pins, program, removals, retry, source, status
+from pincrew.cli import (
+    add,
+    curate,
+    daemon,
+    demo,
+    doctor,
+    follow,
+    node,
+    pin,
+    pins,
+    program,
+    removals,
+    retry,
+    source,
+    status,
+)
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.output import Output
 from pincrew.errors import PincrewError
@@ -31,7 +46,7 @@ _INTRODUCTION = """pincrew keeps data sets alive on IPFS, together.
   pincrew leave             stop and let go of it
 
   pincrew create NAME       make a list that others can follow
-  pincrew pin add CID       put something on it
+  pincrew add FILE          add something to your node and put it on the list
   pincrew publish           write the file with which others join
 
   pincrew demo              watch all of that on this machine
@@ -56,7 +71,22 @@ def application() -> typer.Typer:
         if context.invoked_subcommand is None:
             print(_INTRODUCTION)
 
-    for module in (follow, status, pins, retry, pin, curate, daemon, removals, source, doctor, demo, program):
+    for module in (
+        follow,
+        status,
+        pins,
+        retry,
+        add,
+        pin,
+        curate,
+        daemon,
+        node,
+        removals,
+        source,
+        doctor,
+        demo,
+        program,
+    ):
         module.register(app)
     return app
 

@@ -13,12 +13,11 @@ from pincrew.api.client import Client
 from pincrew.api.shapes import DaemonInfo
 from pincrew.cli.invocation import Invocation
 from pincrew.errors import DaemonNotRunning, WorldFault
-from pincrew.files import private_folder
+from pincrew.files import last_words, private_folder
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 90.0
 _POLL_S = 0.05
-_LOG_TAIL_BYTES = 16 * 1024
 
 
 def running(client: Client) -> DaemonInfo | None:
@@ -87,18 +86,6 @@ def wait_until_ready(invocation: Invocation, process: subprocess.Popen[bytes], l
         where=str(log),
         next_step="Read its log; check with `pincrew doctor`",
     )
-
-
-def last_words(log: Path, length: int) -> str:
-    """Return what a daemon that ended said last, without the program's name."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(length, log.stat().st_size - _LOG_TAIL_BYTES))
-            lines = [line.strip() for line in file.read(_LOG_TAIL_BYTES).decode(errors="replace").splitlines()]
-    except OSError:
-        lines = []
-    told = [line.removeprefix("pincrew: ") for line in lines if line.startswith("pincrew: ")]
-    return (told or [line for line in lines if line] or ["The daemon ended without a word"])[-1]
 
 
 def stop(invocation: Invocation) -> int | None:

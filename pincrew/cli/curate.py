@@ -11,16 +11,17 @@ from typing import Annotated
 
 import typer
 
-from pincrew.cli import background, selection
+from pincrew.cli import background, choosing, selection
 from pincrew.cli.answers import Created, PublishedFile
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
-from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption, node_choice
+from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption
 from pincrew.config_document import parse
 from pincrew.errors import DaemonNotRunning, NotFound
 from pincrew.files import write_file
+from pincrew.node_choice import checked_choice
 from pincrew.paths import ClusterPaths
-from pincrew.settings import load_cluster
+from pincrew.settings import load_cluster, load_settings
 from pincrew.trusted import creation, publishing
 
 _WATCH_S = 2.0
@@ -49,6 +50,8 @@ def create(
 
     It gets an owner key, a curator's identity and its first trust record.
     """
+    settings = load_settings(invocation.home.settings, invocation.environment)
+    node = choosing.chosen(invocation, checked_choice(ipfs), settings, is_agreed=not choosing.can_ask(invocation))
     made = creation.create(
         invocation.home,
         name,
@@ -57,7 +60,7 @@ def create(
         announce=announce or [],
         description=description,
         is_closed=closed,
-        ipfs=node_choice(ipfs),
+        ipfs=node.ipfs,
         peer_name=peer_name,
     )
     output = invocation.output
@@ -77,13 +80,14 @@ def create(
     output.data(f"  folder      {made.paths.folder}")
     output.data(f"  peer id     {made.peer_id}")
     output.data(f"  listens on  {', '.join(made.listen)}")
+    output.data(f"  IPFS node   {choosing.described(node, settings)}")
     output.data(f"  owner key   {made.owner_key}")
     if made.secret:
         output.data(f"  network key {made.secret}")
         output.say("\nHand the private network key to those who may join, apart from the published document.")
     output.say(
         "\nWho has the owner key owns the cluster. Move it to a safe place off this machine, and keep a second copy."
-        f"\nNext: `pincrew serve {made.name}`, then `pincrew pin add CID`, then `pincrew publish -o {made.name}.toml`."
+        f"\nNext: `pincrew serve {made.name}`, then `pincrew add FILE`, then `pincrew publish -o {made.name}.toml`."
     )
 
 

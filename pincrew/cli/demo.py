@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,17 +25,13 @@ from pincrew.cli.invocation import Invocation, command
 from pincrew.config_document import parse
 from pincrew.errors import PincrewError, WorldFault
 from pincrew.kubo_process import find_kubo
+from pincrew.node_address import NodeKind
 
 CLUSTER = "demo"
 COMPLETE_TIMEOUT_S = 240.0
 LISTED_TIMEOUT_S = 90.0
 _POLL_S = 0.5
-
-
-class Node(StrEnum):
-    """The kinds of nodes that the demo can use."""
-
-    KUBO = "kubo"
+_NODES = {False: "an IPFS node of pincrew's own", True: "a Kubo of its own"}
 
 
 @dataclass(frozen=True)
@@ -74,21 +69,23 @@ def register(app: typer.Typer) -> None:
 def demo(
     invocation: Invocation,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and say how to look around.")] = False,
-    ipfs: Annotated[Node, typer.Option(help="The kind of IPFS nodes.")] = Node.KUBO,
+    ipfs: Annotated[NodeKind, typer.Option(help="The kind of IPFS nodes: pincrew's own, or Kubo.")] = NodeKind.EMBEDDED,
 ) -> int:
     """Watch it all on this machine, with real nodes and files.
 
     A curator and two followers, with a node each. Then the curator and its node go away, and a third follower gets
-    everything from the other two. Takes a minute, stays on loopback, touches no other cluster or node, and leaves
+    everything from the other two. Takes half a minute, stays on loopback, touches no other cluster or node, and leaves
     nothing behind.
     """
-    kubo = find_kubo(invocation.environment)
-    if kubo is None:
-        raise WorldFault(
-            "The demo needs Kubo, the IPFS daemon, and found no `ipfs` on PATH or in $PINCREW_KUBO_CACHE",
-            next_step="Install it from https://docs.ipfs.tech/install/command-line/, or in a clone of pincrew type"
-            " `packaging/dev/get-kubo.sh`",
-        )
+    kubo = None
+    if ipfs is NodeKind.KUBO:
+        kubo = find_kubo(invocation.environment)
+        if kubo is None:
+            raise WorldFault(
+                "There is no Kubo: no `ipfs` on PATH or in $PINCREW_KUBO_CACHE",
+                next_step="Type `pincrew demo` without `--ipfs kubo`, or install it from"
+                " https://docs.ipfs.tech/install/command-line/",
+            )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely, it cleans up as after Ctrl-C
     folder = Path(tempfile.mkdtemp(prefix="pincrew-demo-"))
     machines: list[Machine] = []
@@ -106,7 +103,7 @@ def demo(
     return ExitCode.DONE if is_same else ExitCode.FAILED
 
 
-def _play(invocation: Invocation, kubo: Path, folder: Path, machines: list[Machine]) -> list[DemoFile]:
+def _play(invocation: Invocation, kubo: Path | None, folder: Path, machines: list[Machine]) -> list[DemoFile]:
     """Do it all; return what was read back."""
     story = _Story(invocation)
 
@@ -116,9 +113,12 @@ def _play(invocation: Invocation, kubo: Path, folder: Path, machines: list[Machi
         return made
 
     curator, first, second = machine("curator"), machine("follower-1"), machine("follower-2")
-    story.say(f"A curator and two followers, each with a Kubo of its own, in {folder}")
-    with story.step("Three IPFS nodes start"):
-        _at_once([each.node.start for each in machines])
+    story.say(f"A curator and two followers, each with {_NODES[kubo is not None]}, in {folder}")
+    if kubo is None:
+        _at_once([each.prepare_node for each in machines])
+    else:
+        with story.step("Three IPFS nodes start"):
+            _at_once([each.prepare_node for each in machines])
     pinned = _curate(story, curator, folder)
     document = folder / "demo.toml"
     follow = curator.run("publish", "-c", CLUSTER, "-o", str(document))["follow"]
@@ -133,7 +133,7 @@ def _play(invocation: Invocation, kubo: Path, folder: Path, machines: list[Machi
         curator.stop()
     third = machine("follower-3")
     with story.step("A third follower with an empty disk joins; only the other two are there"):
-        third.node.start()
+        third.prepare_node()
         _join(third, source)
     story.watch("It fetches the list and the files from them", [third])
     with story.step("Everything is read back through each follower's own node and compared"):
@@ -143,21 +143,18 @@ def _play(invocation: Invocation, kubo: Path, folder: Path, machines: list[Machi
 def _curate(story: _Story, curator: Machine, folder: Path) -> list[Pinned]:
     """Create the cluster, add the files to the curator's node and pin them."""
     with story.step("The curator creates the cluster and starts"):
-        curator.run("create", CLUSTER, "--listen", LISTEN, "--ipfs", curator.node.url, "--description", "A demo")
+        curator.run("create", CLUSTER, "--listen", LISTEN, "--ipfs", curator.node_choice, "--description", "A demo")
         curator.start("serve", CLUSTER, is_ready=lambda: curator.client.ready(CLUSTER))
-    pinned = []
-    with story.step("It adds two files and a folder to its node, and pins them"):
-        for path in write_files(folder / "files"):
-            pin = Pinned(curator.node.add(path), path)
-            curator.run("pin", "add", "-c", CLUSTER, pin.cid, "--name", path.name)
-            pinned.append(pin)
-    return pinned
+    with story.step("It adds two files and a folder to its node and to the list"):
+        paths = write_files(folder / "files")
+        added = curator.run_lines("add", "-c", CLUSTER, *map(str, paths))
+        return [Pinned(one["cid"], path) for one, path in zip(added, paths, strict=True)]
 
 
 def _join(machine: Machine, source: str) -> None:
     if machine.daemon is None:
         machine.start("daemon", "run", is_ready=machine.client.daemon)
-    arguments = ("--yes", "--name", CLUSTER, "--listen", LISTEN, "--ipfs", machine.node.url)
+    arguments = ("--yes", "--name", CLUSTER, "--listen", LISTEN, "--ipfs", machine.node_choice)
     machine.run("follow", *shlex.split(source), *arguments)
 
 
@@ -184,7 +181,7 @@ def _compare(pin: Pinned, followers: Sequence[Machine]) -> DemoFile:
     same = [
         each.name
         for each in followers
-        if pin.sha256(lambda path, each=each: each.node.sha256(path_within(path))) == expected  # type: ignore[misc]
+        if pin.sha256(lambda path, each=each: each.sha256(path_within(path))) == expected  # type: ignore[misc]
     ]
     return DemoFile(
         cid=pin.cid,
@@ -221,7 +218,10 @@ def _look_around(invocation: Invocation, machines: Sequence[Machine], folder: Pa
     for each in machines:
         if each.processes:
             output.say(f"  PINCREW_HOME={each.home.root} pincrew status")
-            output.say(f"  IPFS_PATH={each.node.repository} {each.node.program} pin ls --type=recursive")
+            if each.kubo is not None:
+                output.say(f"  IPFS_PATH={each.kubo.repository} {each.kubo.program} pin ls --type=recursive")
+            else:
+                output.say(f"  PINCREW_HOME={each.home.root} pincrew node status")
     ids = " ".join(str(pid) for each in machines for pid in each.processes)
     output.say(f"End it and clear up: kill {ids}; rm -r {folder}")
 

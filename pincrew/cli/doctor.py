@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import shutil
 import socket
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import typer
 
 import pincrew
 from pincrew.api.shapes import Check
-from pincrew.api.transport import UnixConnection
 from pincrew.cli import background, figures, selection
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
@@ -27,14 +22,14 @@ from pincrew.errors import Conflict, DaemonNotRunning, NotFound, PincrewError
 from pincrew.files import read_file
 from pincrew.identity import load_key
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
-from pincrew.node_address import FoundBy, NodeAddress, choose_address, parse_address
+from pincrew.node_address import FoundBy, NodeAddress, NodeKind
+from pincrew.node_choice import node_version
+from pincrew.node_finding import address_of, kind_of
 from pincrew.paths import ClusterPaths, Home
 from pincrew.settings import ClusterSettings, Settings, load_cluster, load_settings
 from pincrew.store.database import Database
 
-_NODE_TIMEOUT_S = 3.0
 _ROOM_BYTES = 1_000_000_000
-_ADDRESS_BYTES_MAX = 1_024
 _LINE_COLUMNS_MIN = 40
 
 
@@ -98,9 +93,10 @@ def _checks(invocation: Invocation, cluster: str | None) -> Iterator[Check]:
         yield from _cluster(paths, is_running=daemon is not None)
     if daemon is None:
         for paths in chosen:
-            yield from _node_of(paths, settings, invocation.environment, nodes)
+            yield from _node_of(paths, home, settings, invocation.environment, nodes)
         if not chosen:
-            yield _node(_address("", settings, invocation.environment))
+            address = address_of(settings.ipfs, home, invocation.environment)
+            yield _node(settings.ipfs, address, invocation.environment)
         return
     for paths in chosen:
         try:
@@ -188,54 +184,30 @@ def _ports(settings: ClusterSettings, name: str) -> Iterator[Check]:
 
 
 def _node_of(
-    paths: ClusterPaths, settings: Settings, environment: Mapping[str, str], asked: set[str]
+    paths: ClusterPaths, home: Home, settings: Settings, environment: Mapping[str, str], asked: set[str]
 ) -> Iterator[Check]:
     try:
-        address = _address(load_cluster(paths.settings).ipfs, settings, environment)
+        wanted = load_cluster(paths.settings).ipfs or settings.ipfs
+        address = address_of(wanted, home, environment)
     except PincrewError:
         return  # it was told above
     if str(address) not in asked:
         asked.add(str(address))
-        yield _node(address)
+        yield _node(wanted, address, environment)
 
 
-def _address(named: str, settings: Settings, environment: Mapping[str, str]) -> NodeAddress:
-    text = named or settings.ipfs
-    if text and text != "auto":
-        return parse_address(text)
-    repository = Path(environment.get("IPFS_PATH") or Path.home() / ".ipfs")
-    try:
-        api_file = read_file(repository / "api", _ADDRESS_BYTES_MAX).decode("ascii", "replace")
-    except PincrewError:
-        api_file = None
-    return choose_address(None, environment.get("PINCREW_IPFS"), api_file)
-
-
-def _node(address: NodeAddress) -> Check:
+def _node(wanted: str, address: NodeAddress, environment: Mapping[str, str]) -> Check:
     """Ask a node for its version."""
     how = "" if address.found_by is FoundBy.ASKED else f" (from {address.found_by.value})"
-    try:
-        version = _version(address)
-        return _ok("IPFS node", f"Kubo {version} answers at {address}{how}")
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, PincrewError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
-        fix = "Start it with `ipfs daemon`; another address: PINCREW_IPFS"
-        return _note("IPFS node", f"nothing answers at {address}{how}: {reason}", fix)
-
-
-def _version(address: NodeAddress) -> str:
-    parts = urlsplit(address.url)
-    connection: http.client.HTTPConnection
-    if address.unix_path:
-        connection = UnixConnection(Path(address.unix_path))
-    elif parts.scheme == "https":
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_NODE_TIMEOUT_S)
-    else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_NODE_TIMEOUT_S)
-    with closing(connection):
-        connection.request("POST", "/api/v0/version")
-        answer = connection.getresponse()
-        return str(json.loads(answer.read(64 * 1024))["Version"])
+    is_ours = kind_of(wanted) is NodeKind.EMBEDDED
+    version = node_version(address, environment)
+    if version is not None:
+        name = "pincrew's own node" if is_ours else "Kubo"
+        return _ok("IPFS node", f"{name} {version} answers at {address}{how}")
+    if is_ours:
+        return _note("IPFS node", "pincrew's own node is not running", "It starts with the daemon, where it is needed")
+    fix = "Start it with `ipfs daemon`; another address: PINCREW_IPFS"
+    return _note("IPFS node", f"nothing answers at {address}{how}", fix)
 
 
 def _daemon(version: str, pid: int) -> Check:

@@ -13,16 +13,18 @@ import msgspec
 import typer
 
 from pincrew.api.shapes import AcceptRequest, Followed, Left, Summary
-from pincrew.cli import background, figures, join_text, selection, watching
+from pincrew.cli import background, choosing, figures, join_text, selection, watching
 from pincrew.cli.answers import FollowedCluster
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
-from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption, node_choice
+from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption
 from pincrew.cli.prompts import agree, require_terminal
 from pincrew.errors import Misuse, NodeDown, PincrewError
+from pincrew.files import last_words
 from pincrew.follow.source import parse_source
+from pincrew.node_choice import checked_choice
 from pincrew.quantities import parse_duration
-from pincrew.settings import checked_peer_name
+from pincrew.settings import checked_peer_name, load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +59,8 @@ def follow(
 ) -> int:
     """Join a cluster: copy what its list names into your IPFS node.
 
-    Starts the daemon in the background if none runs. Joining the same cluster again is harmless.
+    Where there is none, pincrew runs one of its own. Starts the daemon in the background if none runs. Joining the same
+    cluster again is harmless.
     """
     if timeout and not wait:
         raise Misuse("`--timeout` bounds `--wait`, which was not given", next_step="Add `--wait`")
@@ -68,7 +71,7 @@ def follow(
     request = AcceptRequest(
         offer="",
         name=name,
-        ipfs=node_choice(ipfs),
+        ipfs=checked_choice(ipfs),
         secret_file=str(secret_file.absolute()) if secret_file else None,
         obey=obey,
         unlisted=unlisted,
@@ -141,7 +144,11 @@ def _join(invocation: Invocation, source: str, request: AcceptRequest, *, is_agr
     output = invocation.output
     if offer.joined_as is None:
         now = datetime.now(UTC)
-        output.say(join_text.describe(offer, request, now=now, output=output))
+        settings = load_settings(invocation.home.settings, invocation.environment)
+        node = choosing.chosen(invocation, request.ipfs, settings, is_agreed=is_agreed)
+        request = msgspec.structs.replace(request, ipfs=node.ipfs)
+        words = choosing.described(node, settings)
+        output.say(join_text.describe(offer, request, node=words, now=now, output=output))
         if not agree(invocation, "\n  Join?", is_agreed=is_agreed, default=True):
             output.say("  Nothing was changed.")
             return None
@@ -221,7 +228,7 @@ def _follow_in_foreground(invocation: Invocation, source: str, request: AcceptRe
         invocation.output.say(f"{_joined_text(joined)} The daemon's own words go to {log}.")
         code = child.wait()
         if code not in (0, -signal.SIGTERM):
-            invocation.output.say(f"pincrew: {background.last_words(log, length)}")
+            invocation.output.say(f"pincrew: {last_words(log, length)}")
             return ExitCode.FAILED
         return ExitCode.DONE
     finally:

@@ -14,8 +14,11 @@ _INDENT = 18
 _CURATORS_SHOWN = 4
 
 
-def describe(offer: Offer, chosen: AcceptRequest, *, now: datetime, output: Output) -> str:
-    """Return the join screen. ``chosen`` is what the volunteer asked for with the command's options."""
+def describe(offer: Offer, chosen: AcceptRequest, *, node: str, now: datetime, output: Output) -> str:
+    """Return the join screen. ``chosen`` is what the volunteer asked for with the command's options.
+
+    ``node`` says which IPFS node will be used.
+    """
     where, _, named_id = offer.source.rpartition("#")
     is_id_named = named_id == offer.cluster_id
     lines = [
@@ -25,6 +28,7 @@ def describe(offer: Offer, chosen: AcceptRequest, *, now: datetime, output: Outp
         "",
         _row("What it is", offer.description or "its curators do not say"),
         _row("Pins", _pins(offer)),
+        _row("IPFS node", node),
         _row("Who decides", _curators(offer.curators)),
         _row("They can not", "run commands, read your files, or unpin your own pins"),
         _row("Removals", _removals(chosen.obey)),

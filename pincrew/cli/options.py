@@ -6,9 +6,6 @@ from typing import Annotated
 
 import typer
 
-from pincrew.errors import Misuse
-from pincrew.node_address import parse_address
-
 ListenOption = Annotated[
     list[str] | None,
     typer.Option("--listen", metavar="MULTIADDR", help="Listen there; repeatable. Default: a free port, kept."),
@@ -19,18 +16,13 @@ AnnounceOption = Annotated[
 ]
 IpfsOption = Annotated[
     str,
-    typer.Option("--ipfs", metavar="auto|ADDR", help="The IPFS node: auto finds a Kubo, else the address of its RPC."),
+    typer.Option(
+        "--ipfs",
+        metavar="auto|embedded|ADDR",
+        help="The IPFS node: pincrew's own (embedded), the address of a Kubo's RPC, or what is found (auto).",
+    ),
 ]
 PeerNameOption = Annotated[
     str,
     typer.Option("--peer-name", metavar="TEXT", help="The name that others see for this peer. Default: none."),
 ]
-
-
-def node_choice(text: str) -> str:
-    """Return which node to use as it is stored, checked. Raises Misuse."""
-    if text == "embedded":
-        raise Misuse("This pincrew has no node of its own yet", next_step="Install Kubo; `--ipfs auto` finds it")
-    if text and text != "auto":
-        parse_address(text)
-    return text

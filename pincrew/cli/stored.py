@@ -26,6 +26,7 @@ from pincrew.config_document import parse
 from pincrew.errors import NotFound, PincrewError, StoreFault
 from pincrew.files import read_file
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX, SHARD_BITS_DEFAULT
+from pincrew.node_finding import kind_of
 from pincrew.paths import ClusterPaths, Home
 from pincrew.record import decode_record
 from pincrew.settings import Role, load_cluster
@@ -88,7 +89,7 @@ def summary(paths: ClusterPaths) -> Summary:
         curators=CuratorCounts(connected=0, total=curators, last_seen=None),
         last_change=last_change,
         paused_until=None,
-        node=NodeInfo(kind="kubo", address=node or None, state="starting", version=None, peer_id=None),
+        node=NodeInfo(kind=kind_of(node).value, address=node or None, state="starting", version=None, peer_id=None),
     )
 
 

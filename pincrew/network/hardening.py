@@ -43,10 +43,9 @@ from multiaddr import Multiaddr
 from trio_websocket import WebSocketConnection
 
 from pincrew import limits
-from pincrew.errors import HandshakeFailed, Misuse
-from pincrew.keys import public_of
+from pincrew.errors import HandshakeFailed
 from pincrew.network.contract import PeerUnreachable
-from pincrew.network.muxing import GuardedYamux
+from pincrew.network.muxing import GuardedYamux, ThriftyStream
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +57,7 @@ def settle_library() -> None:
     """Set what py-libp2p only lets be set for the whole process. Call it before the first host; again does no harm."""
     yamux: Any = importlib.import_module("libp2p.stream_muxer.yamux.yamux")
     yamux.MAX_WINDOW_SIZE = limits.STREAM_WINDOW_BYTES_MAX
+    yamux.YamuxStream = ThriftyStream
     pubsub: Any = importlib.import_module("libp2p.pubsub.pubsub")
     pubsub.RpcQueue = partial(RpcQueue, limits.GOSSIP_QUEUE_MAX, DefaultMaxMessageSize)
     # A message that arrives in more than a hundred pieces would count as torn; a slow line does that to 64 KiB.
@@ -196,10 +196,6 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
     async def add_conn(self, muxed_conn: Any, direction: str = "unknown") -> Any:
         """Take a new connection in, unless its peer is kept out or has enough of them."""
         peer_id = muxed_conn.peer_id
-        try:
-            public_of(str(peer_id))
-        except Misuse as error:
-            raise SwarmException(f"{peer_id} has a key that is not Ed25519") from error
         if not self.admits(str(peer_id)):
             raise SwarmException(f"{peer_id} is kept out")
         if len(self.get_connections(peer_id)) >= limits.CONNECTIONS_PER_PEER_MAX:
@@ -230,6 +226,8 @@ async def _nothing() -> None:
 class GuardedHost(BasicHost):  # type: ignore[misc]
     """Streams: only ping and what we register, a bounded number, none left half-open, no handler that can raise out."""
 
+    streams_max = limits.STREAMS_PER_CONNECTION_MAX
+
     def __init__(self, swarm: GuardedSwarm, flooded: Callable[[str], None]) -> None:
         super().__init__(
             swarm,
@@ -249,7 +247,7 @@ class GuardedHost(BasicHost):  # type: ignore[misc]
     async def _swarm_stream_handler(self, net_stream: Any) -> None:
         connection = net_stream.swarm_conn
         try:
-            if len(connection.streams) > limits.STREAMS_PER_CONNECTION_MAX:
+            if len(connection.streams) > self.streams_max:
                 self._flooded(str(net_stream.muxed_conn.peer_id))
             else:
                 await super()._swarm_stream_handler(net_stream)

@@ -1,4 +1,4 @@
-"""Puts one cluster's libp2p host together; every choice is said, none is left to the library's defaults."""
+"""Puts a libp2p host together, a cluster's or a node's; every choice is said, none left to the library's defaults."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.websocket.transport import WebsocketTransport
 
 from pincrew import limits
-from pincrew.network.contract import NetworkConfig
+from pincrew.keys import SigningKey
 from pincrew.network.hardening import GuardedHost, GuardedSwarm
 from pincrew.network.muxing import GuardedUpgrader, GuardedYamux
 
 
-def build_host(config: NetworkConfig, flooded: Callable[[str], None]) -> GuardedHost:
-    """Return a host for ``config`` that does not listen yet; ``flooded`` hears of peers that open too many streams.
+def build_host(key: SigningKey, flooded: Callable[[str], None], *, secret: bytes | None = None) -> GuardedHost:
+    """Return a host that does not listen yet; ``flooded`` hears of peers that open too many streams.
 
-    TCP and WebSocket, noise and nothing else to encrypt, our yamux and nothing else to multiplex.
+    ``secret`` is the private network key of a closed cluster. TCP and WebSocket, noise and nothing else to encrypt, our
+    yamux and nothing else to multiplex.
     """
-    private = Ed25519PrivateKey.from_bytes(config.key.seed)
+    private = Ed25519PrivateKey.from_bytes(key.seed)
     pair = KeyPair(private, private.get_public_key())
     me = ID.from_pubkey(pair.public_key)
     store = PeerStore()
@@ -59,7 +60,7 @@ def build_host(config: NetworkConfig, flooded: Callable[[str], None]) -> Guarded
         upgrader,
         transports=[TCP(), WebsocketTransport(upgrader)],
         connection_config=connections,
-        psk=config.secret.hex() if config.secret is not None else None,
+        psk=secret.hex() if secret is not None else None,
         transport_manager=TransportManager(),
     )
     return GuardedHost(swarm, flooded)

@@ -13,11 +13,12 @@ from typing import Any
 
 import trio
 from libp2p.protocol_muxer.exceptions import MultiselectClientError, MultiselectError
-from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_PING, YAMUX_HEADER_FORMAT, Yamux
+from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_PING, YAMUX_HEADER_FORMAT, Yamux, YamuxStream
 from libp2p.transport.exceptions import MuxerUpgradeFailure
 from libp2p.transport.upgrader import TransportUpgrader
 
 from pincrew import limits
+from pincrew.network.buffering import BufferedConnection
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class _Buffer(bytearray):
             self._owner.overrun()
             raise ValueError("more was sent than the window allows")
         super().extend(data)
+        self._owner.received(len(data))
 
 
 class _Buffers(dict[int, bytearray]):
@@ -50,12 +52,31 @@ class _Buffers(dict[int, bytearray]):
         super().__setitem__(stream, _Buffer(self._owner))
 
 
+class ThriftyStream(YamuxStream):  # type: ignore[misc]
+    """A stream that gives its window back by halves, as go-yamux does.
+
+    py-libp2p gives back every few bytes that are read, and more than was: six frames for each block of Kubo's.
+    """
+
+    async def _auto_tune_and_send_window_update(self, *, bytes_read: int = 0) -> None:
+        """Give back what was read, once it is half of the window (``bytes_read`` is in that)."""
+        async with self.window_lock:
+            buffered = len(self.conn.stream_buffers.get(self.stream_id, b""))
+            read = self.target_recv_window - (self.recv_window + buffered)
+            if read < self.target_recv_window // 2:
+                return
+            self.recv_window += read
+            given = read + self._apply_autotune_epoch(buffered)
+        await self.send_window_update(given)
+
+
 class GuardedYamux(Yamux):  # type: ignore[misc]
     """A yamux connection with bounded buffers that ends when the other side falls silent."""
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self.stream_buffers = _Buffers(self)
+        self._uncounted = 0
 
     async def sever(self) -> None:
         """End the connection at once. Unlike ``close`` it says no goodbye, which a peer that reads nothing would block.
@@ -68,6 +89,15 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
             # A connection that is broken already raises when closed, TCP and /ws differently; it is gone either way.
             except Exception as error:
                 log.debug("closing the connection to %s: %r", self.peer_id, error)
+
+    def received(self, size: int) -> None:
+        """Drop a peer whose streams together hold too much that is not read: each alone may be within its window."""
+        self._uncounted += size
+        if self._uncounted > limits.CONNECTION_BUFFER_BYTES_MAX // 4:
+            self._uncounted = 0
+            if sum(map(len, self.stream_buffers.values())) > limits.CONNECTION_BUFFER_BYTES_MAX:
+                self.overrun()
+                raise ValueError("more was sent than one connection may hold")
 
     def overrun(self) -> None:
         """Drop a peer that sends beyond its window."""
@@ -117,4 +147,6 @@ class GuardedUpgrader(TransportUpgrader):  # type: ignore[misc]
             await self.muxer_multistream.select_transport(conn)
         except (MultiselectError, MultiselectClientError) as error:
             raise MuxerUpgradeFailure("the peer does not speak yamux") from error
+        packets = conn.conn.read_writer
+        packets.read_write_closer = BufferedConnection(packets.read_write_closer)
         return GuardedYamux(conn, peer_id, is_initiator=conn.is_initiator)

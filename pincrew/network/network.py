@@ -131,9 +131,9 @@ class Network:
         """Listen, dial and serve until cancelled. Raises PortInUse, or WorldFault where listening fails otherwise."""
         settle_library()
         addressing.probe_ports(self._config.listen)
-        host = build_host(self._config, self._flooded)
+        host = build_host(self._config.key, self._flooded, secret=self._config.secret)
         swarm = self._swarm = host.get_network()
-        swarm.admits = lambda peer: not self.is_out(peer)
+        swarm.admits = self._admits
         swarm.refused = self._reports.inbound
         swarm.connection_up = self._connection_up
         host.set_stream_handler(self._links.protocol, self._links.opened)
@@ -188,6 +188,14 @@ class Network:
     def connected_to(self, peer: str) -> bool:
         """Tell whether a connection with ``peer`` is up."""
         return self._connection(peer) is not None
+
+    def _admits(self, peer: str) -> bool:
+        """Tell whether ``peer`` may connect: peers of a cluster have Ed25519 keys, and are not cut off."""
+        try:
+            public_of(peer)
+        except Misuse:
+            return False
+        return not self.is_out(peer)
 
     def is_out(self, peer: str) -> bool:
         """Tell whether ``peer`` is cut off."""

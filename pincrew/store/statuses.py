@@ -164,6 +164,49 @@ class Statuses:
             )
         return sum(row[1] for row in rows)
 
+    def queue_pinned(self, limit: int, *, now_ms: int) -> int:
+        """Make up to ``limit`` ``pinned`` rows ``queued``; return how many."""
+        with self.database.transaction() as db:
+            some = f"SELECT id FROM pins WHERE state={_PINNED} LIMIT ?"
+            pins, size, sized = db.execute(
+                f"SELECT count(*), sum(coalesce(size,0)), count(size) FROM pins WHERE id IN ({some})", (limit,)
+            ).fetchone()
+            if pins:
+                db.execute(f"UPDATE pins SET state={_QUEUED}, updated=? WHERE id IN ({some})", (now_ms, limit))
+                db.executemany(
+                    "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
+                    [(-pins, -size, -sized, _PINNED), (pins, size, sized, _QUEUED)],
+                )
+        return int(pins)
+
+    def node_id(self) -> str | None:
+        """Return what ``save_node_id`` kept."""
+        with self.database.reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE key='node'").fetchone()
+        return None if row is None else str(row[0])
+
+    def save_node_id(self, peer_id: str | None) -> None:
+        """Keep of which node ``pinned`` is said, durably; "" is a node that is not used any more, None is not known."""
+        with self.database.transaction() as db:
+            if peer_id is None:
+                db.execute("DELETE FROM meta WHERE key='node'")
+            else:
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('node', ?)", (peer_id,))
+
+    def is_any_lacking(self, cids: Sequence[bytes]) -> bool:
+        """Say whether one of ``cids`` is to be kept here and is not pinned, or has left the list and is still kept."""
+        with self.database.reading() as db:
+            for cid in cids:
+                row = db.execute(
+                    "SELECT pins.state FROM items JOIN pins ON pins.id = items.pin WHERE items.shard=? AND items.cid=?",
+                    (shard_of(cid, self._shard_bits), cid),
+                ).fetchone()
+                if row is not None and row[0] not in (_PINNED, _REMOTE):
+                    return True
+                if db.execute("SELECT 1 FROM leaving WHERE cid=?", (cid,)).fetchone():
+                    return True
+        return False
+
     def pinned_page(self, after: bytes | None, limit: int) -> list[bytes]:
         """Return CIDs in state ``pinned`` by shard and key, behind ``after`` (which may be gone by now)."""
         start = (-1, b"") if after is None else (shard_of(after, self._shard_bits), after)

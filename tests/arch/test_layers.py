@@ -15,6 +15,7 @@ from arch.layers import (
     DAEMON_IN_FUNCTIONS,
     DOORS_SEE,
     LAYERS,
+    NODE_IN_FUNCTIONS,
     NOT_IMPORTED,
     ONLY_IN,
     PURE_MAY,
@@ -76,9 +77,15 @@ def faults(module: Module, found: Iterable[Import]) -> list[str]:
         door = door_of(module.name)
         if door and not within(target.name, door) and not seen(target.name, DOORS_SEE[door]):
             late = target.inside and door in DAEMON_IN_FUNCTIONS and place_of(target.name) == "daemon"
+            late = late or (target.inside and seen_by_node_run(module.name, target.name))
             if not late:
                 wrong.append(f"{at}: {door} does not see it")
     return wrong
+
+
+def seen_by_node_run(module: str, target: str) -> bool:
+    who, what = NODE_IN_FUNCTIONS
+    return module == who and within(target, what)
 
 
 @EVERY_MODULE

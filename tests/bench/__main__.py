@@ -1,6 +1,6 @@
 """`make bench`: the rows of design section 12 that exist by now, as a table and as JSON under bench-results/.
 
-    python -m tests.bench [--pins 1000000] [--rows scale,latency,overhead] [--out FILE]
+    python -m tests.bench [--pins 1000000] [--rows scale,latency,overhead,node] [--out FILE]
 
 Figures are of one run; on a shared machine compare ratios. Each row says its budget and whether it was met.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import latency, overhead, scale
+from tests.bench import latency, node, overhead, scale
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Figure:
     condition: str
 
 
-ROWS = {"scale": scale.measure, "latency": latency.measure, "overhead": overhead.measure}
+ROWS = {"scale": scale.measure, "latency": latency.measure, "overhead": overhead.measure, "node": node.measure}
 
 
 def main() -> None:

@@ -128,6 +128,21 @@ def test_requeue_all_and_one(book: Any) -> None:
     assert book.next_due_ms() is None
 
 
+def test_what_is_pinned_is_queued_slice_by_slice(book: Any) -> None:
+    book.put(*(pin_of(number) for number in range(5)))
+    book.settle([settled(number, PinState.PINNED, size=10) for number in range(4)], None)
+    book.settle([settled(4, PinState.REMOTE)], None)
+    assert [book.queue_pinned(3, now_ms=3_000) for _ in range(3)] == [3, 1, 0]
+    assert (book.counts()[PinState.QUEUED], book.counts()[PinState.PINNED], book.counts()[PinState.REMOTE]) == (4, 0, 1)
+
+
+def test_of_which_node_it_is_said_is_kept(book: Any) -> None:
+    assert book.node_id() is None
+    for said in ("one", "", None):
+        book.save_node_id(said)
+        assert book.node_id() == said
+
+
 def test_a_status_of_a_row_that_is_gone_is_dropped(book: Any) -> None:
     book.put(pin_of(1))
     book.remove(cid_of(1))

@@ -1,4 +1,4 @@
-"""One suite for whatever speaks Kubo's RPC: the tests' fake and a real Kubo."""
+"""One suite for whatever speaks Kubo's RPC: the tests' fake, the embedded node and a real Kubo."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pincrew.limits import NODE_DIRECT_PINS_LISTED_MAX, NODE_PINS_LISTED_PER_CID
 from pincrew.node_address import NodeAddress, parse_address
 from pincrew.node_client import Added, NodeIdentity, NodePin
 from pincrew.values import PinMode
+from support.embedded_process import EmbeddedProcess
 from support.fake_node import FakeKubo, Orders
 
 RECURSIVE, DIRECT = PinMode.RECURSIVE, PinMode.DIRECT
@@ -44,16 +45,22 @@ class Subject:
     run: Callable[[Callable[[KuboRpc], Awaitable[None]]], None]
 
 
-@pytest.fixture(params=["fake", pytest.param("kubo", marks=[pytest.mark.kubo, pytest.mark.slow])])
+@pytest.fixture(
+    params=[
+        "fake",
+        pytest.param("embedded", marks=pytest.mark.slow),
+        pytest.param("kubo", marks=[pytest.mark.kubo, pytest.mark.slow]),
+    ]
+)
 def subject(request: pytest.FixtureRequest) -> Subject:
-    if request.param == "kubo":
-        process: KuboProcess = request.getfixturevalue("kubo")
+    if request.param != "fake":
+        process: KuboProcess | EmbeddedProcess = request.getfixturevalue(request.param)
 
-        async def against_kubo(test: Callable[[KuboRpc], Awaitable[None]]) -> None:
+        async def against_node(test: Callable[[KuboRpc], Awaitable[None]]) -> None:
             async with KuboRpc(parse_address(process.url), no_progress_timeout_s=1.5) as node:
                 await test(node)
 
-        return Subject(lambda test: trio.run(against_kubo, test))
+        return Subject(lambda test: trio.run(against_node, test))
 
     async def against_fake(test: Callable[[KuboRpc], Awaitable[None]]) -> None:
         fake = FakeKubo()
@@ -79,7 +86,7 @@ def test_it_says_who_it_is(subject: Subject) -> None:
     async def test(node: KuboRpc) -> None:
         identity = await node.id()
         assert identity.peer_id.startswith("12D3Koo")
-        assert identity.version.startswith("kubo/")
+        assert identity.version.startswith(("kubo/", "pincrew/"))
         assert all(address.endswith(identity.peer_id) for address in identity.addresses)
 
     subject.run(test)
@@ -385,9 +392,13 @@ def test_a_unix_socket(tmp_path: Path) -> None:
 # ---- what only a real one can show ----------------------------------------------------------------------------------
 @pytest.mark.kubo
 @pytest.mark.slow
-def test_content_moves_from_one_kubo_to_another(kubo: KuboProcess, other_kubo: KuboProcess) -> None:
+@pytest.mark.parametrize(("there", "here"), [("kubo", "other_kubo"), ("kubo", "embedded"), ("embedded", "kubo")])
+def test_content_moves_from_one_node_to_another(there: str, here: str, request: pytest.FixtureRequest) -> None:
+    nodes: list[KuboProcess | EmbeddedProcess] = [request.getfixturevalue(there), request.getfixturevalue(here)]
+
     async def main() -> None:
-        async with KuboRpc(parse_address(kubo.url)) as source, KuboRpc(parse_address(other_kubo.url)) as target:
+        source_at, target_at = (parse_address(node.url) for node in nodes)
+        async with KuboRpc(source_at) as source, KuboRpc(target_at) as target:
             content = os.urandom(3_000_000)
             [added] = await source.add(stream(content))
             origins = (await source.id()).addresses
@@ -401,17 +412,20 @@ def test_content_moves_from_one_kubo_to_another(kubo: KuboProcess, other_kubo: K
     trio.run(main)
 
 
-@pytest.mark.kubo
+@pytest.mark.parametrize("which", ["embedded", pytest.param("kubo", marks=pytest.mark.kubo)])
 @pytest.mark.slow
-def test_kubo_adds_folders_as_one_tree(kubo: KuboProcess, tmp_path: Path) -> None:
+def test_folders_are_added_as_one_tree(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    process: KuboProcess | EmbeddedProcess = request.getfixturevalue(which)
     (tmp_path / "data" / "inner").mkdir(parents=True)
     (tmp_path / "data" / "inner" / "ä b.txt").write_bytes(b"one")
     (tmp_path / "data" / "two.txt").write_bytes(b"two")
 
     async def main() -> None:
-        async with KuboRpc(parse_address(kubo.url)) as node:
+        async with KuboRpc(parse_address(process.url)) as node:
             added = await node.add(tmp_path / "data")
-            assert [one.name for one in added] == ["data/inner/ä b.txt", "data/two.txt", "data/inner", "data"]
+            # Kubo tells the folders after all files, the embedded node each as it ends; the root is last in both.
+            assert {one.name for one in added} == {"data/inner/ä b.txt", "data/two.txt", "data/inner", "data"}
+            assert added[-1].name == "data" and len(added) == 4
             assert await node.pin_of(added[-1].cid) is not None
             assert await node.claimed_size(added[-1].cid) == added[-1].bytes
 

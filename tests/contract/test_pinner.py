@@ -20,7 +20,7 @@ from pincrew.node_address import parse_address
 from pincrew.node_watch import NodeState
 from pincrew.pinner import PinnerRules
 from pincrew.removals import Decision, RemovalsRules
-from pincrew.tracker import NO_PROVIDER, VANISHED, StatusUpdate
+from pincrew.tracker import NO_PROVIDER, NO_ROOM, VANISHED, StatusUpdate
 from pincrew.values import PinMode, PinState
 from support.fake_node import FakeKubo, Orders
 from support.memory_book import MemoryBook
@@ -118,7 +118,7 @@ def test_pins_for_others_are_remote_and_never_fetched(tmp_path: Path) -> None:
     [
         (Orders(blocks=5, stall_after=0), NO_PROVIDER),
         (Orders(blocks=5, stall_after=2), "no block arrived for 10 min"),
-        (Orders(blocks=5, error_after=2), "IPFS said: write /blocks/x: no space left on device"),
+        (Orders(blocks=5, error_after=2), NO_ROOM),
         (
             Orders(refuse="block bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4 is too large"),
             "IPFS said: block … is too large",
@@ -329,6 +329,23 @@ def test_a_pin_that_is_just_given_another_name_has_not_vanished(
         assert "unexpectedly_unpinned" not in bench.kinds()
 
     with_fake(tmp_path, test, book=book, fake=RenamingKubo())
+
+
+@pytest.mark.parametrize("before", ["another node", "", None])
+def test_where_another_node_answers_everything_is_pinned_there(tmp_path: Path, before: str | None) -> None:
+    book = MemoryBook()
+    book.put(*(pin_of(n) for n in range(3)))
+    book.settle([StatusUpdate(cid_of(n), PINNED) for n in range(3)], 3)
+    book.save_node_id(before)
+
+    async def test(fake: FakeKubo, bench: Bench) -> None:
+        await bench.until(lambda: book.node_id() == fake.peer_id)
+        if before is not None:
+            await bench.until(lambda: set(fake.pins) == {cid_of(n) for n in range(3)})
+            await bench.until_state(PINNED, *map(cid_of, range(3)))
+        assert ("node_changed" in bench.kinds()) is bool(before)
+
+    with_fake(tmp_path, test, book=book, rules=replace(RULES, reconcile_delay_s=3_600.0))
 
 
 def test_pins_that_vanished_from_the_node_are_pinned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

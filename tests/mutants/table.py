@@ -20,6 +20,8 @@ class Mutant(NamedTuple):
 
 
 GATE, SIM, WIRE = "tests/unit/test_gate.py::", "tests/sim/test_swarm.py::", "tests/unit/test_wire.py::test_refused"
+COLLECTING = "tests/unit/node/store/test_collecting.py::"
+BITSWAP, WALK = "tests/unit/node/bitswap/", "tests/unit/node/test_walk.py::"
 REPLICA, TRUST = "tests/unit/test_replica.py::", "tests/unit/test_trust.py::"
 OWNERSHIP = "tests/unit/test_ownership.py::"
 
@@ -564,4 +566,261 @@ WIRE_CHECKS: tuple[Mutant, ...] = (
     ),
 )
 
-MUTANTS = (*INVARIANTS, *WIRE_CHECKS)
+NODE_CODECS: tuple[Mutant, ...] = (
+    Mutant(
+        "block: any bytes match",
+        "node/multihash.py",
+        "return len(multihash) == at + length and digest(code, data, length) == multihash[at:]",
+        "return len(multihash) == at + length",
+        "tests/unit/node/test_multihash.py::test_vectors",
+    ),
+    Mutant(
+        "block: digests as short as one likes",
+        "node/multihash.py",
+        "    elif not DIGEST_BYTES_MIN <= length <= _HASHES[code].bytes_max:\n",
+        "    elif not 0 <= length <= _HASHES[code].bytes_max:\n",
+        "tests/unit/node/test_multihash.py::test_vectors",
+    ),
+    Mutant(
+        "dag-pb: links as they come",
+        "node/dag_pb.py",
+        "in sorted(links, key=itemgetter(1)):",
+        "in sorted(links, key=len):",
+        "tests/unit/node/test_dag_pb.py::test_links_come_before_data_sorted_by_the_bytes_of_their_names",
+    ),
+    Mutant(
+        "dag-pb: a usual link longer than it says",
+        "node/dag_pb.py",
+        "if end != at + 2 + block[at + 1] or end - at > _ONE_BYTE_MAX:",
+        "if False:",
+        "tests/unit/node/test_dag_pb.py::test_a_link_that_reaches_beyond_its_own_length",
+    ),
+    Mutant(
+        "dag-cbor: links in maps",
+        "node/links.py",
+        "waiting += 2 * argument",
+        "waiting += argument",
+        "tests/unit/node/test_links.py::test_dag_cbor",
+    ),
+    Mutant(
+        "CAR: blocks are not compared with their CIDs",
+        "node/car.py",
+        "if self._verify and not matches(multihash_of(cid), block):",
+        "if False:",
+        "tests/unit/node/test_car.py::test_wrong_hashes_are_named_unless_the_caller_looks_itself",
+    ),
+    Mutant(
+        "CAR: sections of any size",
+        "node/car.py",
+        "        if size > bytes_max:\n",
+        "        if False:\n",
+        "tests/unit/node/test_car.py::test_what_is_no_car",
+    ),
+)
+
+NODE_STORE: tuple[Mutant, ...] = (
+    Mutant(
+        "K1 an open lease does not lower the horizon",
+        "node/store/keeping.py",
+        "Round(min([next_number, *(lease.first for lease in leases)]))",
+        "Round(next_number)",
+        COLLECTING + "test_a_collection_begins_at_every_step_of_an_add",
+        True,
+    ),
+    Mutant(
+        "K1 there is no horizon",
+        "node/store/collecting.py",
+        "if number < self._round.horizon and number not in self._round.marks:",
+        "if number not in self._round.marks:",
+        COLLECTING + "test_what_is_put_during_a_collection_survives_it_without_a_lease",
+    ),
+    Mutant(
+        "K2 the collection that runs is not told",
+        "node/store/keeping.py",
+        "                running.marks.mark(number)\n",
+        "                pass\n",
+        COLLECTING + "test_any_order_of_turns",
+        True,
+    ),
+    Mutant(
+        "K2 the lease is not told",
+        "node/store/keeping.py",
+        "                lease.marks.mark(number)\n",
+        "                pass\n",
+        COLLECTING + "test_a_collection_begins_at_every_step_of_an_add",
+    ),
+    Mutant(
+        "K2 a collection does not take over what leases count on",
+        "node/store/keeping.py",
+        "            self._round.marks.merge(lease.marks)\n",
+        "            pass\n",
+        COLLECTING + "test_a_collection_begins_at_every_step_of_an_add",
+    ),
+    Mutant(
+        "K3 pins that are being fetched are no roots",
+        "node/store/collecting.py",
+        'for table in ("pins", "fetching"):',
+        'for table in ("pins",):',
+        COLLECTING + "test_what_is_here_of_a_pin_that_is_being_fetched_stays",
+    ),
+    Mutant(
+        "K3 a pin that is begun meanwhile is no root",
+        "node/store/keeping.py",
+        "            self._round.new_roots.append((cid, recursive))\n",
+        "            pass\n",
+        COLLECTING + "test_what_is_here_of_a_pin_that_is_begun_at_any_step_stays",
+        True,
+    ),
+    Mutant(
+        "K3 a pin does not stop the sweep",
+        "node/store/collecting.py",
+        "            if self._round.new_roots:\n",
+        "            if False:\n",
+        COLLECTING + "test_what_is_here_of_a_pin_that_is_begun_at_any_step_stays",
+    ),
+    Mutant(
+        "store: nothing is verified as it comes in",
+        "node/store/block_store.py",
+        "            if not verified and not matches(multihash, data):\n",
+        "            if False:\n",
+        "tests/unit/node/store/test_block_store.py::"
+        "test_what_does_not_match_or_is_too_large_is_refused_with_its_company",
+    ),
+    Mutant(
+        "store: nothing is verified as it goes out",
+        "node/store/block_store.py",
+        "data if data is None or matches(multihash, data) else",
+        "data if True else",
+        "tests/unit/node/store/test_block_store.py::test_a_spoilt_block_is_told_once_then_absent_and_comes_back",
+    ),
+    Mutant(
+        "store: garbage is told from pins though one has a hole",
+        "node/store/collecting.py",
+        "        if self._broken:\n",
+        "        if False:\n",
+        "tests/unit/node/store/test_lost.py::test_where_a_node_of_a_pin_is_missing_nothing_is_removed",
+    ),
+)
+
+NODE_WORK: tuple[Mutant, ...] = (
+    Mutant(
+        "bitswap: what nobody asked for does not count",
+        "node/bitswap/wants.py",
+        "            if peer.sent_unasked(size, now):\n",
+        "            if False:\n",
+        BITSWAP + "test_exchange.py::test_what_is_pushed_unasked_is_dropped_and_ends_the_connection",
+        True,
+    ),
+    Mutant(
+        "bitswap: windows without bounds",
+        "node/bitswap/partner.py",
+        "        load = len(self.in_flight) / self.window\n",
+        "        load = 0.0\n",
+        BITSWAP + "test_wants.py::test_what_is_asked_of_a_peer_is_bounded",
+    ),
+    Mutant(
+        "bitswap: chatter counts as an answer",
+        "node/bitswap/partner.py",
+        "        if sent is None:\n            return False\n        self.heard, self.silent = now, False\n",
+        "        self.heard, self.silent = now, False\n        if sent is None:\n            return False\n",
+        BITSWAP + "test_wants.py::test_chatter_about_other_blocks_is_silence",
+        True,
+    ),
+    Mutant(
+        "bitswap: who drips keeps wants for ever",
+        "node/bitswap/wants.py",
+        "            if quiet or sent < peer.overtaken or too_long:\n",
+        "            if quiet or sent < peer.overtaken:\n",
+        BITSWAP + "test_wants.py::test_who_has_had_a_want_for_too_long_loses_it_to_another",
+    ),
+    Mutant(
+        "bitswap: blocks of any size",
+        "node/bitswap/exchange.py",
+        "                if size > limits.BLOCK_BYTES_MAX:\n",
+        "                if False:\n",
+        BITSWAP + "test_exchange.py::test_a_block_larger_than_any_fails_alone_and_is_not_kept",
+    ),
+    Mutant(
+        "bitswap: who sends nonsense stays",
+        "node/bitswap/exchange.py",
+        "            self._blame(peer, error)\n            await stream.reset()\n",
+        "            await stream.reset()\n",
+        BITSWAP + "test_exchange.py::test_who_sends_nonsense_is_disconnected",
+    ),
+    Mutant(
+        "bitswap: unfinished messages without bounds",
+        "node/bitswap/streams.py",
+        "        return self._held(stream.peer) <= limits.BITSWAP_RECEIVING_BYTES_PER_PEER_MAX\n",
+        "        return True\n",
+        BITSWAP + "test_streams.py::test_unfinished_messages_are_bounded_over_all_streams_of_a_peer",
+    ),
+    Mutant(
+        "bitswap: some may take all the room for messages",
+        "node/bitswap/streams.py",
+        "        if self.total > limits.BITSWAP_RECEIVING_BYTES_MAX:\n",
+        "        if False:\n",
+        BITSWAP + "test_streams.py::test_when_all_hold_too_much_who_holds_the_most_gives_up",
+    ),
+    Mutant(
+        "ledger: lists without bounds",
+        "node/bitswap/ledger.py",
+        "        elif len(peer.entries) >= limits.BITSWAP_LEDGER_WANTS_MAX:\n",
+        "        elif False:\n",
+        BITSWAP + "test_ledger.py::test_a_full_list_loses_what_nobody_has",
+    ),
+    Mutant(
+        "ledger: replies without bounds",
+        "node/bitswap/ledger.py",
+        "(peer.ready or peer.denials) and peer.replies < limits.BITSWAP_REPLIES_PER_PEER_MAX",
+        "(peer.ready or peer.denials) and True",
+        BITSWAP + "test_ledger.py::test_peers_take_turns_and_a_slow_one_blocks_itself_alone",
+        True,
+    ),
+    Mutant(
+        "walk: codecs that cannot be read are kept",
+        "node/walk.py",
+        "            if not is_readable(codec):\n",
+        "            if False:\n",
+        WALK + "test_what_cannot_be_walked_is_refused",
+    ),
+    Mutant(
+        "walk: nothing is known to be visited",
+        "node/walk.py",
+        "            elif self._visited.mark(one.number, _way(cid)):\n",
+        "            elif True:\n",
+        WALK + "test_all_of_a_dag_comes_once_and_is_counted[0]",
+        True,
+    ),
+    Mutant(
+        "pinning: a pin without room stays on the record",
+        "node/pinning.py",
+        "                    await self._blocks.abandon_pin(pin.cid)\n",
+        "                    pass\n",
+        WALK + "test_a_pin_for_which_there_is_no_room_does_not_sit_on_what_there_is",
+        True,
+    ),
+    Mutant(
+        "pinning: garbage is not tried first",
+        "node/pinning.py",
+        "                if has_collected or not await self._make_room():\n",
+        "                if True:\n",
+        WALK + "test_a_pin_for_which_there_is_no_room_does_not_sit_on_what_there_is",
+    ),
+    Mutant(
+        "housekeeping: lost blocks stay lost",
+        "node/housekeeping.py",
+        "                was_useful = await self.refetch() > 0\n",
+        "                was_useful = False\n",
+        "tests/unit/node/test_housekeeping.py::test_what_was_lost_is_asked_for_at_the_start_and_again_and_again",
+    ),
+    Mutant(
+        "store: the limit is not checked",
+        "node/store/store_file.py",
+        "                self._check_limit(purpose)\n",
+        "                pass\n",
+        "tests/unit/node/store/test_store_file.py::test_a_full_store_still_pins_and_a_lower_limit_lets_nothing_in_until_it_shrank",
+        True,
+    ),
+)
+
+MUTANTS = (*INVARIANTS, *WIRE_CHECKS, *NODE_CODECS, *NODE_STORE, *NODE_WORK)

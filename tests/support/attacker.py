@@ -18,7 +18,6 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.stream_muxer.yamux.yamux import YAMUX_HEADER_FORMAT
 
 from pincrew.keys import SigningKey, peer_id
-from pincrew.network import NetworkConfig
 from pincrew.network.hardening import serving, settle_library
 from pincrew.network.host import build_host
 from pincrew.network.streams import length_prefix
@@ -87,7 +86,7 @@ async def attacking(victim: Member, number: int = 666) -> AsyncIterator[Attacker
     """Connect an attacker to ``victim``."""
     settle_library()
     identity = key(number)
-    host = build_host(NetworkConfig(identity, CLUSTER, ("/ip4/127.0.0.1/tcp/0",)), lambda peer: None)
+    host = build_host(identity, lambda peer: None)
     async with serving(host.get_network()):
         address = victim.network.addresses[0].rpartition("/p2p/")[0]
         connection = await host.get_network().dial(address, ID.from_string(victim.peer))

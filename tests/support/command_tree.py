@@ -21,10 +21,10 @@ def command_lines() -> list[str]:
 
 
 def options(command: Any) -> list[str]:
-    """Return the long names of a command's options (short where there is no long one)."""
+    """Return the long names of a command's options (short where there is no long one), but for hidden ones."""
     found = []
     for parameter in command.params:
-        if parameter.param_type_name == "option":
+        if parameter.param_type_name == "option" and not parameter.hidden:
             longs = [name for name in parameter.opts if name.startswith("--")]
             found.append((longs or parameter.opts)[0])
     return found

@@ -28,8 +28,13 @@ import httpx
 from pincrew.api.client import Client
 from pincrew.api.shapes import Summary
 from pincrew.errors import PincrewError
+from pincrew.files import private_folder
 from pincrew.kubo_process import KuboProcess
+from pincrew.node_address import NodeKind
+from pincrew.node_calls import NodeCalls
+from pincrew.node_finding import address_of
 from pincrew.paths import Home
+from pincrew.settings import NodeSettings, save
 
 PATIENCE_S = 60.0
 COMMAND_TIMEOUT_S = 150.0
@@ -97,6 +102,10 @@ class Machine:
             **settings,
         }
         (folder / "user").mkdir(exist_ok=True)
+        # A node of pincrew's own stays on loopback, and finds nobody by itself.
+        private_folder(self.home.root)
+        private_folder(self.home.node.folder)
+        save(self.home.node.settings, NodeSettings(listen=(f"/ip4/127.0.0.1/tcp/{free_port()}",)))
         self.client = Client(self.home.daemon_socket(self.environment))
         self.processes: list[subprocess.Popen[str]] = []
         self.daemon: int | None = None
@@ -246,6 +255,38 @@ class Machine:
         """The end of everything that its processes said."""
         files = (self.log_file, self.home.daemon_log)
         return "\n".join(path.read_text(errors="replace")[-4_000:] for path in files if path.exists())
+
+    # ---- its own IPFS node ----------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> NodeCalls:
+        """The RPC of pincrew's own node here."""
+        return NodeCalls(address_of(NodeKind.EMBEDDED, self.home, self.environment))
+
+    def node_pid(self) -> int:
+        """The process id of its own node, once it runs."""
+
+        def found() -> int:
+            with contextlib.suppress(PincrewError):
+                self.node.object("id")
+                ids = processes_naming(str(self.home.root))
+                return next((pid for pid in ids if b"\0node\0run" in Path(f"/proc/{pid}/cmdline").read_bytes()), 0)
+            return 0
+
+        return until(found, f"the node of {self.name} runs")
+
+    def has_ended(self, pid: int) -> bool:
+        """Whether a process is gone."""
+        return self._is_gone(pid)
+
+    def held(self, cid: str) -> bytes:
+        """A file from what its own node holds; it asks nobody else."""
+        return b"".join(self.node.cat(cid))
+
+    def own_pins(self) -> dict[str, str]:
+        """The recursive pins of its own node, and their names."""
+        lines = self.node.lines("pin/ls", [("type", "recursive"), ("names", "true"), ("stream", "true")])
+        return {line["Cid"]: line.get("Name", "") for line in lines}
 
     # ---- looking, without the price of a command --------------------------------------------------------------
 

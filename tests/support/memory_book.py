@@ -30,6 +30,7 @@ class MemoryBook:
         self.cursor = 0
         self.last_change = 0
         self.state_text: str | None = None
+        self.node: str | None = None
         self.faults = 0
         self.settled: list[StatusUpdate] = []
 
@@ -119,6 +120,18 @@ class MemoryBook:
                 row.status = StatusUpdate(key, PinState.QUEUED, row.status.tries, updated_ms=now_ms)
                 count += 1
         return count
+
+    def queue_pinned(self, limit: int, *, now_ms: int) -> int:
+        pinned = [key for key, row in self.rows.items() if row.status.state is PinState.PINNED][:limit]
+        for key in pinned:
+            self.rows[key].status = StatusUpdate(key, PinState.QUEUED, updated_ms=now_ms)
+        return len(pinned)
+
+    def node_id(self) -> str | None:
+        return self.node
+
+    def save_node_id(self, peer_id: str | None) -> None:
+        self.node = peer_id
 
     def pinned_page(self, after: bytes | None, limit: int) -> list[bytes]:
         cids = sorted(cid for cid, row in self.rows.items() if row.status.state is PinState.PINNED)

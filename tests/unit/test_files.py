@@ -11,7 +11,7 @@ import pytest
 
 from pincrew import files
 from pincrew.errors import Conflict, NotFound, StoreFault
-from pincrew.files import create_file, own_folder, private_folder, read_file, write_file
+from pincrew.files import create_file, last_words, own_folder, private_folder, read_file, write_file
 
 
 def mode(path: Path) -> int:
@@ -123,3 +123,15 @@ def test_a_folder_that_others_can_enter_is_not_ours(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(files.os, "getuid", lambda: 12345)
     with pytest.raises(StoreFault, match="Somebody else"):
         own_folder(tmp_path / "mine")
+
+
+def test_the_last_words_are_a_sentence_of_ours_if_there_is_one(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("old\n")
+    length = log.stat().st_size
+    assert last_words(log, length) == "It ended without a word"
+    log.write_text("old\nINFO starting\npincrew: The port is taken.\nINFO ended\n")
+    assert last_words(log, length) == "The port is taken."
+    log.write_text("old\nsomething else\n")
+    assert last_words(log, length) == "something else"
+    assert last_words(tmp_path / "none", 0) == "It ended without a word"

@@ -81,6 +81,15 @@ def test_given_to_the_user(holdings: Holdings) -> None:
     assert holdings.may_unpin("n", CID, A, pin_name(A)) is False
 
 
+def test_given_to_the_user_on_every_node_that_holds_it(holdings: Holdings) -> None:
+    claim(holdings, node="old")
+    claim(holdings, B, node="old")
+    holdings.give("new", CID, A)
+    assert holdings.may_unpin("new", CID, A, pin_name(A)) is False
+    assert holdings.may_unpin("old", CID, A, pin_name(A)) is False
+    assert (holdings.held(A, [CID]), holdings.held(B, [CID])) == (set(), {CID})
+
+
 def test_nodes_are_kept_apart(holdings: Holdings) -> None:
     claim(holdings, node="one")
     claim(holdings, node="two", found="")

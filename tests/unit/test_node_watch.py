@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from pincrew.bell import Bell
-from pincrew.errors import NodeDown, NodeRefused
+from pincrew.errors import NodeDown, NodeRefused, NodeStarting
 from pincrew.node_client import NodeIdentity
 from pincrew.node_watch import NodeState, NodeView, NodeWatch
 
@@ -92,6 +92,22 @@ def test_absent_then_there_then_gone_then_back() -> None:
         ]
 
     node = ScriptedNode(NodeDown("gone"))
+    watching(node, test)
+
+
+def test_one_that_is_just_starting_is_asked_again_soon() -> None:
+    async def test(watch: NodeWatch, seen: list[Any]) -> None:
+        await trio.sleep(2)
+        assert seen == [(NodeState.STARTING, NodeState.STARTING)], "with words"
+        assert len(node.asked_at) >= 8
+        node.answer = ME
+        assert await watch.up() == ME
+        node.answer = NodeStarting("starting")
+        watch.lost(NodeDown("reset"))
+        await trio.sleep(2)
+        assert [now for _, now in seen[1:]] == [NodeState.UP, NodeState.DOWN, NodeState.STARTING]
+
+    node = ScriptedNode(NodeStarting("starting"))
     watching(node, test)
 
 

@@ -15,10 +15,11 @@ from pincrew.trusted.creation import create
 from pincrew.errors import Conflict, Misuse, NotFound, PincrewError
 from pincrew.holdings import Holdings
 from pincrew.leaving import mark
+from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.roster import Roster, leaf
-from pincrew.settings import Settings
+from pincrew.settings import Settings, load_cluster
 
 PATIENCE_S = 30.0
 
@@ -36,7 +37,8 @@ def made(home: Home, *names: str) -> None:
 @asynccontextmanager
 async def calling(home: Home) -> AsyncIterator[Roster]:
     holdings = Holdings(home.holdings)
-    roster = Roster(home, Settings(mdns=False), {}, Ownership(holdings), "unix:/nowhere")
+    settings = Settings(mdns=False)
+    roster = Roster(home, settings, Nodes(home, settings, {}), Ownership(holdings), "unix:/nowhere")
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)
@@ -132,6 +134,29 @@ async def test_a_document_is_offered_once(home: Home) -> None:
         assert roster.cluster("one").published_at == url
         answer = await trio.to_thread.run_sync(httpx.get, url)
         assert b"cluster_id" in answer.content
+
+
+@trio_test
+async def test_a_cluster_moves_to_another_node_and_stays_what_it_was(home: Home) -> None:
+    made(home, "one")
+    async with calling(home) as roster:
+        await roster.start("one", "127.0.0.1:0")
+        before = roster.cluster("one")
+        assert (await roster.switch_node("one", "/ip4/127.0.0.1/tcp/1", keep_old=False)).was_there
+        assert roster.cluster("one") is before, "nothing to do"
+        switched = await roster.switch_node("one", "127.0.0.1:2", keep_old=False)
+        assert (switched.node, switched.before) == ("127.0.0.1:2", "/ip4/127.0.0.1/tcp/1")
+        cluster = roster.cluster("one")
+        assert cluster is not before and cluster.peer.is_running and cluster.published_at == before.published_at
+        assert cluster.summary().node.address == "http://127.0.0.1:2"
+        local = load_cluster(home.cluster("one").settings)
+        assert (local.ipfs, local.ipfs_before) == ("127.0.0.1:2", ("/ip4/127.0.0.1/tcp/1",))
+        assert [node.address for node in cluster.peer.old_nodes] == ["http://127.0.0.1:1"]
+        await roster.switch_node("one", "/ip4/127.0.0.1/tcp/1", keep_old=True)
+        assert load_cluster(home.cluster("one").settings).ipfs_before == ()
+        for wrong in ("auto", "", "nonsense", "ftp://x"):
+            with pytest.raises(Misuse):
+                await roster.switch_node("one", wrong, keep_old=False)
 
 
 @trio_test

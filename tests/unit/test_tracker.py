@@ -10,6 +10,7 @@ from pincrew.errors import NodeRefused, NoProgress, StoreFault
 from pincrew.limits import CAUSE_CHARACTERS_MAX, ERROR_CHARACTERS_MAX, RETRY_DELAY_S_MAX, RETRY_DELAY_S_MIN
 from pincrew.tracker import (
     NO_PROVIDER,
+    NO_ROOM,
     TABLE,
     Event,
     Fault,
@@ -127,6 +128,8 @@ def test_causes_in_plain_words() -> None:
     assert cause(NoProgress("x")) == NO_PROVIDER
     assert cause(NoProgress("x"), 3) == "no block arrived for 10 min"
     assert cause(NodeRefused("disk is\n full")) == "IPFS said: disk is full"
+    assert cause(NodeRefused("pin: No room: the limit for the block store is reached (/x).")) == NO_ROOM
+    assert cause(NodeRefused("write /x: no space left on device")) == NO_ROOM
     one = cause(NodeRefused("no bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4 here"))
     two = cause(NodeRefused("no QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn here"))
     assert one == two == "IPFS said: no … here"

@@ -20,6 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     for name in ("PINCREW_IPFS", "PINCREW_PLAIN", "NO_COLOR", "IPFS_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PINCREW_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))  # where no IPFS repository is
     return Home(tmp_path / "home")
 
 

@@ -16,18 +16,6 @@ from pincrew.errors import WorldFault
 from pincrew.paths import Home
 
 
-def test_the_last_words_are_a_sentence_of_ours_if_there_is_one(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("old\n")
-    length = log.stat().st_size
-    assert background.last_words(log, length) == "The daemon ended without a word"
-    log.write_text("old\nINFO starting\npincrew: The port is taken.\nINFO ended\n")
-    assert background.last_words(log, length) == "The port is taken."
-    log.write_text("old\nsomething else\n")
-    assert background.last_words(log, length) == "something else"
-    assert background.last_words(tmp_path / "none", 0) == "The daemon ended without a word"
-
-
 def test_a_daemon_that_dies_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(WorldFault, match="ended without a word") as caught:

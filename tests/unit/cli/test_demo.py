@@ -10,15 +10,16 @@ from pincrew.cli import demo
 from pincrew.cli.demo import Pinned
 from pincrew.cli.demo_machines import Machine, write_files
 from pincrew.kubo_process import find_kubo
+from pincrew.settings import load_node
 from support.shell import Shell
 
 
 def test_without_kubo_it_says_how_to_get_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PINCREW_KUBO_CACHE", str(tmp_path))
-    result = shell("demo")
+    result = shell("demo", "--ipfs", "kubo")
     assert result.code == 1
-    assert "get-kubo.sh" in result.err
+    assert "without `--ipfs kubo`" in result.err
     assert len(result.err.splitlines()) == 1
 
 
@@ -49,10 +50,15 @@ def test_the_files_and_their_hashes(tmp_path: Path) -> None:
 
 def test_a_machine_hears_nothing_of_the_users_settings(tmp_path: Path) -> None:
     environment = {"PATH": "/bin", "PINCREW_IPFS": "http://real", "IPFS_PATH": "/real", "PINCREW_HOME": "/real"}
-    machine = Machine("m", tmp_path / "m", Path("/bin/false"), environment)
+    machine = Machine("m", tmp_path / "m", None, environment)
     assert machine.environment["PINCREW_HOME"] == str(tmp_path / "m" / "home")
     assert not {"PINCREW_IPFS", "IPFS_PATH"} & set(machine.environment)
     assert machine.processes == []
+    assert machine.node_choice == "embedded"
+    machine.prepare_node()
+    (listen,) = load_node(machine.home.node.settings).listen
+    assert listen.startswith("/ip4/127.0.0.1/tcp/") and not listen.endswith("/0"), "it stays on loopback"
+    assert machine.sha256("bafkqaaa") == "", "nobody answers"
 
 
 def test_a_failure_leaves_no_folder(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +66,6 @@ def test_a_failure_leaves_no_folder(shell: Shell, tmp_path: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "_play", failing)
-    monkeypatch.setattr(demo, "find_kubo", lambda _: Path("/bin/false"))
     monkeypatch.setattr(demo.signal, "signal", lambda *_: None)
     monkeypatch.setattr(demo.tempfile, "mkdtemp", lambda prefix: str(_made(tmp_path / "demo")))
     assert shell("demo").code == 130

@@ -65,7 +65,7 @@ def test_without_a_terminal_and_without_yes_it_does_nothing(shell: Shell, daemon
         [SOURCE, "--timeout", "5m"],
         [SOURCE, "--wait", "--timeout", "5"],
         [SOURCE, "--wait", "--foreground"],
-        [SOURCE, "--ipfs", "embedded"],
+        [SOURCE, "--ipfs", "embeded"],
         [SOURCE, "--ipfs", "unix:relative"],
         [SOURCE, "--peer-name", "x" * 65],
         [SOURCE, "--peer-name", "two\nlines"],

@@ -1,4 +1,5 @@
-"""The command line works where libp2p, pycrdt and trio cannot be imported; only `daemon run` and `serve` need them."""
+"""The command line works where libp2p, pycrdt and trio cannot be imported; only `daemon run`, `serve` and `node run`
+need them."""
 
 from __future__ import annotations
 
@@ -58,7 +59,11 @@ COMMANDS: dict[str, int] = {
     "pin ls -c books": 0,
     f"pin update {CID} {CID_2} -c books": 0,
     "pin status -c books": 0,
-    "demo": 1,
+    f"add {__file__} -c books": 1,
+    "node status": 3,
+    "node gc": 1,
+    "node switch embedded -c books": 0,
+    "demo --ipfs kubo": 1,
 }
 WITHOUT_CLUSTER = {"pins", "peers", "errors", "events", "retry --all-errors"}
 
@@ -83,6 +88,8 @@ def test_every_command_but_the_daemons_own(shell: Shell, daemon: FakeDaemon) -> 
         daemon.on(method, "/clusters/books/removals", {**removals, "until": None, "examples": [], "decided": None})
         daemon.on(method, "/clusters/films/source", {**source, "differences": []})
     daemon.on("POST", "/clusters/books/retry", {"pins": 1})
+    switched = {"cluster": "books", "node": "embedded", "before": "auto", "was_there": False}
+    daemon.on("POST", "/clusters/books/node", switched)
     document = books.config.read_text()
     daemon.on("POST", "/clusters/books/publish", {"document": document, "sha256": "00", "revision": 1})
     daemon.on("POST", "/clusters/books/pins", {"added": 1, "removed": 1, "absent": []})
@@ -112,4 +119,4 @@ def test_every_command_is_in_that_list() -> None:
 
     known = {" ".join(word for word in line.split() if word.isalpha()) for line in COMMANDS}
     missing = [line for line in command_lines() if not any(entry.startswith(line) for entry in known)]
-    assert sorted(missing) == ["daemon run", "serve"]
+    assert sorted(missing) == ["daemon run", "node run", "serve"]

@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 4, tzinfo=UTC)
 
 def screen(shown: Offer, **chosen: Any) -> str:
     output = Output(environment={}, out=io.StringIO(), err=io.StringIO())
-    return describe(shown, AcceptRequest(offer="", **chosen), now=NOW, output=output)
+    return describe(shown, AcceptRequest(offer="", **chosen), node="the Kubo at 127.0.0.1", now=NOW, output=output)
 
 
 def words_of(text: str) -> str:
@@ -32,6 +32,7 @@ def test_what_it_says() -> None:
         "no name (--peer-name gives you one)",
         "1 curator can add or remove pins",
         "unpin your own pins",
+        "IPFS node the Kubo at 127.0.0.1",
         "kept a day",
         "--unlisted",
         "ab" * 32,

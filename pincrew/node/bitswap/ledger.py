@@ -1,0 +1,396 @@
+"""What others want of this node, and in which order they get it: the server's half of Bitswap. Pure.
+
+Every peer has a list of wants. Each want is first looked up in the store; what is there becomes *ready*, what is not
+is denied (to those who ask for that) and *waits*: the peer gets it when the block comes. Ready wants are answered in
+replies of about ``BITSWAP_REPLY_BYTES``: taken from the list by priority, loaded, sent, and only then forgotten.
+
+The life of a want: LOOKING -> READY -> TAKEN -> gone, or LOOKING -> WAITING -> READY; a cancel ends it anywhere.
+
+Rules; the tests quote the numbers.
+
+1. Peers take turns: one reply each. Within a peer the higher priority goes first, then what was asked first.
+2. A peer has at most ``BITSWAP_REPLIES_PER_PEER_MAX`` replies under way: one that reads slowly blocks itself alone.
+3. All replies under way together hold at most ``BITSWAP_SENDING_BYTES_MAX``. Where that makes others wait, the peer
+   that has been taking its reply for longest is dropped, if it had ``BITSWAP_SEND_PATIENCE_S``.
+4. WANT-HAVE is answered HAVE, or at once by the block where that is small.
+5. A want that is denied still waits; a peer that fills its list with such wants loses the oldest of them first.
+6. A list is bounded. What does not fit is denied, and a peer that goes on like that is disconnected.
+7. A block that came while the store was being asked is not overlooked.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pincrew import limits
+from pincrew.node.bitswap.message import Block, Message, Want
+from pincrew.node.bitswap.wants import Disconnect
+from pincrew.node.multihash import IDENTITY, multihash_of, prefix_of
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Find out which of these blocks the store has, and their sizes; then say ``looked``."""
+
+    multihashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load the blocks of a reply; then say ``loaded``."""
+
+    reply: int
+    multihashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message; then say ``sent``, or ``unsent`` if it was lost."""
+
+    peer: str
+    reply: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A peer takes too long to read while others wait: reset our stream to it. What it wanted is forgotten."""
+
+    peer: str
+
+
+Order = Look | Load | Send | Drop | Disconnect
+
+
+class _State(Enum):
+    LOOKING = "looking"
+    WAITING = "waiting"
+    READY = "ready"
+    TAKEN = "taken"
+    GONE = "gone"
+
+
+class _Entry:
+    __slots__ = ("cid", "dont_have", "have", "multihash", "order", "peer", "priority", "size", "state")
+
+    def __init__(self, peer: _Peer, want: Want, order: int) -> None:
+        self.peer = peer
+        self.cid = want.cid
+        self.multihash = multihash_of(want.cid)
+        self.priority = want.priority
+        self.have = want.have
+        self.dont_have = want.dont_have
+        self.order = order
+        self.size = 0
+        self.state = _State.LOOKING
+
+    def __lt__(self, other: _Entry) -> bool:
+        return (-self.priority, self.order) < (-other.priority, other.order)
+
+    @property
+    def as_block(self) -> bool:
+        return not self.have or self.size <= limits.BITSWAP_SMALL_BLOCK_BYTES_MAX
+
+
+@dataclass(slots=True, eq=False)
+class _Peer:
+    name: str
+    entries: dict[bytes, _Entry] = field(default_factory=dict)
+    waiting: dict[bytes, None] = field(default_factory=dict)  # oldest first
+    ready: list[_Entry] = field(default_factory=list)  # a heap; what is not READY any more is skipped
+    ready_bytes: int = 0
+    denials: dict[bytes, None] = field(default_factory=dict)
+    replies: int = 0
+    refused: float = 0.0
+    refused_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Reply:
+    peer: _Peer
+    began: float
+    entries: list[_Entry]
+    denials: list[bytes]
+    size: int
+
+
+class Ledger:
+    """The wants of all peers."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, _Peer] = {}
+        self._looking: dict[bytes, dict[_Entry, None]] = {}
+        self._to_look: dict[bytes, None] = {}
+        self._look_runs = False
+        self._came: dict[bytes, int] = {}
+        self._waiting: dict[bytes, dict[_Entry, None]] = {}
+        self._turns: OrderedDict[str, None] = OrderedDict()
+        self._replies: dict[int, _Reply] = {}
+        self._sending_bytes = 0
+        self._number = 0
+        self._orders: list[Order] = []
+
+    # ---- what may be asked ---------------------------------------------------------------------------------------
+    def wantlist_of(self, name: str) -> list[bytes]:
+        """Return the CIDs that a peer wants of us."""
+        return list(self._peers[name].entries) if name in self._peers else []
+
+    @property
+    def held_up(self) -> bool:
+        """Whether peers wait for their turn because others hold all the room."""
+        return bool(self._turns)
+
+    @property
+    def sending_bytes(self) -> int:
+        """Bytes of blocks in replies under way."""
+        return self._sending_bytes
+
+    # ---- events --------------------------------------------------------------------------------------------------
+    def received(self, name: str, wants: Sequence[Want], full: bool, now: float) -> None:
+        """Take in the wants of a message."""
+        peer = self._peers.get(name)
+        if peer is None:
+            peer = self._peers[name] = _Peer(name, refused_at=now)
+        if full:
+            for entry in list(peer.entries.values()):
+                if entry.state is not _State.TAKEN:
+                    self._end(entry)
+            peer.denials.clear()
+        new = 0
+        for want in wants:
+            if multihash_of(want.cid)[0] == IDENTITY:
+                continue  # it holds its data itself; nobody needs to ask for it
+            if want.cancel:
+                peer.denials.pop(want.cid, None)
+                if want.cid in peer.entries:
+                    self._end(peer.entries[want.cid])
+                continue
+            new += 1
+            if new > limits.BITSWAP_LEDGER_WANTS_MAX or not self._take_in(peer, want):
+                self._refuse(peer, want, now)
+
+    def looked(self, multihashes: Iterable[bytes], sizes: Mapping[bytes, int]) -> None:
+        """Note what the store has of what a Look asked for."""
+        self._look_runs = False
+        for multihash in multihashes:
+            size = sizes.get(multihash, self._came.get(multihash))
+            for entry in self._looking.pop(multihash, ()):
+                if size is not None:
+                    self._ready(entry, size)
+                else:
+                    self._wait(entry)
+        self._came.clear()
+
+    def came(self, multihash: bytes, size: int) -> None:
+        """Note a block that is new in our store."""
+        if self._look_runs:
+            self._came[multihash] = size
+        for entry in self._waiting.pop(multihash, ()):
+            entry.peer.waiting.pop(entry.cid, None)
+            entry.peer.denials.pop(entry.cid, None)
+            self._ready(entry, size)
+
+    def loaded(self, number: int, blocks: Mapping[bytes, bytes]) -> None:
+        """Take the blocks of a reply; those that are not in the store any more are denied."""
+        reply = self._replies.get(number)
+        if reply is None:
+            return
+        entries, reply.entries = reply.entries, []
+        message = Message(dont_haves=reply.denials, pending_bytes=reply.peer.ready_bytes)
+        size = 0
+        for entry in entries:
+            if entry.state is not _State.TAKEN:
+                continue
+            if not entry.as_block:
+                message.haves.append(entry.cid)
+            elif (data := blocks.get(entry.multihash)) is not None:
+                message.blocks.append(Block(prefix_of(entry.cid), data))
+                size += len(data)
+            else:
+                if entry.dont_have:
+                    message.dont_haves.append(entry.cid)
+                self._stand(entry)
+                continue
+            reply.entries.append(entry)
+        self._sending_bytes += size - reply.size
+        reply.size = size
+        if message.blocks or message.haves or message.dont_haves:
+            self._orders.append(Send(reply.peer.name, number, message))
+        else:
+            self._finish(number)
+
+    def sent(self, number: int) -> None:
+        """Note that a reply is with its peer."""
+        reply = self._finish(number)
+        for entry in reply.entries if reply else ():
+            if entry.state is _State.TAKEN:
+                self._end(entry)
+
+    def unsent(self, number: int) -> None:
+        """Note that a reply was lost with its stream; it is made again."""
+        reply = self._finish(number)
+        if reply is None:
+            return
+        for entry in reply.entries:
+            if entry.state is _State.TAKEN:
+                self._ready(entry, entry.size)
+        for cid in reply.denials:
+            reply.peer.denials[cid] = None
+        self._turn(reply.peer)
+
+    def gone(self, name: str) -> None:
+        """Forget a peer."""
+        peer = self._peers.pop(name, None)
+        if peer is None:
+            return
+        for entry in list(peer.entries.values()):
+            self._end(entry)
+        self._turns.pop(name, None)
+        for number in [number for number, reply in self._replies.items() if reply.peer is peer]:
+            self._finish(number)
+
+    # ---- decisions -----------------------------------------------------------------------------------------------
+    def evaluate(self, now: float) -> list[Order]:
+        """Decide what to do in view of all that is known."""
+        if self._to_look and not self._look_runs:
+            self._look_runs = True
+            self._orders.append(Look(tuple(self._to_look)))
+            self._to_look.clear()
+        while self._turns:
+            if self._sending_bytes >= limits.BITSWAP_SENDING_BYTES_MAX and not self._drop_slowest(now):
+                break
+            name, _ = self._turns.popitem(last=False)
+            self._reply(self._peers[name], now)
+        orders, self._orders = self._orders, []
+        return orders
+
+    def _reply(self, peer: _Peer, now: float) -> None:
+        """Make the peer's next reply of what is ready."""
+        entries: list[_Entry] = []
+        size = 0
+        while peer.ready and len(entries) < limits.BITSWAP_REPLY_ENTRIES_MAX:
+            entry = peer.ready[0]
+            if entry.state is _State.READY:
+                weight = entry.size if entry.as_block else 0
+                if entries and size + weight > limits.BITSWAP_REPLY_BYTES:
+                    break
+                size += weight
+                peer.ready_bytes -= weight
+                entry.state = _State.TAKEN
+                entries.append(entry)
+            heapq.heappop(peer.ready)
+        denials = list(peer.denials)[: limits.BITSWAP_REPLY_ENTRIES_MAX]
+        for cid in denials:
+            del peer.denials[cid]
+        if not entries and not denials:
+            return
+        self._number += 1
+        self._replies[self._number] = _Reply(peer, now, entries, denials, size)
+        self._sending_bytes += size
+        peer.replies += 1
+        self._turn(peer)
+        if size or any(entry.as_block for entry in entries):
+            wanted = tuple(entry.multihash for entry in entries if entry.as_block)
+            self._orders.append(Load(self._number, wanted))
+        else:
+            self.loaded(self._number, {})
+
+    def _drop_slowest(self, now: float) -> bool:
+        reply = next(iter(self._replies.values()))
+        if now - reply.began < limits.BITSWAP_SEND_PATIENCE_S:
+            return False
+        self._orders.append(Drop(reply.peer.name))
+        self.gone(reply.peer.name)
+        return True
+
+    # ---- moving wants --------------------------------------------------------------------------------------------
+    def _take_in(self, peer: _Peer, want: Want) -> bool:
+        """Put a want on the list; False if the list is full."""
+        old = peer.entries.get(want.cid)
+        if old is not None:
+            if old.state is _State.TAKEN and (old.have is want.have or not old.have):
+                return True  # it is on its way
+            if old.state is not _State.TAKEN:
+                self._end(old)
+        elif len(peer.entries) >= limits.BITSWAP_LEDGER_WANTS_MAX:
+            if not peer.waiting:
+                return False
+            self._end(peer.entries[next(iter(peer.waiting))])
+        self._number += 1
+        entry = peer.entries[want.cid] = _Entry(peer, want, self._number)
+        self._looking.setdefault(entry.multihash, {})[entry] = None
+        self._to_look[entry.multihash] = None
+        return True
+
+    def _refuse(self, peer: _Peer, want: Want, now: float) -> None:
+        if want.dont_have and len(peer.denials) < limits.BITSWAP_LEDGER_WANTS_MAX:
+            peer.denials[want.cid] = None
+            self._turn(peer)
+        drained = (now - peer.refused_at) * limits.BITSWAP_REFUSED_WANTS_PER_S
+        peer.refused = max(0.0, peer.refused - drained) + 1
+        peer.refused_at = now
+        if peer.refused > limits.BITSWAP_REFUSED_WANTS_MAX:
+            peer.refused = 0.0
+            self._orders.append(Disconnect(peer.name, "it wants far more than fits on a list"))
+
+    def _ready(self, entry: _Entry, size: int) -> None:
+        entry.size = size
+        entry.state = _State.READY
+        entry.peer.ready_bytes += size if entry.as_block else 0
+        peer = entry.peer
+        if len(peer.ready) > 2 * limits.BITSWAP_LEDGER_WANTS_MAX:
+            # Wants that were taken back lie in the heap until they come up; a peer could pile them up.
+            peer.ready = [each for each in peer.ready if each.state is _State.READY]
+            heapq.heapify(peer.ready)
+        heapq.heappush(peer.ready, entry)
+        self._turn(peer)
+
+    def _wait(self, entry: _Entry) -> None:
+        """Deny a want where that is asked for, and let it stand."""
+        if entry.dont_have:
+            entry.peer.denials[entry.cid] = None
+            self._turn(entry.peer)
+        self._stand(entry)
+
+    def _stand(self, entry: _Entry) -> None:
+        entry.state = _State.WAITING
+        entry.peer.waiting[entry.cid] = None
+        self._waiting.setdefault(entry.multihash, {})[entry] = None
+
+    def _end(self, entry: _Entry) -> None:
+        peer = entry.peer
+        if entry.state is _State.READY and entry.as_block:
+            peer.ready_bytes -= entry.size
+        elif entry.state is _State.WAITING:
+            peer.waiting.pop(entry.cid, None)
+            _remove(self._waiting, entry)
+        elif entry.state is _State.LOOKING:
+            _remove(self._looking, entry)
+        entry.state = _State.GONE
+        if peer.entries.get(entry.cid) is entry:
+            del peer.entries[entry.cid]
+
+    def _turn(self, peer: _Peer) -> None:
+        """Let a peer have its turn if it has something to get and not enough under way."""
+        if (peer.ready or peer.denials) and peer.replies < limits.BITSWAP_REPLIES_PER_PEER_MAX:
+            self._turns.setdefault(peer.name, None)
+
+    def _finish(self, number: int) -> _Reply | None:
+        reply = self._replies.pop(number, None)
+        if reply is not None:
+            self._sending_bytes -= reply.size
+            reply.peer.replies -= 1
+            if self._peers.get(reply.peer.name) is reply.peer:
+                self._turn(reply.peer)
+        return reply
+
+
+def _remove(index: dict[bytes, dict[_Entry, None]], entry: _Entry) -> None:
+    others = index[entry.multihash]
+    del others[entry]
+    if not others:
+        del index[entry.multihash]

@@ -1,0 +1,114 @@
+"""Pins at work: fetch all of a DAG, then keep it.
+
+A pin that is being fetched is on record from its first moment (`begin_pin`), so that what has come of it is not
+collected as garbage and a restart goes on from there. It stays on record when fetching fails or is given up: whoever
+wants it tries again, and finds what is here. `unpin` takes it off.
+
+Where there is no room, garbage is collected once, and the walk goes on; if there still is none, NoRoom is raised and
+the pin is off the record: pins that each hold a part of the room would keep one another from ever being complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from pincrew.cid import cid_text
+from pincrew.errors import Conflict, NoRoom, NotFound
+from pincrew.node.blocks import Blocks
+from pincrew.node.store import Lease, Pin
+from pincrew.node.walk import Fetching, Walk
+
+OnProgress = Callable[[int, int], None]
+
+
+def ignore(_blocks: int, _bytes: int) -> None:
+    """Take no notice of progress."""
+
+
+class Pinning:
+    """Makes and ends the pins of one node."""
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        open_session: Callable[[], AbstractAsyncContextManager[Fetching]],
+        make_room: Callable[[], Awaitable[bool]],
+        unpinned: Callable[[], None],
+    ) -> None:
+        """``make_room`` collects garbage and says whether it found any; ``unpinned`` hears that there may be some."""
+        self._blocks = blocks
+        self._open_session = open_session
+        self._make_room = make_room
+        self._unpinned = unpinned
+
+    async def pin(self, pin: Pin, told: OnProgress = ignore, *, offline: bool = False) -> None:
+        """Fetch what ``pin`` is about and keep it; ``told`` hears (blocks, bytes) that are here.
+
+        ``offline`` fetches nothing and raises NotFound for what is not here. Raises Conflict for a direct pin of what
+        is pinned recursively, and NoRoom, Misuse and Malformed as `Walk.run` does.
+        """
+        before = await self._blocks.pin_of(pin.cid)
+        if before is not None and before.recursive and not pin.recursive:
+            raise Conflict("That is pinned recursively already", where=cid_text(pin.cid))
+        with self._blocks.lease() as lease:
+            if offline:
+                await Walk(pin.cid, self._blocks, lease, told, recursive=pin.recursive).run(_nobody)
+            else:
+                await self._bring(pin, lease, told)
+            await self._blocks.complete_pin(pin)
+
+    async def unpin(self, cid: bytes) -> bool:
+        """End a pin, or the fetching of one; return whether it was pinned."""
+        was_fetching = await self._blocks.abandon_pin(cid)
+        was_pinned = await self._blocks.unpin(cid)
+        if was_fetching or was_pinned:
+            self._unpinned()
+        return was_pinned
+
+    async def update(self, old: bytes, new: bytes, *, unpin: bool, told: OnProgress = ignore) -> None:
+        """Pin ``new`` recursively under the name of ``old``; with ``unpin`` in place of it, in one step.
+
+        Raises NotFound where ``old`` is not pinned recursively.
+        """
+        before = await self._blocks.pin_of(old)
+        if before is None or not before.recursive:
+            raise NotFound("'from' cid was not recursively pinned already", where=cid_text(old))
+        pin = Pin(new, True, before.name)
+        if not unpin or new == old:
+            await self.pin(pin, told)
+            return
+        with self._blocks.lease() as lease:
+            await self._bring(pin, lease, told)
+            await self._blocks.replace_pin(old, pin)
+        self._unpinned()
+
+    async def _bring(self, pin: Pin, lease: Lease, told: OnProgress) -> None:
+        """Have all that ``pin`` is about here, under ``lease``."""
+        await self._blocks.begin_pin(pin)
+        has_collected = False
+        while True:
+            try:
+                await Walk(pin.cid, self._blocks, lease, told, recursive=pin.recursive).run(self._open_session)
+                return
+            except NoRoom:
+                if has_collected or not await self._make_room():
+                    await self._blocks.abandon_pin(pin.cid)
+                    self._unpinned()
+                    raise
+                has_collected = True
+
+
+class _Nobody:
+    """A session in which nobody is asked."""
+
+    def want(self, cids: Iterable[bytes]) -> None:
+        raise NotFound("A block of it is not here, and nobody was asked", where=cid_text(next(iter(cids))))
+
+    async def receive_some(self, bytes_max: int) -> list[tuple[bytes, bytes]]:
+        raise AssertionError("nothing was wanted")
+
+
+@asynccontextmanager
+async def _nobody() -> AsyncIterator[_Nobody]:
+    yield _Nobody()

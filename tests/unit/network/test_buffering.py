@@ -1,0 +1,44 @@
+"""What a connection reads from the socket at once, and what its reader gets of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+
+from pincrew.network.buffering import BufferedConnection
+
+
+class _Raw:
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+        self.reads = 0
+        self.write = self.close = self.get_remote_address = print
+
+    async def read(self, n: int | None = None) -> bytes:
+        self.reads += 1
+        assert n is not None and all(len(piece) <= n for piece in self.pieces)
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+def test_many_small_reads_are_one_of_the_socket() -> None:
+    async def main() -> None:
+        raw: Any = _Raw(b"\x00\x05hello\x00\x03", b"you")
+        connection = BufferedConnection(raw)
+        assert [await connection.read(n) for n in (2, 5, 2)] == [b"\x00\x05", b"hello", b"\x00\x03"]
+        assert raw.reads == 1
+        assert await connection.read(3) == b"you"
+
+    trio.run(main)
+
+
+def test_a_read_returns_what_is_here_and_nothing_at_the_end() -> None:
+    async def main() -> None:
+        raw: Any = _Raw(b"ab", b"cd")
+        connection = BufferedConnection(raw)
+        assert await connection.read(100) == b"ab"
+        assert await connection.read() == b"cd"
+        assert await connection.read(1) == b""
+        assert await connection.read(1) == b""
+
+    trio.run(main)
