@@ -154,6 +154,12 @@ class PortInUse(WorldFault):
     exit_code = 1
 
 
+class DaemonLost(WorldFault):
+    """The connection to the daemon broke."""
+
+    # No word of its own: no daemon ever answers with it. What was asked may have been done, or may still be.
+
+
 class DaemonNotRunning(WorldFault):
     """The pincrew daemon is not running."""
 

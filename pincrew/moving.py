@@ -2,7 +2,8 @@
 
 While both are up they are connected, so that content which only the old one has gets over. "Everything" is all that
 the old one holds for this cluster and that is still wanted, or was removed so lately that it is still kept: none of
-that may be lost by moving. A move that was interrupted goes on with the next start.
+that may be lost by moving. "Has" is what the book says of the node that is present, and of no other: where another one
+answers, its rows are of the past. A move that was interrupted goes on with the next start.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ class Moving:
         if identity.peer_id == present.peer_id:
             return True
         await self._connect(present, identity)
-        if not await self._is_everything_here(identity.peer_id):
+        if not await self._is_everything_here(identity.peer_id, present.peer_id):
+            return False
+        # Connecting and looking may have taken minutes, in which another node may have come up at either address.
+        if (await self._node.id()).peer_id != present.peer_id or (await old.id()).peer_id != identity.peer_id:
             return False
         rest = await self._ownership.let_go_all(old, identity.peer_id, self._cluster)
         self._on_event("node_left", {"address": old.address, "unpinned": rest.unpinned, "kept": rest.kept})
@@ -82,7 +86,9 @@ class Moving:
             except PincrewError:
                 continue  # One of many addresses; what the pins say about it all is what counts.
 
-    async def _is_everything_here(self, old_id: str) -> bool:
+    async def _is_everything_here(self, old_id: str, present_id: str) -> bool:
+        if not await self._is_book_of(present_id):
+            return False
         entries = self._ownership.holdings.of_cluster(self._cluster)
         some: list[bytes] = []
         while True:
@@ -94,4 +100,8 @@ class Moving:
                     return False
                 some = []
             if entry is None:
-                return True
+                return await self._is_book_of(present_id)
+
+    async def _is_book_of(self, node_id: str) -> bool:
+        """Say whether it is this node of which the rows say `pinned`."""
+        return await trio.to_thread.run_sync(self._statuses.node_id) == node_id

@@ -6,7 +6,6 @@ import os
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 _CHUNK_BYTES = 256 * 1024
 FILE, FOLDER, SYMLINK = "application/octet-stream", "application/x-directory", "application/symlink"
@@ -70,11 +69,15 @@ def size_of(path: Path, *, hidden: bool = True) -> int:
 
 
 def _read(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from chunks_of(file)
+    with path.open("rb", buffering=0) as file:
+        yield from chunks_of(file.fileno())
 
 
-def chunks_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yield what a file holds, in pieces."""
-    while chunk := file.read(_CHUNK_BYTES):
+def chunks_of(descriptor: int) -> Iterator[bytes]:
+    """Yield what an open file holds, in pieces; of a pipe what has come so far.
+
+    Not through Python's buffers: those wait until a piece is full, and a process whose thread waits inside that of
+    standard input cannot end properly.
+    """
+    while chunk := os.read(descriptor, _CHUNK_BYTES):
         yield chunk

@@ -6,12 +6,15 @@ What goes wrong becomes NodeDown or NodeRefused, as there.
 
 from __future__ import annotations
 
+import errno
 import http.client
+import io
 import json
 import os
 import socket
 import ssl
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -20,13 +23,21 @@ from typing import Any
 
 from pincrew.api.transport import UnixConnection
 from pincrew.errors import DaemonNotRunning, NodeDown, NodeRefused, PincrewError, WorldFault
-from pincrew.limits import NODE_CONNECT_TIMEOUT_S, NODE_LINE_BYTES_MAX, NODE_REQUEST_TIMEOUT_S, NODE_SILENCE_TIMEOUT_S
+from pincrew.limits import (
+    ADD_SOURCE_SILENCE_TIMEOUT_S,
+    NODE_CONNECT_TIMEOUT_S,
+    NODE_LINE_BYTES_MAX,
+    NODE_REQUEST_TIMEOUT_S,
+    NODE_SILENCE_TIMEOUT_S,
+)
 from pincrew.multipart import Part, multipart
 from pincrew.node_address import NodeAddress
 
 _CHUNK_BYTES = 256 * 1024
 _ANSWER_BYTES_MAX = 1024 * 1024
-_SENDER_ENDS_S = 30.0
+_SENDER_ENDS_S = 2.0
+_LOOK_S = 1.0
+_SILENT = "nothing came for too long"
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -61,15 +72,23 @@ class NodeCalls:
             while chunk := _read(answer, self.address):
                 yield chunk
 
-    def add(self, parts: Iterable[Part], arguments: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    def add(
+        self,
+        parts: Iterable[Part],
+        arguments: Mapping[str, str],
+        *,
+        silence_s: float = NODE_SILENCE_TIMEOUT_S,
+        source_silence_s: float = ADD_SOURCE_SILENCE_TIMEOUT_S,
+    ) -> Iterator[dict[str, Any]]:
         """Send files (see `multipart`) and yield what the node says meanwhile; what reading them raises is raised here.
 
         They are sent by a thread of their own: a node that tells of every file would otherwise wait for us to read
-        while we wait for it.
+        while we wait for it. A file may take any time to send: only when the node neither takes nor says anything for
+        ``silence_s``, or what is to be sent does not come for ``source_silence_s``, is it given up.
         """
         boundary = os.urandom(16).hex()
-        with closing(self._connection(NODE_SILENCE_TIMEOUT_S)) as connection:
-            sender = _Sender(multipart(parts, boundary))
+        with closing(self._connection(silence_s)) as connection:
+            sender = _Sender(multipart(parts, boundary), silence_s=silence_s, source_silence_s=source_silence_s)
             headers = {
                 "Content-Type": f"multipart/form-data; boundary={boundary}",
                 "Transfer-Encoding": "chunked",
@@ -123,9 +142,12 @@ class NodeCalls:
             for name, value in {**self._headers, **(headers or {"Content-Length": "0"})}.items():
                 connection.putheader(name, value)
             connection.endheaders()
-            if sender is not None:
+            if sender is None:
+                answer = connection.getresponse()
+            else:
                 sender.start(connection.sock)
-            answer = connection.getresponse()
+                answer = _PatientAnswer(connection.sock, sender)
+                answer.begin()
             if answer.status == 200:
                 return answer
             raise _refusal(answer, self.address)
@@ -137,46 +159,106 @@ class NodeCalls:
 
 
 class _Sender:
-    """Sends a body in chunks from a thread."""
+    """Sends a body in chunks from a thread, and says for how long that may still be waited for."""
 
-    def __init__(self, body: Iterator[bytes]) -> None:
+    def __init__(self, body: Iterator[bytes], *, silence_s: float, source_silence_s: float) -> None:
         self._body = body
+        self._silence_s = silence_s
+        self._source_silence_s = source_silence_s
         self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._is_stopped = False
+        # When it last got on, and whether it has waited since then for what it is to send. One value, so that the other
+        # thread sees both of one moment.
+        self._step = (time.monotonic(), True)
         self.failure: Exception | None = None
 
     def start(self, connected: socket.socket) -> None:
-        """Begin."""
+        """Begin. From now on a wait for the socket ends after a moment, so that both threads can look at the time."""
+        connected.settimeout(min(_LOOK_S, self._silence_s / 4))
         self._socket = connected
+        self._step = (time.monotonic(), True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more; returns when the thread is done with the socket and with what it read."""
+        """Send no more; returns when the thread is done with the socket and with what it read.
+
+        A thread that waits for a pipe can only be left alone; it ends with the process.
+        """
         self._is_stopped = True
         if self._thread.is_alive():
             self._shut()
             self._thread.join(_SENDER_ENDS_S)
 
+    def is_given_up(self, since_s: float) -> bool:
+        """Say whether too long nothing was sent and, since ``since_s``, nothing was heard either."""
+        now, (step_s, is_at_source) = time.monotonic(), self._step
+        if not is_at_source:
+            return now - max(step_s, since_s) > self._silence_s
+        if now - step_s <= self._source_silence_s:
+            return False
+        self.failure = self.failure or TimeoutError(errno.ETIMEDOUT, _SILENT)
+        return True
+
     def _run(self) -> None:
-        assert self._socket is not None
         try:
             for chunk in self._body:
-                if self._is_stopped:
+                if chunk and not self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk)):
                     return
-                if chunk:
-                    self._socket.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-            self._socket.sendall(b"0\r\n\r\n")
-        except (BrokenPipeError, ConnectionResetError):
-            return  # The node hangs up: what it said before says why.
+                self._step = (time.monotonic(), True)
+            self._send(b"0\r\n\r\n")
         except Exception as error:  # whatever reading a file raises; the one who waits for the answer raises it
             self.failure = error
             self._shut()  # a body without its end is none
+
+    def _send(self, data: bytes) -> bool:
+        """Return whether the node took it. Where not, what it said before says why, to whoever waits for the answer."""
+        assert self._socket is not None
+        rest = memoryview(data)
+        self._step = (time.monotonic(), False)
+        while rest and not self._is_stopped:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except TimeoutError:
+                continue  # How long the node may take for it is for the one who waits for the answer to say.
+            except OSError:
+                return False
+            self._step = (time.monotonic(), False)
+        return not rest
 
     def _shut(self) -> None:
         assert self._socket is not None
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _PatientAnswer(http.client.HTTPResponse):
+    """The answer to what is still being sent: waited for as long as the sender says."""
+
+    def __init__(self, connected: socket.socket, sender: _Sender) -> None:
+        super().__init__(connected, method="POST")
+        self.fp.close()
+        self.fp = io.BufferedReader(_PatientReader(connected, sender))
+
+
+class _PatientReader(io.RawIOBase):
+    """Reads a socket whose time-outs only let it look at the time. The standard library's ends with the first."""
+
+    def __init__(self, connected: socket.socket, sender: _Sender) -> None:
+        self._socket = connected
+        self._sender = sender
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        since_s = time.monotonic()
+        while True:
+            try:
+                return self._socket.recv_into(buffer)
+            except TimeoutError:
+                if self._sender.is_given_up(since_s):
+                    raise
 
 
 def _objects(answer: http.client.HTTPResponse, address: NodeAddress) -> Iterator[dict[str, Any]]:
@@ -238,7 +320,7 @@ def _down(address: NodeAddress, reason: str) -> NodeDown:
 
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "nothing came for too long"
+        return _SILENT
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__

@@ -27,6 +27,7 @@ from pincrew.files import last_words, private_folder
 from pincrew.kubo_rpc import KuboRpc
 from pincrew.limits import (
     NODE_LINGER_S,
+    NODE_LOG_BYTES_MAX,
     NODE_LOOK_INTERVAL_S,
     NODE_READY_LINE_BYTES_MAX,
     NODE_RESTART_DELAY_S_MAX,
@@ -114,8 +115,8 @@ class NodeKeeper:
                 await self._bell.wait(NODE_LOOK_INTERVAL_S)
                 continue
             lived_s = await self._live()
-            if not self._users:
-                continue
+            if lived_s is None:
+                continue  # nobody needed it; somebody may by now
             self._failures = 1 if lived_s >= NODE_STEADY_S else self._failures + 1
             self._state = _State.RESTING
             delay_s = min(NODE_RESTART_DELAY_S_MAX, NODE_RESTART_DELAY_S_MIN * 2.0 ** min(self._failures - 1, 16))
@@ -133,8 +134,8 @@ class NodeKeeper:
                 return True
         return True
 
-    async def _live(self) -> float:
-        """Start a node and stay until it ends or nobody needs it; return for how long it was ready."""
+    async def _live(self) -> float | None:
+        """Start a node and stay until it ends; return for how long it was ready, None where it was ended as unneeded."""
         self._state = _State.STARTING
         log = self._home.node.log
         try:
@@ -144,22 +145,26 @@ class NodeKeeper:
             return 0.0
         self.pid = process.pid
         ready_at: list[float] = []
+        is_unneeded = False
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._until_unneeded, nursery.cancel_scope)
                 nursery.start_soon(self._hear, process, ready_at)
                 await process.wait()
                 nursery.cancel_scope.cancel()
+            is_unneeded = process.returncode is None
         finally:
             with trio.CancelScope(shield=True):
                 await _end(process)
             self.pid = None
+        if is_unneeded:
+            return None
         self._trouble = await trio.to_thread.run_sync(_why_ended, process.returncode, log, length)
         return trio.current_time() - ready_at[0] if ready_at else 0.0
 
     async def _spawn(self, log: Path) -> tuple[trio.Process, int]:
         private_folder(self._home.node.folder)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = _opened(log)
         try:
             length = os.fstat(descriptor).st_size  # before it writes anything
             process = await trio.lowlevel.open_process(
@@ -242,6 +247,13 @@ async def _end(process: trio.Process) -> None:
             process.kill()
             await process.wait()
     await process.stdout.aclose()
+
+
+def _opened(log: Path) -> int:
+    """Open a log for writing; one that has grown too large is put aside, in place of the one before."""
+    if log.exists() and log.stat().st_size > NODE_LOG_BYTES_MAX:
+        log.replace(log.with_name(f"{log.name}.1"))
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def _why_ended(code: int | None, log: Path, length: int) -> str:

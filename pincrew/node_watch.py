@@ -11,7 +11,6 @@ again whenever a node comes up, connecting it to the announced nodes of other pe
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -21,13 +20,13 @@ import trio
 from pincrew.bell import Bell
 from pincrew.errors import NodeDown, NodeRefused, NodeStarting, PincrewError
 from pincrew.limits import (
-    ANNOUNCED_NODES_CONNECTED_MAX,
     NODE_ADDRESSES_CONNECTED_IN_FLIGHT,
     NODE_PROBE_DELAY_S_MAX,
     NODE_PROBE_DELAY_S_MIN,
     NODE_PROBE_INTERVAL_S,
     NODE_STARTING_PROBE_DELAY_S,
 )
+from pincrew.node_acquaintance import Acquaintance
 from pincrew.node_client import Node, NodeIdentity
 
 
@@ -68,8 +67,7 @@ class NodeWatch:
         self._bell = Bell()
         self._connect_bell = Bell()
         self._up = trio.Event()
-        self._wanted: tuple[str, ...] = ()
-        self._to_connect: deque[str] = deque()
+        self._acquaintance = Acquaintance(luck.random)
         self.view = NodeView(NodeState.STARTING, node.address, now_ms())
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -101,10 +99,7 @@ class NodeWatch:
 
         The caller puts the most important first; what is beyond ANNOUNCED_NODES_CONNECTED_MAX is left out.
         """
-        known = set(self._wanted)
-        self._wanted = tuple(dict.fromkeys(addresses))[:ANNOUNCED_NODES_CONNECTED_MAX]
-        waiting = set(self._to_connect)
-        self._to_connect.extend(one for one in self._wanted if one not in known and one not in waiting)
+        self._acquaintance.want(addresses, trio.current_time())
         self._connect_bell.ring()
 
     async def _probe(self) -> None:
@@ -139,7 +134,7 @@ class NodeWatch:
         if now.state is NodeState.UP:
             self._up.set()
             if before.state is not NodeState.UP or before.identity != now.identity:
-                self._to_connect = deque(self._wanted)
+                self._acquaintance.begin_anew(trio.current_time())
                 self._connect_bell.ring()
         elif self._up.is_set():
             self._up = trio.Event()
@@ -147,19 +142,20 @@ class NodeWatch:
 
     async def _connect(self) -> None:
         while True:
-            await self._connect_bell.wait()
-            while self._to_connect:
-                await self.up()
-                some = [self._to_connect.popleft() for _ in range(min(len(self._to_connect), _AT_ONCE))]
-                async with trio.open_nursery() as nursery:
-                    for address in some:
-                        nursery.start_soon(self._try_connect, address)
+            await self.up()
+            some = self._acquaintance.take(trio.current_time(), NODE_ADDRESSES_CONNECTED_IN_FLIGHT)
+            if not some:
+                await self._connect_bell.wait(self._acquaintance.next_turn - trio.current_time())
+                continue
+            async with trio.open_nursery() as nursery:
+                for address in some:
+                    nursery.start_soon(self._try_connect, address)
 
     async def _try_connect(self, address: str) -> None:
         try:
             await self._node.connect(address)
         except PincrewError:
-            return  # Announced addresses are often out of reach, and pins tell better when the node itself is.
-
-
-_AT_ONCE = NODE_ADDRESSES_CONNECTED_IN_FLIGHT
+            # Announced addresses are often out of reach, and pins tell better when the node itself is.
+            self._acquaintance.failed(address, trio.current_time())
+        else:
+            self._acquaintance.succeeded(address, trio.current_time())

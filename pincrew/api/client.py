@@ -112,6 +112,11 @@ class Client:
         bounds = [("limit", limit), ("offset", offset)]
         return list(self._lines(f"{_cluster(name)}/pins", shapes.PinLine, [*query, *bounds]))
 
+    def is_listed(self, name: str, cid: str) -> bool:
+        """Say whether a CID is on the list, without waiting as long as for a list."""
+        query: Query = [("find", f"cid:{cid}"), ("limit", 1)]
+        return bool(list(self._lines(f"{_cluster(name)}/pins", shapes.PinLine, query, timeout_s=ANSWER_TIMEOUT_S)))
+
     def write_pins(self, name: str, requests: Iterable[shapes.PinRequest]) -> shapes.PinsWritten:
         """Send pins to add and to remove. Durable at the curator when this returns."""
         self.ready(name)  # waits for a cluster that is just starting; the batch can be sent only once

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from pincrew.errors import DaemonNotRunning, WorldFault
+from pincrew.errors import DaemonLost, DaemonNotRunning, WorldFault
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
@@ -110,7 +110,7 @@ def send(
     """Send one request and return the answer once its head is there.
 
     ``body`` may be a generator: it is sent chunk by chunk as it is made. ``timeout_s`` bounds each wait for the other
-    side; None is for streams that never end. Raises DaemonNotRunning, or WorldFault when the daemon goes away.
+    side; None is for streams that never end. Raises DaemonNotRunning, or DaemonLost when the daemon goes away.
     """
     connection = UnixConnection(socket_path)
     headers = {"Accept": "application/json, application/x-ndjson", "Content-Type": content_type}
@@ -129,16 +129,15 @@ def send(
         raise
 
 
-def _lost(path: Path, error: Exception | None) -> WorldFault:
+def _lost(path: Path, error: Exception | None) -> DaemonLost:
     if isinstance(error, TimeoutError):
-        return WorldFault(
+        return DaemonLost(
             "The daemon does not answer in time",
             where=str(path),
             means="Nothing is lost; what it acknowledged is done",
             next_step="See `pincrew daemon status`; its own words are in daemon.log",
         )
-    return WorldFault(
-        "The connection to the daemon broke",
+    return DaemonLost(
         where=str(path),
         means="What it acknowledged is done; the rest may or may not be",
         next_step="See `pincrew daemon status`; its own words are in daemon.log",

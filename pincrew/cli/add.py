@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,8 @@ from pincrew.cid import cid_text, parse_cid
 from pincrew.cli import figures, selection
 from pincrew.cli.answers import AddedPath
 from pincrew.cli.invocation import ClusterOption, Invocation, command
-from pincrew.errors import Misuse, NodeDown, NodeRefused, NotFound, PincrewError, WorldFault
+from pincrew.cli.output import Output
+from pincrew.errors import DaemonLost, Misuse, NodeDown, NodeRefused, NotFound, PincrewError, WorldFault
 from pincrew.holdings import pin_name
 from pincrew.limits import NODE_START_TIMEOUT_S
 from pincrew.multipart import FILE, Part, chunks_of, files_of, size_of
@@ -48,7 +50,7 @@ class _Source:
     def parts(self, *, hidden: bool) -> Iterator[Part]:
         """Return what is sent to the node."""
         if self.path is None:
-            return iter([(_ROOT, FILE, chunks_of(sys.stdin.buffer))])
+            return iter([(_ROOT, FILE, chunks_of(sys.stdin.fileno()))])
         return files_of(self.path, _ROOT, hidden=hidden)
 
 
@@ -91,14 +93,17 @@ def add(
         authorization(invocation.environment.get("PINCREW_IPFS_AUTH")),
     )
     done: list[_OnNode] = []
+    is_sent = False
     try:
         for source in sources:
             with _bar(invocation, source, source.size(hidden=hidden)) as count:
                 done.append(_add(node, source, bytes.fromhex(summary.id), count, hidden=hidden))
         requests = [PinRequest(cid=one.cid, name=one.source.name, size=one.total_bytes) for one in done]
+        is_sent = True
         invocation.client.write_pins(cluster_name, requests)
-    except BaseException:  # also Ctrl-C: what was pinned for a list that it is not on is let go; it goes on up
-        _take_back(node, done)
+    except BaseException as error:  # also Ctrl-C: what was pinned for a list that it is not on is let go; it goes on up
+        is_answered = isinstance(error, PincrewError) and not isinstance(error, DaemonLost)
+        _take_back(invocation, cluster_name, node, done, is_open=is_sent and not is_answered)
         raise
     _print(invocation, cluster_name, done)
 
@@ -189,11 +194,38 @@ def _blocks(node: NodeCalls, cid: str) -> int | None:
         return None
 
 
-def _take_back(node: NodeCalls, done: Sequence[_OnNode]) -> None:
-    for one in done:
-        if one.is_new:
+def _take_back(
+    invocation: Invocation, cluster: str, node: NodeCalls, done: Sequence[_OnNode], *, is_open: bool
+) -> None:
+    """Let go of what this command pinned and is not on the list. What is in doubt stays pinned, and is told.
+
+    ``is_open``: the daemon heard of it, or may have, and gave no answer. It may write even after it was asked what is
+    on the list, so that not being there says nothing.
+    """
+    pins = {one.cid: one for one in done if one.is_new or is_open}
+    listed = _listed(invocation, cluster, list(pins)) if pins else set()
+    output = Output()  # on stderr like the error that follows, also with --json
+    for cid, one in pins.items():
+        if listed is not None and cid in listed:
+            output.say(f"{cid} is on the list of {cluster} and stays pinned on the node.")
+        elif listed is None or is_open:
+            which = f"{cid} -c {cluster}"
+            output.say(
+                f"{cid} stays pinned on the node; whether it gets on the list of {cluster} is not known."
+                f" See `pincrew pin ls {which}`;"
+                f" put it there with `pincrew pin add {which} --name {figures.printable(shlex.quote(one.source.name))}`"
+            )
+        else:
             with suppress(PincrewError):  # what fails has been told already; a pin too many harms nobody
-                node.object("pin/rm", [("arg", one.cid)])
+                node.object("pin/rm", [("arg", cid)])
+
+
+def _listed(invocation: Invocation, cluster: str, cids: Sequence[str]) -> set[str] | None:
+    """Return which of these are on the list, None where the daemon does not say so."""
+    try:
+        return {cid for cid in cids if invocation.client.is_listed(cluster, cid)}
+    except (PincrewError, KeyboardInterrupt):  # who is tired of waiting is still told what stays pinned
+        return None
 
 
 def _print(invocation: Invocation, cluster: str, done: Sequence[_OnNode]) -> None:

@@ -116,10 +116,12 @@ def interface_hosts(protocol: str) -> list[str]:
     return [str(host) for host in dict.fromkeys(outside or ours)]
 
 
-async def resolve(address: str, peer: str) -> list[str]:
+async def resolve(address: str, peer: str, *, global_only: bool = False) -> list[str]:
     """Return the IP addresses, without ``/p2p``, that ``address`` of ``peer`` stands for.
 
-    Raises Misuse for an address that we cannot dial or that names another peer, WorldFault when a name is unknown.
+    With ``global_only`` a name stands for public addresses only: whoever owns a name can let it lead to this machine
+    and its network. Raises Misuse for an address that we cannot dial or that names another peer, WorldFault when a name
+    is unknown, or leads nowhere where it may.
     """
     parts = parts_of(address)
     if parts and parts[-1][0] == "p2p":
@@ -129,11 +131,19 @@ async def resolve(address: str, peer: str) -> list[str]:
     if not parts:
         raise Misuse(f"{address} names a peer but no place")
     with trio.move_on_after(limits.RESOLVE_TIMEOUT_S) as patience:
-        if parts[0][0] == "dnsaddr":
-            return await _from_dnsaddr(parts[0][1], peer)
-        return await _from_name(parts)
+        named = parts[0][0] not in _IPS
+        found = await (_from_dnsaddr(parts[0][1], peer) if parts[0][0] == "dnsaddr" else _from_name(parts))
+        allowed = [each for each in found if _is_global(each)] if named and global_only else found
+        if found and not allowed:
+            raise WorldFault(f"The name {parts[0][1]} leads to no public address")
+        return allowed
     assert patience.cancelled_caught
     raise WorldFault(f"The name in {address} was not resolved within {limits.RESOLVE_TIMEOUT_S:g} s")
+
+
+def _is_global(address: str) -> bool:
+    host = ipaddress.ip_address(parts_of(address)[0][1])
+    return host.is_global and not host.is_multicast
 
 
 async def _from_name(parts: list[tuple[str, str]]) -> list[str]:

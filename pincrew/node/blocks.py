@@ -7,8 +7,10 @@ STORE_PUT_QUEUE_BYTES_MAX are in the queue. Pins that become complete at the sam
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 import trio
@@ -36,11 +38,18 @@ class _Put(NamedTuple):
     lease: Lease | None
 
 
+class _Kept(NamedTuple):
+    pin: Pin
+    was_fetched: bool
+
+
 class Blocks:
     """A block store as tasks use it; `run` must be running. What the methods promise is told at `BlockStore`'s."""
 
-    def __init__(self, store: BlockStore) -> None:
+    def __init__(self, store: BlockStore, *, clock: Callable[[], float] = time.time) -> None:
         self._store = store
+        self._clock = clock
+        self._at_work: Counter[bytes] = Counter()
         self._limiter = trio.CapacityLimiter(STORE_THREADS_MAX)
         self._reads: Gathering[bytes, bytes | None] = Gathering(
             self._read,
@@ -56,7 +65,7 @@ class Blocks:
             queue_size_max=STORE_PUT_QUEUE_BYTES_MAX,
             limiter=self._limiter,
         )
-        self._pins: Gathering[Pin, None] = Gathering(
+        self._pins: Gathering[_Kept, None] = Gathering(
             self._complete,
             group_items=STORE_PINS_PER_COMMIT,
             group_size=STORE_PINS_PER_COMMIT,
@@ -117,20 +126,32 @@ class Blocks:
         """Return those of these blocks that are here, and stay while ``lease`` is open."""
         return await self._in_thread(self._store.present, multihashes, lease)
 
-    async def begin_pin(self, pin: Pin) -> None:
-        """Note that ``pin`` is being fetched."""
-        await self._in_thread(self._store.pins.begin, pin)
+    @asynccontextmanager
+    async def fetching_pin(self, pin: Pin) -> AsyncIterator[None]:
+        """Put ``pin`` on record as one that is being fetched. Until the end of this it does not count as forgotten."""
+        self._at_work[pin.cid] += 1
+        try:
+            await self._in_thread(self._store.pins.begin, pin, int(self._clock()))
+            yield
+        finally:
+            self._at_work[pin.cid] -= 1
+            if not self._at_work[pin.cid]:
+                del self._at_work[pin.cid]
 
     async def abandon_pin(self, cid: bytes) -> bool:
         """Forget a pin that was being fetched; return whether there was one."""
         return await self._in_thread(self._store.pins.abandon, cid)
 
-    async def complete_pin(self, pin: Pin) -> None:
-        """Pin what is here with all its blocks, durably. Raises Conflict."""
-        await self._pins.call(pin, 1)
+    async def abandon_forgotten_pins(self) -> int:
+        """Forget pins that were begun long ago and that nobody is at work on; return how many there were."""
+        return await self._in_thread(self._store.pins.abandon_forgotten, tuple(self._at_work), int(self._clock()))
+
+    async def complete_pin(self, pin: Pin, *, was_fetched: bool = False) -> None:
+        """Pin what is here with all its blocks, durably. Raises Conflict, and PinRemoved where it ``was_fetched``."""
+        await self._pins.call(_Kept(pin, was_fetched), 1)
 
     async def replace_pin(self, old: bytes, new: Pin) -> None:
-        """Complete ``new`` in place of the pin ``old``. Raises NotFound."""
+        """Complete ``new``, which was fetched, in place of the pin ``old``. Raises NotFound and PinRemoved."""
         await self._in_thread(self._store.pins.replace, old, new)
 
     async def unpin(self, cid: bytes) -> bool:
@@ -205,6 +226,8 @@ class Blocks:
                 self._store.put_many(blocks, verified=verified, lease=lease)
         return [None] * len(puts)
 
-    def _complete(self, pins: Sequence[Pin]) -> Sequence[PincrewError | None]:
-        self._store.pins.complete(pins)
-        return [None] * len(pins)
+    def _complete(self, kept: Sequence[_Kept]) -> Sequence[PincrewError | None]:
+        self._store.pins.complete(
+            [each.pin for each in kept if not each.was_fetched], [each.pin for each in kept if each.was_fetched]
+        )
+        return [None] * len(kept)

@@ -48,7 +48,7 @@ class Host(Protocol):
     @property
     def peer(self) -> str: ...
     def is_connected(self, peer: str) -> bool: ...
-    async def reach(self, peer: str, addresses: Sequence[str] = ()) -> None: ...
+    async def reach(self, peer: str, addresses: Sequence[str] = (), *, by_strangers: bool = False) -> None: ...
     async def new_stream(self, peer: str, protocols: Sequence[str]) -> tuple[str, Any]: ...
     async def disconnect(self, peer: str) -> None: ...
 
@@ -137,11 +137,12 @@ class Dht:
     async def _ask(self, candidate: _Candidate, request: bytes) -> Answer | None:
         """Ask one peer; None when it does not answer as it should."""
         peer = candidate.peer
+        by_strangers = not self._is_local and candidate.addresses != self._bootstrap.get(peer)
         was_connected = self._host.is_connected(peer)
         stream: FrameStream | None = None
         try:
             with trio.fail_after(limits.DHT_REQUEST_TIMEOUT_S):
-                await self._host.reach(peer, candidate.addresses)
+                await self._host.reach(peer, candidate.addresses, by_strangers=by_strangers)
                 _, raw = await self._host.new_stream(peer, [self._protocol])
                 stream = FrameStream(peer, raw)
                 await stream.send(request)

@@ -91,6 +91,12 @@ def dialable(addresses: Iterable[bytes | str], peer: str, *, local: bool) -> tup
     return tuple(found)
 
 
+def may_lead_inside(address: str) -> bool:
+    """Say whether an address that `dialable` let pass is a name that it takes from this network alone."""
+    kind, host = address.split("/", 3)[1:3]
+    return kind not in _IPS and not _may_name(host, local=False)
+
+
 def _split(text: str) -> _Parts | None:
     """Take the text of an address apart; None where it holds anything that we do not dial."""
     words = text.rstrip("/").split("/")

@@ -43,7 +43,7 @@ from pincrew.node.media_types import media_type
 from pincrew.node.multihash import DAG_PB, codec_of
 from pincrew.node.read_ahead import Get
 from pincrew.node.reading import Listed, Resolved, Status, cat, ls, resolve, status
-from pincrew.node.segments import name_text, segments_of
+from pincrew.node.segments import name_bytes, name_text, segments_of
 from pincrew.node.unixfs import Kind
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class _Serving:
         self._patience = patience
         self._headers = {
             "X-Content-Type-Options": "nosniff",
-            "X-Ipfs-Path": urllib.parse.quote(wanted.address.rstrip("/"), safe="/"),
+            "X-Ipfs-Path": urllib.parse.quote(name_bytes(wanted.address.rstrip("/")), safe="/"),
             "Vary": "Accept, Sec-Fetch-Site",
         }
 
@@ -262,7 +262,7 @@ class _Serving:
         if not wanted.address.endswith("/"):
             query = f"?{wanted.query}" if wanted.query else ""
             # By its last name alone: an address that began with two slashes would lead to another host.
-            last = urllib.parse.quote(wanted.address.rpartition("/")[2], safe="")
+            last = urllib.parse.quote(name_bytes(wanted.address.rpartition("/")[2]), safe="")
             self._headers["Location"] = f"./{last}/{query}"
             self._say(301, "This is a folder: its address ends in a slash.")
             return

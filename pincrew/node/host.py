@@ -34,6 +34,7 @@ from pincrew.network.contract import PeerUnreachable
 from pincrew.network.hardening import GuardedHost, GuardedSwarm, serving, settle_library
 from pincrew.network.host import build_host
 from pincrew.network.streams import length_prefix
+from pincrew.node.dialable import may_lead_inside
 
 log = logging.getLogger(__name__)
 
@@ -186,11 +187,12 @@ class NodeHost:
         """Return the peers of which addresses are remembered, the latest first."""
         return list(reversed(self._known))
 
-    async def reach(self, peer: str, addresses: Sequence[str] = ()) -> None:
+    async def reach(self, peer: str, addresses: Sequence[str] = (), *, by_strangers: bool = False) -> None:
         """Be connected to ``peer``: by a connection that is up, else at the addresses that are remembered of it.
 
-        ``addresses`` are tried after those, and not remembered. Raises PeerUnreachable or HandshakeFailed. Several who
-        ask at once share one attempt.
+        ``addresses`` are tried after those, and not remembered. ``by_strangers``: they are `dialable` ones that others
+        gave us, who also say where a name leads: not to this machine or its network, unless only somebody there can
+        have given that name. Raises PeerUnreachable or HandshakeFailed. Several who ask at once share one attempt.
         """
         while peer not in self._up and (other := self._dialling.get(peer)) is not None:
             await other.wait()
@@ -198,7 +200,7 @@ class NodeHost:
             return
         done = self._dialling[peer] = trio.Event()
         try:
-            await self._dial(peer, addresses)
+            await self._dial(peer, addresses, by_strangers)
         finally:
             del self._dialling[peer]
             done.set()
@@ -253,16 +255,18 @@ class NodeHost:
         return str(protocol), raw
 
     # ---- connections ---------------------------------------------------------------------------------------------
-    async def _dial(self, peer: str, addresses: Sequence[str]) -> None:
+    async def _dial(self, peer: str, addresses: Sequence[str], by_strangers: bool) -> None:
         if self._host is None:
             raise PeerUnreachable("The node is stopping", where=peer)
         if len(self._up) >= self.connections_max:
             raise PeerUnreachable(f"There are {len(self._up)} connections already, the most allowed", where=peer)
         swarm = self._host.get_network()
         failure: PincrewError = PeerUnreachable("No address of it is known", where=peer)
-        for known in dict.fromkeys([*self._known.get(peer, ()), *addresses]):
+        ours = self._known.get(peer, ())
+        for known in dict.fromkeys([*ours, *addresses]):
+            global_only = by_strangers and known not in ours and not may_lead_inside(known)
             try:
-                for address in await addressing.resolve(known, peer):
+                for address in await addressing.resolve(known, peer, global_only=global_only):
                     try:
                         connection = await swarm.dial(address, ID.from_string(peer))
                     except (PeerUnreachable, HandshakeFailed) as error:
@@ -272,8 +276,10 @@ class NodeHost:
                     if peer in self._known:
                         self._known.move_to_end(peer)
                     return
-            except (Misuse, WorldFault) as error:
+            except Misuse as error:
                 failure = error
+            except WorldFault as error:
+                failure = PeerUnreachable(error.what, where=peer)
         raise failure
 
     def _admits(self, peer: str) -> bool:

@@ -81,6 +81,13 @@ _HASHES: dict[int, _Hash] = {
 }
 
 
+# The multihashes of no bytes, by the functions and lengths that are in use: an empty file is not rare.
+_OF_NOTHING = frozenset(
+    varint(code) + varint(length) + _HASHES[code].compute(b"", length)
+    for code, length in ((SHA2_256, 32), (0x13, 64), (0x14, 64), (0x16, 32), (0x1E, 32), (0xB220, 32))
+)
+
+
 class CidFields(NamedTuple):
     """What a CID says: its version, codec and hash function, and its digest (all of it that there is)."""
 
@@ -153,8 +160,13 @@ def matches(multihash: bytes, data: bytes) -> bool:
 
 
 def inlined(multihash: bytes) -> bytes | None:
-    """Return the data that an identity multihash holds; any other holds none, and its block must be got."""
-    return multihash[read_varint(multihash, 1)[1] :] if multihash[0] == IDENTITY else None
+    """Return the data that the multihash itself tells: an identity's, or none at all. None: its block must be got.
+
+    The hash of nothing is known; and Kubo 0.43 says to others that it does not have the empty block.
+    """
+    if multihash[0] == IDENTITY:
+        return multihash[read_varint(multihash, 1)[1] :]
+    return b"" if multihash in _OF_NOTHING else None
 
 
 def digest(code: int, data: bytes, length: int) -> bytes:

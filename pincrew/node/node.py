@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ class EmbeddedNode:
         self._reader = Reader(self._exchange.session, self._housekeeping.make_room)
         self._pinning = Pinning(
             self._blocks,
-            partial(self._exchange.session, wants_all=True),
+            self._exchange.session,
             self._housekeeping.make_room,
             self._housekeeping.unpinned,
         )

@@ -1,8 +1,9 @@
 """Pins at work: fetch all of a DAG, then keep it.
 
-A pin that is being fetched is on record from its first moment (`begin_pin`), so that what has come of it is not
+A pin that is being fetched is on record from its first moment (`fetching_pin`), so that what has come of it is not
 collected as garbage and a restart goes on from there. It stays on record when fetching fails or is given up: whoever
-wants it tries again, and finds what is here. `unpin` takes it off.
+wants it tries again, and finds what is here. `unpin` takes it off, and who is at work on it then learns of that at the
+end. What nobody asks for any more is forgotten some day (`housekeeping`).
 
 Where there is no room, garbage is collected once, and the walk goes on; if there still is none, NoRoom is raised and
 the pin is off the record: pins that each hold a part of the room would keep one another from ever being complete.
@@ -12,12 +13,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Protocol
 
 from pincrew.cid import cid_text
 from pincrew.errors import Conflict, NoRoom, NotFound
 from pincrew.node.blocks import Blocks
 from pincrew.node.store import Lease, Pin
 from pincrew.node.walk import Fetching, Walk
+
+
+class OpenSession(Protocol):
+    """Opens a session with other nodes; ``wants_all``: whatever is below a block will be wanted too."""
+
+    def __call__(self, *, wants_all: bool) -> AbstractAsyncContextManager[Fetching]: ...
+
 
 OnProgress = Callable[[int, int], None]
 
@@ -32,7 +42,7 @@ class Pinning:
     def __init__(
         self,
         blocks: Blocks,
-        open_session: Callable[[], AbstractAsyncContextManager[Fetching]],
+        open_session: OpenSession,
         make_room: Callable[[], Awaitable[bool]],
         unpinned: Callable[[], None],
     ) -> None:
@@ -46,7 +56,8 @@ class Pinning:
         """Fetch what ``pin`` is about and keep it; ``told`` hears (blocks, bytes) that are here.
 
         ``offline`` fetches nothing and raises NotFound for what is not here. Raises Conflict for a direct pin of what
-        is pinned recursively, and NoRoom, Misuse and Malformed as `Walk.run` does.
+        is pinned recursively, PinRemoved where it was unpinned meanwhile, and NoRoom, Misuse and Malformed as
+        `Walk.run` does.
         """
         before = await self._blocks.pin_of(pin.cid)
         if before is not None and before.recursive and not pin.recursive:
@@ -54,9 +65,11 @@ class Pinning:
         with self._blocks.lease() as lease:
             if offline:
                 await Walk(pin.cid, self._blocks, lease, told, recursive=pin.recursive).run(_nobody)
+                await self._blocks.complete_pin(pin)
             else:
-                await self._bring(pin, lease, told)
-            await self._blocks.complete_pin(pin)
+                async with self._blocks.fetching_pin(pin):
+                    await self._bring(pin, lease, told)
+                    await self._blocks.complete_pin(pin, was_fetched=True)
 
     async def unpin(self, cid: bytes) -> bool:
         """End a pin, or the fetching of one; return whether it was pinned."""
@@ -69,7 +82,7 @@ class Pinning:
     async def update(self, old: bytes, new: bytes, *, unpin: bool, told: OnProgress = ignore) -> None:
         """Pin ``new`` recursively under the name of ``old``; with ``unpin`` in place of it, in one step.
 
-        Raises NotFound where ``old`` is not pinned recursively.
+        Raises NotFound where ``old`` is not pinned recursively, and what `pin` raises.
         """
         before = await self._blocks.pin_of(old)
         if before is None or not before.recursive:
@@ -79,17 +92,18 @@ class Pinning:
             await self.pin(pin, told)
             return
         with self._blocks.lease() as lease:
-            await self._bring(pin, lease, told)
-            await self._blocks.replace_pin(old, pin)
+            async with self._blocks.fetching_pin(pin):
+                await self._bring(pin, lease, told)
+                await self._blocks.replace_pin(old, pin)
         self._unpinned()
 
     async def _bring(self, pin: Pin, lease: Lease, told: OnProgress) -> None:
         """Have all that ``pin`` is about here, under ``lease``."""
-        await self._blocks.begin_pin(pin)
         has_collected = False
         while True:
             try:
-                await Walk(pin.cid, self._blocks, lease, told, recursive=pin.recursive).run(self._open_session)
+                walk = Walk(pin.cid, self._blocks, lease, told, recursive=pin.recursive)
+                await walk.run(partial(self._open_session, wants_all=pin.recursive))
                 return
             except NoRoom:
                 if has_collected or not await self._make_room():

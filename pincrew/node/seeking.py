@@ -65,7 +65,7 @@ class Seeking:
         async with turns:
             try:
                 # Not remembered: the address book is the crew's, and strangers could push it out.
-                await self._host.reach(provider.peer, provider.addresses)
+                await self._host.reach(provider.peer, provider.addresses, by_strangers=True)
             except (PeerUnreachable, HandshakeFailed, Misuse) as error:
                 log.debug("a provider is out of reach: %s", error.sentence, extra={"peer": provider.peer})
 

@@ -42,10 +42,12 @@ class Throttle:
         self._changed = trio.Event()
 
     async def take(self, size: int) -> None:
-        """Return when ``size`` bytes may pass."""
+        """Return when ``size`` bytes may pass; they count from then on."""
+        if self._limit is not None or self._turn.locked():
+            await self._wait(size)
         self._count(size)
-        if self._limit is None and not self._turn.locked():
-            return
+
+    async def _wait(self, size: int) -> None:
         async with self._turn:
             self._pay()
             self._debt += size

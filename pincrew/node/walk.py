@@ -20,7 +20,7 @@ from pincrew.errors import BlockCorrupt, Misuse
 from pincrew.limits import WALK_LINKS_IN_LOOP_BYTES_MAX, WALK_READ_BYTES, WALK_WANTS
 from pincrew.node.frontier import Frontier
 from pincrew.node.links import is_readable, links_of
-from pincrew.node.multihash import DAG_CBOR, DAG_JSON, DAG_PB, RAW, codec_of, inlined, multihash_of
+from pincrew.node.multihash import DAG_CBOR, DAG_JSON, DAG_PB, RAW, check_allowed, codec_of, inlined, multihash_of
 from pincrew.node.store import Lease, Present
 from pincrew.node.store.mark_set import MarkSet
 
@@ -69,8 +69,8 @@ class Walk:
     async def run(self, open_session: OpenSession) -> None:
         """Return when all of the DAG is here.
 
-        Raises Misuse for a codec whose links cannot be read, Malformed for a block that is not what its CID says, and
-        what the exchange raises (NoRoom).
+        Raises Misuse for a codec whose links cannot be read, Malformed for a block that is not what its CID says and
+        for a CID that nobody may use, and what the exchange raises (NoRoom).
         """
         async with open_session() as session:
             while self._frontier or self._coming:
@@ -114,6 +114,7 @@ class Walk:
             one = seen.get(multihash_of(cid))
             if (data := inlined(multihash_of(cid))) is not None:
                 # It is nowhere but in its own CID: too small to lead far, and without a number to be known by.
+                check_allowed(cid)
                 self._count(0)
                 self._push(cid, links_of(cid, data))
             elif one is None:
@@ -132,9 +133,13 @@ class Walk:
         seen = await self._store.present([multihash_of(cid) for cid, _ in some], self._lease)
         before = self.blocks
         for cid, data in some:
-            self._coming.discard(cid)
             one = seen.get(multihash_of(cid))
-            if one is not None and self._visited.mark(one.number, _way(cid)):
+            if one is None:
+                # Collected, or deleted, since it came: only what was seen under the lease may be counted on (K2).
+                session.want([cid])
+                continue
+            self._coming.discard(cid)
+            if self._visited.mark(one.number, _way(cid)):
                 self._count(len(data))
             self._push(cid, await _links(cid, data))
         if self.blocks > before:

@@ -43,6 +43,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "pincrew.node.store.mark_set",
         "pincrew.node.store.schema",
         "pincrew.node.unixfs",
+        "pincrew.node_acquaintance",
         "pincrew.node_address",
         "pincrew.pinset",
         "pincrew.policy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -65,6 +66,33 @@ def test_two_hosts_connect_speak_and_notice_the_end() -> None:
             await until(lambda: seen == [("came", two.peer), ("went", two.peer)])
             with pytest.raises(PeerUnreachable):
                 await one.reach(two.peer)
+
+    trio.run(main)
+
+
+def test_a_name_that_strangers_gave_leads_to_no_place_in_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lookup(name: str, *_: object, **__: object) -> list[Any]:
+        if name == "unknown.example.org":
+            raise OSError("no such name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", lookup)
+
+    async def main() -> None:
+        one, two = new_host(), new_host()
+        async with running(one), running(two):
+            port = two.addresses[0].split("/")[4]
+            address = f"/dns4/node.example.org/tcp/{port}"
+            with pytest.raises(PeerUnreachable):
+                await one.reach(two.peer, [address], by_strangers=True)
+            with pytest.raises(PeerUnreachable):
+                await one.reach(two.peer, [f"/dns4/unknown.example.org/tcp/{port}"], by_strangers=True)
+            # Only somebody of this network can have given these; and what the user says is his to know.
+            await one.reach(two.peer, [f"/dns4/node.lan/tcp/{port}"], by_strangers=True)
+            await one.disconnect(two.peer)
+            await one.connect(f"{address}/p2p/{two.peer}")
+            await one.disconnect(two.peer)
+            await one.reach(two.peer, [address], by_strangers=True)
 
     trio.run(main)
 

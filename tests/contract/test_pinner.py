@@ -536,9 +536,10 @@ def test_wanted_again_within_its_grace_nothing_was_lost(tmp_path: Path) -> None:
         bench.later(hours=48)
         assert bench.book.left == {}
         assert (fake.asked("pin/add"), fake.asked("pin/rm")) == (1, 0)
-        # It stopped leaving with its row's change, not only once the node was asked.
+        # It stopped leaving with its row's change, not only once the node was asked (what follows at once may be one
+        # line in the book).
         states = [update.state for update in bench.book.settled if update.cid == cid_of(1)]
-        assert states[-3:] == [UNPINNING, QUEUED, PINNED]
+        assert states[states.index(UNPINNING) :] in ([UNPINNING, QUEUED, PINNED], [UNPINNING, PINNED])
 
     with_fake(tmp_path, test)
 

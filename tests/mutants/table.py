@@ -620,10 +620,10 @@ NODE_CODECS: tuple[Mutant, ...] = (
 
 NODE_STORE: tuple[Mutant, ...] = (
     Mutant(
-        "K1 an open lease does not lower the horizon",
-        "node/store/keeping.py",
-        "Round(min([next_number, *(lease.first for lease in leases)]))",
-        "Round(next_number)",
+        "K2 what is put under a lease is not marked in it",
+        "node/store/block_store.py",
+        "self._keeping.count_on(lease, numbers)",
+        "self._keeping.count_on(None, numbers)",
         COLLECTING + "test_a_collection_begins_at_every_step_of_an_add",
         True,
     ),
@@ -670,6 +670,13 @@ NODE_STORE: tuple[Mutant, ...] = (
         "            pass\n",
         COLLECTING + "test_what_is_here_of_a_pin_that_is_begun_at_any_step_stays",
         True,
+    ),
+    Mutant(
+        "K3 pins that are begun meanwhile are followed first",
+        "node/store/collecting.py",
+        "elif (page := next(self._roots, None)) is not None:",
+        "elif (page := None if self._round.new_roots else next(self._roots, None)) is not None:",
+        COLLECTING + "test_a_pin_that_is_begun_again_does_not_hide_what_it_misses",
     ),
     Mutant(
         "K3 a pin does not stop the sweep",
@@ -769,6 +776,34 @@ NODE_WORK: tuple[Mutant, ...] = (
         BITSWAP + "test_ledger.py::test_a_full_list_loses_what_nobody_has",
     ),
     Mutant(
+        "ledger: denials without bounds",
+        "node/bitswap/ledger.py",
+        "        if len(peer.denials) < limits.BITSWAP_DENIALS_MAX:\n",
+        "        if True:\n",
+        BITSWAP + "test_ledger.py::test_denials_of_what_does_not_fit_are_bounded",
+    ),
+    Mutant(
+        "ledger: wants that are gone are still denied",
+        "node/bitswap/ledger.py",
+        "            peer.denials.pop(entry.cid, None)\n            _remove",
+        "            _remove",
+        BITSWAP + "test_ledger.py::test_who_reads_nothing_piles_up_no_denials",
+    ),
+    Mutant(
+        "bitswap: a search outlives who asked for it",
+        "node/bitswap/exchange.py",
+        "            self._end_seeks()\n",
+        "",
+        BITSWAP + "test_exchange.py::test_a_search_ends_with_the_session_that_asked_for_it",
+    ),
+    Mutant(
+        "node: names of strangers lead inside",
+        "network/addresses.py",
+        " if named and global_only else found\n",
+        " if False else found\n",
+        "tests/unit/network/test_addresses.py::test_names_of_strangers_lead_to_public_addresses_only",
+    ),
+    Mutant(
         "ledger: replies without bounds",
         "node/bitswap/ledger.py",
         "(peer.ready or peer.denials) and peer.replies < limits.BITSWAP_REPLIES_PER_PEER_MAX",
@@ -782,6 +817,21 @@ NODE_WORK: tuple[Mutant, ...] = (
         "            if not is_readable(codec):\n",
         "            if False:\n",
         WALK + "test_what_cannot_be_walked_is_refused",
+    ),
+    Mutant(
+        "walk: what was collected since it came counts as here",
+        "node/walk.py",
+        "                session.want([cid])\n                continue\n",
+        "                self._coming.discard(cid)\n                continue\n",
+        WALK + "test_what_is_collected_as_soon_as_it_has_come_is_wanted_again",
+    ),
+    Mutant(
+        "pinning: what was removed meanwhile is pinned all the same",
+        "node/store/pins.py",
+        "        if wanted is None:\n",
+        "        if False:\n",
+        WALK + "test_a_pin_that_is_removed_while_it_is_fetched_is_not_made",
+        True,
     ),
     Mutant(
         "walk: nothing is known to be visited",

@@ -56,6 +56,8 @@ class BitswapNode:
     def __init__(self, seed: int) -> None:
         self.store = DictStore()
         self.sought: list[bytes] = []
+        self.searches: list[bool] = []  # those under way: whether all below was wanted
+        self.search_ends: trio.Event | None = None
         self.host = NodeHost(SigningKey.from_seed(Random(seed).randbytes(32)), [LOOPBACK])
         self.exchange = Exchange(self.host, self.store, self._seek)
         self.host.connected = self.exchange.peer_connected
@@ -69,8 +71,15 @@ class BitswapNode:
     def address(self) -> str:
         return self.host.addresses[0]
 
-    async def _seek(self, cid: bytes, _wants_all: bool) -> None:
+    async def _seek(self, cid: bytes, wants_all: bool) -> None:
         self.sought.append(cid)
+        if self.search_ends is None:
+            return
+        self.searches.append(wants_all)
+        try:
+            await self.search_ends.wait()
+        finally:
+            self.searches.remove(wants_all)
 
 
 @asynccontextmanager

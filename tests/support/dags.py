@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pincrew.node import dag_pb
 from pincrew.node.dag_pb import Link
 from pincrew.node.links import links_of
 from pincrew.node.multihash import cid_of, multihash_of
-from pincrew.node.store import Block, BlockStore, Pin
+from pincrew.node.store import Block, BlockStore, Pin, PinRemoved
 
 NODE, LEAF = b"\x01\x70\x12\x20", b"\x01\x55\x12\x20"
 
@@ -76,15 +77,16 @@ def walk(store: BlockStore, dag: Dag, counted: set[bytes]) -> Iterator[None]:
     """
     network = dict(dag.leaves_first())
     with store.lease() as lease:
-        store.pins.begin(Pin(dag.root))
+        store.pins.begin(Pin(dag.root), 0)
         yield
         wanted, seen = [dag.root], {dag.root}
         while wanted:
             cid = wanted.pop(0)
             multihash = multihash_of(cid)
-            if not store.present([multihash], lease):
+            while not store.present([multihash], lease):
                 yield
-                store.put_many([(multihash, network[multihash])], lease=lease)
+                store.put_many([(multihash, network[multihash])])  # an exchange has no lease
+                yield
             counted.add(multihash)
             yield
             data = store.get(multihash)
@@ -92,6 +94,7 @@ def walk(store: BlockStore, dag: Dag, counted: set[bytes]) -> Iterator[None]:
             new = [link for link in links_of(cid, data) if link not in seen]
             wanted += new
             seen.update(new)
-        store.pins.complete([Pin(dag.root)])
+        with suppress(PinRemoved):  # another walk completed it, and it was unpinned
+            store.pins.complete([], fetched=[Pin(dag.root)])
         counted.clear()
         yield

@@ -1,7 +1,7 @@
 """A daemon's API without a daemon: real HTTP on a real unix socket, in a thread, with answers that a test chooses.
 
 Every request is kept. An answer is a value (sent as JSON), a list of values (sent as JSON Lines), an error, or a
-function of the request that returns one of those.
+function of the request that returns one of those. ConnectionResetError hangs up instead of answering.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ def _handler(fake: FakeDaemon) -> Callable[..., BaseHTTPRequestHandler]:
             fake.requests.append(request)
             answer = fake.answer(request)
             self.close_connection = True
+            if isinstance(answer, ConnectionResetError):
+                return  # It heard the request and hangs up.
             if isinstance(answer, PincrewError):
                 fields = {key: getattr(answer, key) for key in ("code", "what", "where", "means", "next_step")}
                 self._send(answer.http_status, msgspec.json.encode({"error": fields}))

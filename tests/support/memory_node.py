@@ -87,7 +87,7 @@ class MemoryNode:
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
-        yield Lease(0)
+        yield Lease()
 
     async def put_many(self, blocks: Sequence[Block], *, lease: Lease) -> None:
         for multihash, data in blocks:

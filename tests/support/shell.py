@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import tempfile
 from dataclasses import dataclass
 
 import pytest
@@ -34,8 +35,11 @@ class Shell:
     def __call__(self, *arguments: str, stdin: bytes = b"") -> Result:
         """Run one command line in this process."""
         self._capsys.readouterr()
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        code = run(arguments)
+        with tempfile.TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
+            self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+            code = run(arguments)
         out, err = self._capsys.readouterr()
         return Result(code, out, err)
 

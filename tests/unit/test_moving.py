@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Move:
     def __init__(self, folder: Path) -> None:
         self.old, self.new = FakeKubo(peer_id="old"), FakeKubo(peer_id="new")
         self.book = SqliteBook()
+        self.book.save_node_id("new")
         self.holdings = Holdings(folder / "holdings.db")
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.forgotten = trio.Event()
@@ -115,6 +116,62 @@ def test_what_was_removed_so_lately_that_it_is_kept_is_waited_for(tmp_path: Path
             move.book.settle([settled(2, None)], None)
             await move.forgotten.wait()
         assert move.old.pins == {}
+
+    moves(tmp_path, test)
+
+
+@pytest.mark.parametrize("known", ["a node whose repository is gone", "old", "", None])
+def test_what_is_said_of_another_node_is_not_on_the_new_one(tmp_path: Path, known: str | None) -> None:
+    async def test(move: Move) -> None:
+        move.settle(PinState.PINNED, 0, 1, 2)
+        move.book.save_node_id(known)
+        async with move.under_way():
+            await looked_again(move.old)
+            assert len(move.old.pins) == 3
+            move.book.save_node_id("new")
+            await move.forgotten.wait()
+        assert move.old.pins == {}
+
+    moves(tmp_path, test)
+
+
+def test_a_book_that_changes_hands_during_the_look_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(move: Move) -> None:
+        move.settle(PinState.PINNED, 0, 1, 2)
+        is_any_lacking = move.book.is_any_lacking
+
+        def lacking(cids: Sequence[bytes]) -> bool:
+            move.book.save_node_id("a third")
+            return is_any_lacking(cids)
+
+        monkeypatch.setattr(move.book, "is_any_lacking", lacking)
+        async with move.under_way():
+            await looked_again(move.old)
+        assert len(move.old.pins) == 3
+
+    moves(tmp_path, test)
+
+
+@pytest.mark.parametrize("changed", ["old", "new"])
+def test_who_the_nodes_are_is_asked_again_before_anything_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    async def test(move: Move) -> None:
+        move.settle(PinState.PINNED, 0, 1, 2)
+        fake: FakeKubo = getattr(move, changed)
+        is_any_lacking = move.book.is_any_lacking
+
+        def lacking(cids: Sequence[bytes]) -> bool:
+            fake.peer_id = "a third"
+            return is_any_lacking(cids)
+
+        monkeypatch.setattr(move.book, "is_any_lacking", lacking)
+        async with move.under_way():
+            await looked_again(move.old)
+            await looked_again(move.new)
+        assert len(move.old.pins) == 3
 
     moves(tmp_path, test)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from pincrew.multipart import FILE, FOLDER, SYMLINK, files_of, multipart, size_of
+from pincrew.multipart import FILE, FOLDER, SYMLINK, chunks_of, files_of, multipart, size_of
 
 
 @pytest.fixture
@@ -38,6 +40,36 @@ def test_what_is_neither_is_refused(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     with pytest.raises(OSError, match="neither a file nor a folder"):
         list(files_of(folder, "root"))
+
+
+def test_of_a_pipe_what_has_come_is_sent_at_once() -> None:
+    reading, writing = os.pipe()
+    pieces = chunks_of(reading)
+    for piece in (b"one", b"two"):
+        os.write(writing, piece)
+        assert next(pieces) == piece, "no piece is waited for until it is full"
+    os.close(writing)
+    assert list(pieces) == []
+    os.close(reading)
+
+
+@pytest.mark.slow
+def test_a_process_can_end_while_it_waits_for_a_pipe() -> None:
+    script = """if True:
+        import sys, threading
+        from pincrew.multipart import chunks_of
+        pieces, first = chunks_of(sys.stdin.fileno()), threading.Event()
+        threading.Thread(target=lambda: [first.set() for _ in pieces], daemon=True).start()
+        first.wait()
+        sys.exit(3)
+    """
+    reading, writing = os.pipe()
+    os.write(writing, b"one")
+    try:
+        assert subprocess.run([sys.executable, "-c", script], stdin=reading, timeout=30, check=False).returncode == 3
+    finally:
+        os.close(writing)
+        os.close(reading)
 
 
 def test_the_body() -> None:

@@ -152,6 +152,68 @@ def test_a_file_that_cannot_be_read_is_told_and_the_body_has_no_end() -> None:
         list(node.add([("root", FILE, content())], {}))
 
 
+@pytest.mark.slow
+def test_a_file_may_take_longer_to_send_than_a_node_may_be_silent() -> None:
+    """Each piece comes within the time, all of them together far beyond it."""
+    never = threading.Event()
+
+    def content() -> Iterator[bytes]:
+        for _ in range(10):
+            never.wait(0.15)
+            yield b"x"
+
+    def serve(request: BaseHTTPRequestHandler) -> None:
+        body(request)
+        never.wait(0.15)  # the node's own work, which begins with the end of the body
+        saying(200, {"Hash": "y"})(request)
+
+    with answering(serve) as node:
+        lines = node.add([("root", FILE, content())], {}, silence_s=0.8, source_silence_s=30)
+        assert list(lines) == [{"Hash": "y"}]
+
+
+@pytest.mark.slow
+def test_a_pipe_may_be_silent_for_longer_than_the_node_but_not_for_ever() -> None:
+    hung_up = threading.Event()
+
+    def content(pause_s: float) -> Iterator[bytes]:
+        yield b"x"
+        hung_up.wait(pause_s)
+        yield b"y"
+
+    def serve(request: BaseHTTPRequestHandler) -> None:
+        is_whole = body(request).endswith(b"--\r\n")
+        hung_up.set()
+        if is_whole:
+            saying(200, {"Hash": "y"})(request)
+
+    with answering(serve) as node:
+        assert list(node.add([("root", FILE, content(0.9))], {}, silence_s=0.5, source_silence_s=30))
+        hung_up.clear()
+        with pytest.raises(TimeoutError, match="nothing came for too long"):
+            list(node.add([("root", FILE, content(30))], {}, silence_s=0.5, source_silence_s=0.3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_node_that_takes_and_says_nothing_is_given_up(is_taken: bool) -> None:
+    """Behind the end of the body, and in the middle of one that no buffer holds."""
+    over = threading.Event()
+
+    def serve(request: BaseHTTPRequestHandler) -> None:
+        if is_taken:
+            body(request)
+        over.wait(30)
+
+    parts: list[Part] = [("root", FILE, (b"z" * 100_000 for _ in range(1 if is_taken else 500)))]
+    with answering(serve) as node:
+        try:
+            with pytest.raises(NodeDown, match="nothing came for too long"):
+                list(node.add(parts, {}, silence_s=0.3, source_silence_s=30))
+        finally:
+            over.set()
+
+
 def test_a_node_that_refuses_early_is_heard() -> None:
     def serve(request: BaseHTTPRequestHandler) -> None:
         saying(500, {"Message": "no room", "Code": 0, "Type": "error"})(request)

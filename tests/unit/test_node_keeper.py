@@ -90,7 +90,7 @@ def test_it_runs_as_long_as_somebody_needs_it(home: Home, monkeypatch: pytest.Mo
         assert is_gone(pid)
         with pytest.raises(NodeStarting):
             await second.id()
-        await until(lambda: len(started(home)) == 2)
+        await until(lambda: len(started(home)) == 2 and keeper.pid is not None)
         await second.aclose()
         await until(lambda: keeper.pid is None)
         keeper.expect(second)
@@ -135,6 +135,26 @@ def test_one_that_cannot_start_says_why_and_is_tried_less_and_less_often(
     keeping(home, monkeypatch, FAILS, test)
     assert seen and all("The port is taken. It is started again" in sentence for sentence in seen)
     assert "node.log" in seen[0]
+
+
+def test_a_log_that_has_grown_is_put_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_keeper, "NODE_LOG_BYTES_MAX", 100)
+    aside = home.node.log.with_name("node.log.1")
+    home.node.folder.mkdir()
+    home.node.log.write_bytes(b"x" * 100)
+
+    async def test(keeper: NodeKeeper) -> None:
+        with pytest.raises(NodeStarting):
+            await keeper.client(no_progress_timeout_s=1).id()
+        await until(lambda: started(home))
+
+    keeping(home, monkeypatch, STAYS, test)
+    assert not aside.exists() and home.node.log.read_bytes() == b"x" * 100
+    home.node.log.write_bytes(b"y" * 101)
+    aside.write_bytes(b"older")
+    (home.root / "started").unlink()
+    keeping(home, monkeypatch, STAYS, test)
+    assert aside.read_bytes() == b"y" * 101 and home.node.log.read_bytes() == b""
 
 
 def test_one_that_does_not_listen_is_killed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pincrew.errors import Misuse, NewerStore, NotFound, StoreFault
 from pincrew.paths import Home
 from pincrew.settings import (
     ClusterSettings,
+    NodeSettings,
     Role,
     Settings,
     environment_names,
@@ -18,6 +19,7 @@ from pincrew.settings import (
     load_cluster,
     load_settings,
     save,
+    with_texts,
 )
 
 ID = "ab" * 32
@@ -150,3 +152,12 @@ def test_a_name_for_others_that_they_would_refuse_is_refused(name: str) -> None:
     with pytest.raises(Misuse, match="peer_name"):
         ClusterSettings(cluster_id="ab" * 32, peer_name=name)
     assert ClusterSettings(cluster_id="ab" * 32, peer_name="x" * 64).peer_name == "x" * 64
+
+
+def test_limits_of_the_node_are_changed_by_what_a_person_writes() -> None:
+    changed = with_texts(NodeSettings(upload_limit=5), {"storage_limit": "200GB", "connections": "7"})
+    assert changed == NodeSettings(upload_limit=5, storage_limit=200_000_000_000, connections=7)
+    assert with_texts(changed, {"storage_limit": "none"}).storage_limit is None
+    for name, text in (("storage_limit", "0"), ("upload_limit", "fast"), ("connections", "0")):
+        with pytest.raises(Misuse):
+            with_texts(changed, {name: text})

@@ -90,6 +90,14 @@ class _Speaker:
         self.work.set()
 
 
+class _Seek:
+    """A search for providers of a CID, which a session asked for."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.scope = trio.CancelScope()
+
+
 class Exchange:
     """Bitswap with everybody who is connected.
 
@@ -117,7 +125,7 @@ class Exchange:
         self._speakers: dict[str, _Speaker] = {}
         self._sessions: dict[int, Session] = {}
         self._numbers = count(1)
-        self._seeking: set[bytes] = set()
+        self._seeks: dict[bytes, _Seek] = {}
         self._allowance = Allowance()
         self._nursery: trio.Nursery | None = None
         self._looking: list[bytes] = []
@@ -159,6 +167,7 @@ class Exchange:
         finally:
             del self._sessions[session.number]
             self._wants.closed(session.number)
+            self._end_seeks()
             self._decide()
 
     async def fetch(self, cid: bytes, providers: Iterable[str] = ()) -> bytes:
@@ -174,9 +183,10 @@ class Exchange:
             self._looking += new
             self._look_due.set()
 
-    def unwant(self, session: Session, cids: Iterable[bytes]) -> None:
+    def unwant(self, session: Session, cids: Sequence[bytes]) -> None:
         """Forget a session's wants."""
         self._wants.unwanted(session.number, cids)
+        self._end_seeks(session, cids)
         self._decide()
 
     def taken(self, session: Session, size: int) -> None:
@@ -338,9 +348,16 @@ class Exchange:
 
     async def _hear(self, peer: str, stream: MessageStream) -> None:
         try:
-            while (data := await stream.receive()) is not None:
+            while True:
+                # Before a message is read, not after: Kubo sends each block on a stream of its own, dozens at a time.
+                while self._storing_bytes > limits.BITSWAP_STORING_BYTES_MAX:
+                    await self._store_room.wait()
+                data = await stream.receive()
+                if data is None:
+                    return
                 await self._down.take(len(data))
                 await self._take_in(peer, decode(data))
+                del data  # the stream may rest for hours before its next message
                 # Messages that lie in the buffer already must not keep all others waiting.
                 await trio.lowlevel.checkpoint()
         finally:
@@ -370,8 +387,6 @@ class Exchange:
                 self.counts.duplicate_blocks_received += 1
                 self.counts.duplicate_data_received += size
         self._decide()
-        while self._storing_bytes > limits.BITSWAP_STORING_BYTES_MAX:
-            await self._store_room.wait()
 
     # ---- the store -----------------------------------------------------------------------------------------------
     async def _keep_storing(self) -> None:
@@ -450,9 +465,9 @@ class Exchange:
                 case wanting.Tell(peer):
                     self._wake(peer)
                 case wanting.SeekProviders(number, cid):
-                    if cid not in self._seeking:
-                        session = self._sessions.get(number)
-                        self._nursery.start_soon(self._find, cid, session is not None and session.wants_all)
+                    if cid not in self._seeks:
+                        self._seeks[cid] = _Seek(self._sessions[number])
+                        self._nursery.start_soon(self._find, cid, self._seeks[cid])
                 case wanting.Disconnect():
                     self._nursery.start_soon(self._disconnect, command)
         for order in self._ledger.evaluate(now):
@@ -478,14 +493,27 @@ class Exchange:
         if peer in self._speakers:
             self._speakers[peer].wake()
 
-    async def _find(self, cid: bytes, wants_all: bool) -> None:
-        self._seeking.add(cid)
+    async def _find(self, cid: bytes, seek: _Seek) -> None:
         try:
-            await self._seek(cid, wants_all)
+            with seek.scope:
+                await self._seek(cid, seek.session.wants_all)
         except PincrewError as error:
             log.info("no provider was found: %s", error.sentence)
         finally:
-            self._seeking.discard(cid)
+            if self._seeks.get(cid) is seek:
+                del self._seeks[cid]
+
+    def _end_seeks(self, session: Session | None = None, unwanted: Sequence[bytes] = ()) -> None:
+        """End those of sessions that are closed, or that no longer want the block, unless others wait for just that.
+
+        A block that came ends none: a gateway's stream still brings what is below it, and peers that have it are found.
+        """
+        for cid, seek in list(self._seeks.items()):
+            is_given_up = seek.session.number not in self._sessions or (seek.session is session and cid in unwanted)
+            if is_given_up and (seek.session.wants_all or not self._wants.is_wanted(cid)):
+                # Whoever still wants it asks for a search of his own.
+                seek.scope.cancel()
+                del self._seeks[cid]
 
     def _blame(self, peer: str, error: Malformed) -> None:
         """Disconnect a peer that sends what is no message: to read it costs more than to make it up."""

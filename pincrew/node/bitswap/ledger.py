@@ -13,8 +13,10 @@ Rules; the tests quote the numbers.
 3. All replies under way together hold at most ``BITSWAP_SENDING_BYTES_MAX``. Where that makes others wait, the peer
    that has been taking its reply for longest is dropped, if it had ``BITSWAP_SEND_PATIENCE_S``.
 4. WANT-HAVE is answered HAVE, or at once by the block where that is small.
-5. A want that is denied still waits; a peer that fills its list with such wants loses the oldest of them first.
-6. A list is bounded. What does not fit is denied, and a peer that goes on like that is disconnected.
+5. A want that is denied still waits; a peer that fills its list with such wants loses the oldest of them first, and
+   the denial with it where that is not on its way.
+6. A list is bounded. What does not fit is denied, and a peer that goes on like that is disconnected. A peer that does
+   not read has at most ``BITSWAP_DENIALS_MAX`` denials waiting: of what is beyond, it hears nothing.
 7. A block that came while the store was being asked is not overlooked.
 """
 
@@ -239,7 +241,7 @@ class Ledger:
             if entry.state is _State.TAKEN:
                 self._ready(entry, entry.size)
         for cid in reply.denials:
-            reply.peer.denials[cid] = None
+            self._deny(reply.peer, cid)
         self._turn(reply.peer)
 
     def gone(self, name: str) -> None:
@@ -327,9 +329,8 @@ class Ledger:
         return True
 
     def _refuse(self, peer: _Peer, want: Want, now: float) -> None:
-        if want.dont_have and len(peer.denials) < limits.BITSWAP_LEDGER_WANTS_MAX:
-            peer.denials[want.cid] = None
-            self._turn(peer)
+        if want.dont_have:
+            self._deny(peer, want.cid)
         drained = (now - peer.refused_at) * limits.BITSWAP_REFUSED_WANTS_PER_S
         peer.refused = max(0.0, peer.refused - drained) + 1
         peer.refused_at = now
@@ -352,9 +353,13 @@ class Ledger:
     def _wait(self, entry: _Entry) -> None:
         """Deny a want where that is asked for, and let it stand."""
         if entry.dont_have:
-            entry.peer.denials[entry.cid] = None
-            self._turn(entry.peer)
+            self._deny(entry.peer, entry.cid)
         self._stand(entry)
+
+    def _deny(self, peer: _Peer, cid: bytes) -> None:
+        if len(peer.denials) < limits.BITSWAP_DENIALS_MAX:
+            peer.denials[cid] = None
+            self._turn(peer)
 
     def _stand(self, entry: _Entry) -> None:
         entry.state = _State.WAITING
@@ -367,6 +372,7 @@ class Ledger:
             peer.ready_bytes -= entry.size
         elif entry.state is _State.WAITING:
             peer.waiting.pop(entry.cid, None)
+            peer.denials.pop(entry.cid, None)
             _remove(self._waiting, entry)
         elif entry.state is _State.LOOKING:
             _remove(self._looking, entry)

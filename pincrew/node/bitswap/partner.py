@@ -76,11 +76,12 @@ class Partner:
     @property
     def window(self) -> int:
         """How many wants may be in flight."""
-        if not self.rate:
+        if not self.block_bytes:
             return limits.BITSWAP_WINDOW_WANTS_START
-        span = self.rate * limits.BITSWAP_WINDOW_SPAN_S
+        span = self.rate * limits.BITSWAP_WINDOW_SPAN_S if self.rate else limits.BITSWAP_WINDOW_BYTES_MAX
         room = min(max(span, limits.BITSWAP_WINDOW_BYTES_MIN), limits.BITSWAP_WINDOW_BYTES_MAX)
-        return int(min(max(room / self.block_bytes, limits.BITSWAP_WINDOW_WANTS_MIN), limits.BITSWAP_WINDOW_WANTS_MAX))
+        most = limits.BITSWAP_WINDOW_WANTS_MAX if self.rate else limits.BITSWAP_WINDOW_WANTS_START
+        return int(min(max(room / self.block_bytes, limits.BITSWAP_WINDOW_WANTS_MIN), most))
 
     @property
     def load(self) -> float:
@@ -139,8 +140,8 @@ class Partner:
 
     def count(self, size: int, now: float) -> None:
         """Measure rate and size of blocks."""
-        self.block_bytes = float(size) if not self.block_bytes else 0.9 * self.block_bytes + 0.1 * size
-        self.block_bytes = max(self.block_bytes, 1.0)
+        # A larger block counts at once: behind a node that is small come leaves that are not, dozens in flight.
+        self.block_bytes = max(float(size), 0.9 * self.block_bytes + 0.1 * size, 1.0)
         self._counted_bytes += size
         self._counted_s += now - self._counted_at
         self._counted_at = now

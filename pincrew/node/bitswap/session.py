@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ class Session:
                 self.deliver(cid, data)
         self._exchange.want(self, asked)
 
-    def cancel(self, cids: Iterable[bytes]) -> None:
+    def cancel(self, cids: Sequence[bytes]) -> None:
         """Want blocks no more; those on their way to the caller may still come."""
         self._exchange.unwant(self, cids)
 

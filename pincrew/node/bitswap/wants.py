@@ -114,6 +114,10 @@ class Wants:
         """Return the CIDs that are wanted and not here."""
         return [want.cid for want in self._wants.values() if want.state not in (State.ARRIVED, State.LOOKING)]
 
+    def is_wanted(self, cid: bytes) -> bool:
+        """Say whether anybody waits for this block."""
+        return multihash_of(cid) in self._wants
+
     @property
     def peers(self) -> list[str]:
         """The peers to which messages can be sent."""

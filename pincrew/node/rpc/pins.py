@@ -16,7 +16,7 @@ from pincrew.node.links import links_of
 from pincrew.node.multihash import RAW, codec_of
 from pincrew.node.rpc.arguments import Form, Path, Refused
 from pincrew.node.rpc.call import NOT_HERE, Call, Command
-from pincrew.node.store import Pin
+from pincrew.node.store import Pin, PinRemoved
 
 _KINDS = ("direct", "indirect", "recursive", "all")
 
@@ -66,6 +66,8 @@ class _Adding:
         offline = self._call.offline
         try:
             await self._call.node.pin(cid, recursive=self._recursive, name=self._name, told=self._told, offline=offline)
+        except PinRemoved as error:
+            raise Refused(f"pin: {error.sentence}") from error
         except Conflict as error:
             raise Refused(f"pin: {cid_text(cid)} already pinned recursively") from error
         except NotFound as error:

@@ -3,7 +3,7 @@
 from pincrew.node.store.block_store import Block, BlockStore, Present, Verified
 from pincrew.node.store.collecting import Collected, Collection, Phase
 from pincrew.node.store.keeping import Lease
-from pincrew.node.store.pins import Pin, Pins
+from pincrew.node.store.pins import Pin, PinRemoved, Pins
 from pincrew.node.store.store_file import Room
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Lease",
     "Phase",
     "Pin",
+    "PinRemoved",
     "Pins",
     "Present",
     "Room",

@@ -161,10 +161,11 @@ class BlockStore:
                 raise Malformed("a block does not match its hash")
         for part in _parts([block for block in blocks if inlined(block[0]) is None]):
             with self._file.transaction(Purpose.BLOCKS) as database:
-                self._keeping.count_on(lease, [number for block in part if (number := self._put(database, block))])
+                numbers = [self._put(database, block) for block in part]
+                self._keeping.count_on(lease, numbers)
 
     def _put(self, database: sqlite3.Connection, block: Block) -> int:
-        """Insert a block; return the number of the one that was here already, 0 for a new one."""
+        """Insert a block; return its number, or that of the one that was here already."""
         multihash, data = block
         cursor = database.execute("INSERT OR IGNORE INTO blocks VALUES (?,?,?)", (self._next, multihash, data))
         if not cursor.rowcount:
@@ -174,7 +175,7 @@ class BlockStore:
             return here.number
         self._next += 1
         self._lost.forget(database, multihash)
-        return 0
+        return self._next - 1
 
     def delete_many(self, multihashes: Sequence[bytes]) -> int:
         """Delete blocks, whoever needs them: the caller knows that nobody does. Return how many were here."""
@@ -192,7 +193,7 @@ class BlockStore:
     @contextmanager
     def lease(self) -> Iterator[Lease]:
         """Open a lease: until it is closed, no block is collected that was put or found `present` under it."""
-        lease = self._keeping.open(self._next)
+        lease = self._keeping.open()
         try:
             yield lease
         finally:

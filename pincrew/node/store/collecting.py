@@ -122,16 +122,13 @@ class Collection:
         """Follow some marked blocks to what they link to; where none is left, take more roots; then go on to sweep."""
         if self._grey:
             self._follow()
-        elif self._round.new_roots:
-            new = self._round.new_roots
+        elif (page := next(self._roots, None)) is not None:
+            self._take(page)
+        elif new := self._round.new_roots:
             # The blocks of a pin that was begun meanwhile are still coming: nothing is amiss if some are not here.
             self._take([(*new.popleft(), False) for _ in range(min(len(new), STORE_SLICE_BLOCKS))])
         else:
-            page = next(self._roots, None)
-            if page is None:
-                self._finish_marking()
-            else:
-                self._take(page)
+            self._finish_marking()
         if self._missing:
             with self._file.transaction(Purpose.PINS) as database:
                 self._lost.note(database, self._missing)
@@ -185,7 +182,18 @@ class Collection:
             return ()  # It has not the form of its codec: nobody can reach anything through it.
 
     def _reach(self, database: sqlite3.Connection, cid: bytes, *, strict: bool) -> None:
-        """Mark the block that ``cid`` names; where it may have links, put it on the stack."""
+        """Mark the block that ``cid`` names, or those that its own data links to."""
+        waiting = [cid]  # CIDs that hold their data may hold one another, hundreds deep
+        while waiting:
+            cid = waiting.pop()
+            inside = inlined(multihash_of(cid))
+            if inside is None:
+                self._reach_block(database, cid, strict=strict)
+            elif codec_of(cid) in _WAY:
+                waiting += self._links_in(cid, inside)
+
+    def _reach_block(self, database: sqlite3.Connection, cid: bytes, *, strict: bool) -> None:
+        """Mark a block; where it may have links, put it on the stack."""
         multihash = multihash_of(cid)
         way = _WAY.get(codec_of(cid), 0)
         row = database.execute(f"SELECT {NUMBER} FROM blocks WHERE multihash=?", (multihash,)).fetchone()
@@ -196,11 +204,6 @@ class Collection:
                 self._marked += 1
                 if way:
                     self._grey.append(row[0] << _NUMBER_SHIFT | way << _WAY_SHIFT | strict)
-            return
-        inside = inlined(multihash)
-        if inside is not None:
-            for link in self._links_in(cid, inside) if way else ():
-                self._reach(database, link, strict=strict)
         elif strict:
             self._missing.append(multihash)
             if way:

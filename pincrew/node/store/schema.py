@@ -2,7 +2,7 @@
 
 `blocks.id` rises and is never used twice while a process has the file open: "what came after that moment" is then a
 comparison of numbers, and a set of blocks is a set of bits. `lost` are multihashes that a pin needs and that were found
-damaged or missing here.
+damaged or missing here. `fetching.time` is when a call last was at work on that pin, in seconds of the Unix clock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ PAGE_BYTES = 8_192
 CREATE = """
 CREATE TABLE blocks (id INTEGER PRIMARY KEY, multihash BLOB NOT NULL UNIQUE, data BLOB NOT NULL);
 CREATE TABLE pins (cid BLOB PRIMARY KEY, recursive INTEGER NOT NULL, name TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE fetching (cid BLOB PRIMARY KEY, recursive INTEGER NOT NULL, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE fetching (
+    cid BLOB PRIMARY KEY, recursive INTEGER NOT NULL, name TEXT NOT NULL, time INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE lost (id INTEGER PRIMARY KEY, multihash BLOB NOT NULL UNIQUE)
 """
 

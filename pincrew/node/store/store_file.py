@@ -25,7 +25,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -198,11 +198,8 @@ class StoreFile:
 
     def files_bytes(self) -> int:
         """Return the size of the files together."""
-        total = 0
-        for path in (self.path, self._log_path, self._index_path):
-            with suppress(FileNotFoundError):
-                total += path.stat().st_size
-        return total
+        with self._faults():
+            return sum(_size(path) for path in (self.path, self._log_path, self._index_path))
 
     def shrink(self, pages: int) -> bool:
         """Give up to ``pages`` unused pages back to the file system; return whether there are more."""
@@ -230,7 +227,7 @@ class StoreFile:
                 self._process_lock = -1
 
     def _empty_log_in_time(self) -> None:
-        size = self._log_bytes()
+        size = _size(self._log_path)
         if size < STORE_CHECKPOINT_BYTES:
             return
         reason: StoreFault | None = None
@@ -241,12 +238,6 @@ class StoreFile:
         # While the log has room for one more, that one may be what makes room on a full volume.
         if not done and size + STORE_TRANSACTION_BYTES_MAX > STORE_JOURNAL_BYTES_MAX:
             raise reason or StoreFault("Something keeps reading the block store", where=str(self.path))
-
-    def _log_bytes(self) -> int:
-        try:
-            return self._log_path.stat().st_size
-        except FileNotFoundError:
-            return 0
 
     def _check_volume(self) -> None:
         volume = os.statvfs(self.path.parent)
@@ -276,6 +267,8 @@ class StoreFile:
             yield
         except sqlite3.Error as error:
             raise self._fault(error) from error
+        except OSError as error:  # of a volume that is gone, or does not answer, when it is asked for sizes
+            raise StoreFault(f"The block store cannot be used: {error.strerror}", where=str(self.path)) from error
         except UnicodeDecodeError as error:  # in the schema, which sqlite3 reads as text
             raise self.damage() from error
 
@@ -300,3 +293,10 @@ class StoreFile:
             means="Other copies of the content are not affected",
             next_step="Move the file away and start again: what is pinned is fetched anew",
         )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

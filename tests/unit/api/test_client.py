@@ -13,6 +13,7 @@ from pincrew.api.client import PAGE, Client, error_from
 from pincrew.api.shapes import AcceptRequest, PinRequest
 from pincrew.errors import (
     Conflict,
+    DaemonLost,
     DaemonNotRunning,
     Malformed,
     NodeDown,
@@ -104,6 +105,20 @@ def test_a_generator_that_raises_is_not_hidden(fake: FakeDaemon, client: Client)
 
     with pytest.raises(RuntimeError, match="from the generator"):
         client.write_pins("books", failing())
+
+
+def test_whether_one_is_on_the_list(fake: FakeDaemon, client: Client) -> None:
+    fake.on("GET", "/clusters/books/pins", lambda request: [pin_line()] if CID in request.query["find"][0] else [])
+    assert client.is_listed("books", CID) and not client.is_listed("books", "another")
+    with pytest.raises(NotFound):
+        client.is_listed("films", CID)
+
+
+def test_a_daemon_that_hangs_up_without_an_answer_is_lost(fake: FakeDaemon, client: Client) -> None:
+    """Unlike one that refuses, it may have done what it was asked."""
+    fake.on("POST", "/clusters/books/pins", ConnectionResetError())
+    with pytest.raises(DaemonLost):
+        client.write_pins("books", [PinRequest(cid=CID)])
 
 
 def test_pins_come_page_by_page(fake: FakeDaemon, client: Client) -> None:

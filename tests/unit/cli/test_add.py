@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pincrew.api.shapes import NodeInfo
+from pincrew.api import client as client_module
+from pincrew.api.client import Client
+from pincrew.api.shapes import NodeInfo, PinRequest, PinsWritten
 from pincrew.cli import add as adding
 from pincrew.errors import WorldFault
-from support.fake_daemon import FakeDaemon
-from support.shape_examples import CID, summary
+from support.fake_daemon import FakeDaemon, Request
+from support.shape_examples import CID, pin_line, summary
 from support.shell import Shell
 from unit.test_node_calls import answering, body, saying
 
@@ -60,6 +63,7 @@ def node(shell: Shell, daemon: FakeDaemon) -> Iterator[Node]:
         up = NodeInfo("kubo", calls.address.url, "up", "kubo/0.43.1", "P")
         daemon.on("GET", "/clusters/books/summary", summary(node=up))
         daemon.on("POST", "/clusters/books/pins", {"added": 1, "removed": 0, "absent": []})
+        daemon.on("GET", "/clusters/books/pins", [])
         yield made
 
 
@@ -101,6 +105,52 @@ def test_where_it_fails_nothing_is_pinned_or_listed(shell: Shell, daemon: FakeDa
     assert (result.code, result.out) == (1, "")
     assert node.pinned == {}
     assert len(daemon.asked("POST", "/clusters/books/pins")) == (1 if fails == "list" else 0)
+
+
+@pytest.mark.parametrize("lost", ["connection", "time", "interrupt"])
+@pytest.mark.parametrize("is_listed", [True, False, None])
+def test_what_may_be_on_the_list_stays_pinned_and_is_told(
+    shell: Shell, daemon: FakeDaemon, node: Node, monkeypatch: pytest.MonkeyPatch, lost: str, is_listed: bool | None
+) -> None:
+    """The daemon has the list in hand and its answer does not come; not being listed yet means nothing."""
+    write, over = Client.write_pins, threading.Event()
+
+    def interrupted(client: Client, name: str, requests: Iterable[PinRequest]) -> PinsWritten:
+        write(client, name, requests)
+        raise KeyboardInterrupt
+
+    def late(_: Request) -> object:
+        over.wait(30)
+        return ConnectionResetError()
+
+    if lost == "interrupt":
+        monkeypatch.setattr(Client, "write_pins", interrupted)
+    elif lost == "time":
+        monkeypatch.setattr(client_module, "STREAM_TIMEOUT_S", 0.05)
+        daemon.on("POST", "/clusters/books/pins", late)
+    else:
+        daemon.on("POST", "/clusters/books/pins", ConnectionResetError())
+    listed = WorldFault("The disk is slow") if is_listed is None else [pin_line()] if is_listed else []
+    daemon.on("GET", "/clusters/books/pins", listed)
+    try:
+        result = shell("add", "-", "--name", "a film", "--json", stdin=b"some")
+    finally:
+        over.set()
+    assert (result.code, result.out) == (130 if lost == "interrupt" else 1, "")
+    assert list(node.pinned) == [CID], "unpinning it would lose what is on the list"
+    assert f"{CID} {'is on the list of books and stays' if is_listed else 'stays'} pinned on the node" in result.err
+    assert (f"`pincrew pin add {CID} -c books --name 'a film'`" in result.err) == (not is_listed)
+
+
+@pytest.mark.parametrize("is_listed", [True, None])
+def test_what_was_refused_stays_pinned_where_it_is_on_the_list_already(
+    shell: Shell, daemon: FakeDaemon, node: Node, is_listed: bool | None
+) -> None:
+    daemon.on("POST", "/clusters/books/pins", WorldFault("The disk is full"))
+    daemon.on("GET", "/clusters/books/pins", [pin_line()] if is_listed else WorldFault("The disk is slow"))
+    result = shell("add", "-", "--name", "x", stdin=b"some")
+    assert (result.code, list(node.pinned)) == (1, [CID])
+    assert f"{CID} " in result.err and "The disk is full" in result.err
 
 
 def test_a_node_that_starts_is_waited_for_and_one_that_is_down_is_told(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,24 @@ async def test_ip_addresses_are_dialled_as_they_are(address: str) -> None:
 async def test_names_are_resolved_by_the_system() -> None:
     assert await addresses.resolve("/dns4/localhost/tcp/4001/ws", PEER) == ["/ip4/127.0.0.1/tcp/4001/ws"]
     assert "/ip4/127.0.0.1/tcp/1" in await addresses.resolve("/dns/localhost/tcp/1", PEER)
+
+
+@trio_test
+async def test_names_of_strangers_lead_to_public_addresses_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("/dns4/localhost/tcp/1", "/dns/localhost/tcp/1/ws", "/dns6/ip6-localhost/tcp/1"):
+        with pytest.raises(WorldFault):
+            await addresses.resolve(address, PEER, global_only=True)
+    # What is no name was judged where it was heard.
+    assert await addresses.resolve("/ip4/10.0.0.1/tcp/1", PEER, global_only=True) == ["/ip4/10.0.0.1/tcp/1"]
+
+    async def records(*_: object, **__: object) -> list[SimpleNamespace]:
+        told = ["/ip4/127.0.0.1/tcp/1", "/dns4/localhost/tcp/2", "/ip6/::ffff:10.0.0.1/tcp/3", "/ip4/8.8.8.8/tcp/4"]
+        return [SimpleNamespace(strings=[f"dnsaddr={each}/p2p/{PEER}".encode()]) for each in told]
+
+    monkeypatch.setattr(addresses.Resolver, "resolve", records)
+    name = f"/dnsaddr/peer.example/p2p/{PEER}"
+    assert "/ip4/127.0.0.1/tcp/2" in await addresses.resolve(name, PEER)
+    assert await addresses.resolve(name, PEER, global_only=True) == ["/ip4/8.8.8.8/tcp/4"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pincrew.errors import BlockCorrupt, Conflict, Malformed, NoRoom
 from pincrew.limits import STORE_LIMIT_BYTES_MIN, STORE_PUT_QUEUE_BYTES_MAX
 from pincrew.node.blocks import Blocks
 from pincrew.node.links import links_of
-from pincrew.node.store import BlockStore, Pin
+from pincrew.node.store import BlockStore, Pin, PinRemoved
 from support.dags import leaf, tree
 from unit.node.store.test_block_store import spoil
 
@@ -149,12 +149,16 @@ def test_pins_share_a_commit_and_a_conflict_concerns_one(path: Path) -> None:
         assert await blocks.pins() == sorted(pins) and await blocks.pins_count() == len(pins)
         assert await blocks.pins(recursive=False) == []
         assert await blocks.pin_of(pins[3].cid) == pins[3]
-        await blocks.begin_pin(Pin(leaf("new").root))
-        assert await blocks.pins_fetching() == [Pin(leaf("new").root)]
-        assert await blocks.abandon_pin(leaf("new").root)
-        await blocks.replace_pin(pins[3].cid, Pin(leaf("new").root))
+        new = Pin(leaf("new").root)
+        async with blocks.fetching_pin(new):
+            assert await blocks.pins_fetching() == [new]
+            assert await blocks.abandon_pin(new.cid)
+            with pytest.raises(PinRemoved):
+                await blocks.complete_pin(new, was_fetched=True)
+        async with blocks.fetching_pin(new):
+            await blocks.replace_pin(pins[3].cid, new)
         assert await blocks.pin_of(pins[3].cid) is None
-        assert await blocks.unpin(leaf("new").root)
+        assert await blocks.unpin(new.cid)
 
     run(path, test)
 

@@ -74,6 +74,7 @@ class Network:
         self.silent: set[str] = set()
         self.lies: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.reached: dict[str, bool] = {}
         self.open_streams: set[Stream] = set()
         self.connected: set[str] = set()
         self.protocols: set[str] = set()
@@ -83,7 +84,8 @@ class Network:
     def is_connected(self, peer: str) -> bool:
         return peer in self.connected
 
-    async def reach(self, peer: str, addresses: Sequence[str] = ()) -> None:
+    async def reach(self, peer: str, addresses: Sequence[str] = (), *, by_strangers: bool = False) -> None:
+        self.reached[peer] = by_strangers
         await trio.sleep(0.1)
         if peer in self.dead or address_of(peer) not in addresses:
             raise PeerUnreachable(where=peer)
@@ -143,6 +145,16 @@ def test_a_provider_is_found_at_those_closest_to_the_key() -> None:
         assert run(network, Dht(network, entry())) == {PROVIDER: (address_of(PROVIDER),)}
         assert network.protocols == {PUBLIC}
         assert len(network.asked) == len(set(network.asked)) < limits.DHT_ASKED_MAX
+
+
+@pytest.mark.parametrize("protocol", [PUBLIC, LAN])
+def test_only_the_users_own_names_and_those_of_the_lan_may_lead_inside(protocol: str) -> None:
+    network = Network()
+    run(network, Dht(network, entry(), protocol=protocol))
+    assert {peer for peer, by_strangers in network.reached.items() if not by_strangers} == (
+        set(PEERS[:2]) if protocol == PUBLIC else set(network.reached)
+    )
+    assert len(network.reached) > 2
 
 
 def test_connections_are_closed_but_for_those_that_were_there() -> None:

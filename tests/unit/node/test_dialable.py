@@ -13,7 +13,7 @@ from pincrew.cid import cid_text
 from pincrew.errors import Malformed
 from pincrew.keys import SigningKey, peer_id
 from pincrew.limits import ROUTING_ADDRESSES_MAX
-from pincrew.node.dialable import dialable, peer_bytes, peer_text
+from pincrew.node.dialable import dialable, may_lead_inside, peer_bytes, peer_text
 from pincrew.node.multihash import cid_from
 
 PEER = peer_id(SigningKey.from_seed(bytes(32)).public)
@@ -106,6 +106,11 @@ def test_any_bytes_and_any_text_are_judged(address: bytes | str, local: bool) ->
     dialable([address], PEER, local=local)
     with suppress(Malformed):
         peer_bytes(address) if isinstance(address, str) else peer_text(address)
+
+
+def test_names_that_only_this_network_can_have_given() -> None:
+    local = ["/dns4/localhost/tcp/1", "/dns/nas.local/tcp/1/ws", "/dnsaddr/router"]
+    assert [each for each in [*DIALLED.values(), *LOCAL[:2], *local] if may_lead_inside(each)] == local
 
 
 def test_a_peer_id_in_an_address_may_have_any_form() -> None:

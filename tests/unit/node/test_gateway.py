@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import httpx
 import pytest
 
-from pincrew.cid import parse_cid
+from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import BlockCorrupt
-from pincrew.node.multihash import multihash_of
+from pincrew.node import dag_pb, unixfs
+from pincrew.node.dag_pb import Link
+from pincrew.node.multihash import DAG_PB, cid_from, multihash_of
+from pincrew.node.unixfs import Data, Kind
 from support.http_door import Rpc, files, with_gateway
 
 BYTES, LINK = "application/octet-stream", "application/symlink"
@@ -71,6 +75,31 @@ def test_folders() -> None:
         assert index.text == "<p>hello" and index.headers["Content-Type"] == "text/html"
         link = await gateway.get(f"/ipfs/{cid}/s")
         assert link.text == "a.txt" and link.headers["Content-Type"] == "inode/symlink"
+
+    with_gateway(test)
+
+
+def test_names_that_are_not_unicode() -> None:
+    async def test(rpc: Rpc, gateway: httpx.AsyncClient) -> None:
+        leaf = await rpc.add(("x", BYTES, b"hello"))
+        inner = put(rpc, [Link(parse_cid(leaf), b"a\xff", 5)])
+        outer = put(rpc, [Link(inner, b"d\xfe", 9)])
+        url = f"/ipfs/{cid_text(outer)}/d%FE"
+        got = await gateway.get(f"{url}/a%FF?download=true")
+        assert got.content == b"hello" and got.headers["X-Ipfs-Path"] == f"{url}/a%FF"
+        assert got.headers["Content-Disposition"].endswith("filename*=UTF-8''a%FF")
+        moved = await gateway.get(url)
+        assert moved.status_code == 301 and moved.headers["Location"] == "./d%FE/"
+        page = await gateway.get(f"{url}/")
+        assert page.headers["X-Ipfs-Path"] == url and '"./a%FF"' in page.text and "a\ufffd" in page.text
+        assert (await gateway.get(f"{url}/b%FF")).status_code == 404
+        assert (await gateway.get("/ipfs/%FF/x")).status_code == 400
+
+    def put(rpc: Rpc, links: list[Link]) -> bytes:
+        data = dag_pb.encode(links, unixfs.encode(Data(Kind.DIRECTORY)))
+        multihash = b"\x12\x20" + hashlib.sha256(data).digest()
+        rpc.node.blocks[multihash] = data
+        return cid_from(DAG_PB, multihash)
 
     with_gateway(test)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,7 @@ class Others:
 def with_store(path: Path, test: Callable[[BlockStore, Blocks, Others], Awaitable[None]]) -> None:
     async def main() -> None:
         store = BlockStore(path / "blocks.db")
-        blocks = Blocks(store)
+        blocks = Blocks(store, clock=trio.current_time)
         async with trio.open_nursery() as nursery:
             await nursery.start(blocks.run)
             await test(store, blocks, Others(blocks))
@@ -124,5 +124,69 @@ def test_garbage_goes_some_time_after_something_was_unpinned(tmp_path: Path) -> 
             while await blocks.count() > 2:  # noqa: ASYNC110 (a store has no event for it)
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()
+
+    with_store(tmp_path, test)
+
+
+def test_a_bug_in_a_collection_does_not_end_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    garbage, kept = leaf("garbage"), node(leaf("below"))
+
+    def fails(_cid: bytes, _block: bytes) -> list[bytes]:
+        raise RecursionError("a bug")
+
+    async def test(store: BlockStore, blocks: Blocks, others: Others) -> None:
+        await blocks.put_many([*kept.leaves_first(), garbage.block])
+        await blocks.complete_pin(Pin(kept.root))
+        keeper = Housekeeping(blocks, others.session)  # type: ignore[arg-type]
+        async with trio.open_nursery() as nursery:
+            await nursery.start(keeper.run)
+            with monkeypatch.context() as broken:
+                broken.setattr(housekeeping, "links_of", fails)
+                keeper.unpinned()
+                while "a bug" not in caplog.text:  # noqa: ASYNC110 (a log has no event for it)
+                    await trio.sleep(1)
+            assert await blocks.count() == 3
+            keeper.unpinned()
+            while await blocks.count() > 2:  # noqa: ASYNC110 (a store has no event for it)
+                await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+
+    with_store(tmp_path, test)
+
+
+def test_a_pin_half_fetched_that_nobody_asks_for_is_given_up_some_day(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not one that a call is at work on, however long; and what is given up is garbage for the next collection."""
+    caplog.set_level("INFO")
+    forgotten, working = Pin(leaf("forgotten").root), Pin(leaf("working").root)
+
+    async def test(store: BlockStore, blocks: Blocks, others: Others) -> None:
+        await blocks.put_many([leaf("forgotten").block, leaf("working").block])
+        keeper = Housekeeping(blocks, others.session)  # type: ignore[arg-type]
+        async with blocks.fetching_pin(forgotten):
+            pass
+        async with blocks.fetching_pin(working), trio.open_nursery() as nursery:
+            await nursery.start(keeper.run)
+            assert not await keeper.make_room()
+            await trio.sleep(limits.FETCHING_KEPT_S - limits.FETCHING_CHECK_INTERVAL_S)
+            assert await blocks.pins_fetching() == sorted([forgotten, working])
+            await trio.sleep(2 * limits.FETCHING_CHECK_INTERVAL_S + 1)
+            assert await blocks.pins_fetching() == [working]
+            assert "given up: 1" in caplog.text
+            assert await keeper.make_room()
+            nursery.cancel_scope.cancel()
+        # Its call has just ended: it has as long as any other, however long ago it was begun.
+        async with trio.open_nursery() as nursery:
+            await nursery.start(keeper.run)
+            await trio.sleep(limits.FETCHING_KEPT_S - 2 * limits.FETCHING_CHECK_INTERVAL_S)
+            assert await blocks.pins_fetching() == [working]
+            nursery.cancel_scope.cancel()
+        await trio.sleep(3 * limits.FETCHING_CHECK_INTERVAL_S)
+        async with aclosing(keeper.collect()) as collection:
+            assert [gone async for some in collection for gone in some] == [leaf("working").block[0]]
+        assert not await blocks.pins_fetching()
 
     with_store(tmp_path, test)

@@ -201,3 +201,10 @@ def test_any_bytes_raise_malformed_and_nothing_else(data: bytes, block: bytes) -
         assert cid_from(codec_of(data), multihash_of(data)) == data or data[0] == 0x12
         assert data == prefix_of(data)[-2 if data[0] == 0x12 else 0 :] + fields_of(data).digest
         check_allowed(data)
+
+
+def test_the_block_of_no_bytes_is_known_without_asking() -> None:
+    for code, length in ((0x12, 32), (0x13, 64), (0x16, 32), (0x1E, 32), (0xB220, 32)):
+        multihash = varint(code) + varint(length) + digest(code, b"", length)
+        assert inlined(multihash) == b"" and matches(multihash, b"")
+        assert inlined(varint(code) + varint(length) + digest(code, b"x", length)) is None

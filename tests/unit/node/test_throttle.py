@@ -89,3 +89,18 @@ def test_the_rate_is_that_of_the_last_ten_seconds() -> None:
         assert throttle.rate() == 0
 
     timed(main)
+
+
+def test_what_waits_has_not_passed() -> None:
+    async def main() -> None:
+        throttle = Throttle(1_000)
+        async with trio.open_nursery() as nursery:
+            for _ in range(6):
+                nursery.start_soon(throttle.take, 1_000)
+            await trio.sleep(0.5)
+            assert throttle.total == 1_000
+            await trio.sleep(2)
+            assert throttle.total == 3_000
+        assert throttle.total == 6_000
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

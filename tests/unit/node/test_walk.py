@@ -18,7 +18,7 @@ from pincrew.node.blocks import Blocks
 from pincrew.node.dag_pb import Link
 from pincrew.node.multihash import DAG_CBOR, DAG_PB, RAW, cid_from, multihash_of
 from pincrew.node.pinning import Pinning
-from pincrew.node.store import BlockStore, Pin
+from pincrew.node.store import BlockStore, Pin, PinRemoved
 
 Dag = dict[bytes, bytes]
 
@@ -37,7 +37,7 @@ def random_dag(seed: int, size: int) -> tuple[bytes, Dag]:
         if links:
             cids.append(put(dag, dag_pb.encode(links, None), DAG_PB))
         else:
-            cids.append(put(dag, luck.randbytes(luck.randint(0, 400)), RAW))
+            cids.append(put(dag, luck.randbytes(luck.randint(1, 400)), RAW))
     root = put(dag, dag_pb.encode([Link(cid) for cid in cids[-30:]], None), DAG_PB)
     return root, dag
 
@@ -47,11 +47,13 @@ class Elsewhere:
 
     def __init__(self, dag: Dag, blocks: Blocks, seed: int) -> None:
         self.dag, self.blocks, self.given = dag, blocks, list[bytes]()
+        self.wants_all: bool | None = None
         self._luck = random.Random(seed)
         self._wanted: list[bytes] = []
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Elsewhere]:
+    async def session(self, *, wants_all: bool) -> AsyncIterator[Elsewhere]:
+        self.wants_all = wants_all
         yield self
         self._wanted.clear()
 
@@ -145,8 +147,9 @@ def test_a_direct_pin_is_one_block_and_gives_way_to_a_recursive_one(tmp_path: Pa
         elsewhere = Elsewhere(dag, blocks, 1)
         pinning = pinning_of(blocks, elsewhere)
         await pinning.pin(Pin(root, False))
-        assert elsewhere.given == [root]
+        assert elsewhere.given == [root] and elsewhere.wants_all is False
         await pinning.pin(Pin(root, True))
+        assert elsewhere.wants_all is True
         with pytest.raises(Misuse, match="recursively already"):
             await pinning.pin(Pin(root, False))
         assert await pinning.unpin(root)
@@ -213,6 +216,69 @@ def test_links_inside_of_a_cid_are_followed(tmp_path: Path) -> None:
     async def test(blocks: Blocks) -> None:
         await pinning_of(blocks, Elsewhere(dag, blocks, 1)).pin(Pin(root))
         assert await blocks.get(multihash_of(leaf)) == dag[leaf]
+
+    with_store(tmp_path, test)
+
+
+def test_data_inside_of_a_cid_is_as_short_as_kubo_takes_it(tmp_path: Path) -> None:
+    dag = Dag()
+    inside = cid_from(RAW, b"\x00\x81\x01" + bytes(129))
+    root = put(dag, dag_pb.encode([Link(inside)], None), DAG_PB)
+
+    async def test(blocks: Blocks) -> None:
+        with pytest.raises(Malformed, match="129 bytes"):
+            await pinning_of(blocks, Elsewhere(dag, blocks, 1)).pin(Pin(root))
+
+    with_store(tmp_path, test)
+
+
+def test_what_is_collected_as_soon_as_it_has_come_is_wanted_again(tmp_path: Path) -> None:
+    root, dag = random_dag(5, 60)
+
+    class Collected(Elsewhere):
+        """Each block is deleted once after it has been put, as a collection would."""
+
+        async def receive_some(self, bytes_max: int) -> list[tuple[bytes, bytes]]:
+            [(cid, data)] = await super().receive_some(bytes_max)
+            if self.given.count(cid) == 1:
+                await self.blocks.delete_many([multihash_of(cid)])
+            return [(cid, data)]
+
+    async def test(blocks: Blocks) -> None:
+        elsewhere = Collected(dag, blocks, 1)
+        counts: list[tuple[int, int]] = []
+        await pinning_of(blocks, elsewhere).pin(Pin(root), lambda *now: counts.append(now))
+        needed = set(elsewhere.given)
+        assert len(elsewhere.given) == 2 * len(needed) == 2 * counts[-1][0]
+        assert len(await blocks.has_many([multihash_of(cid) for cid in needed])) == len(needed)
+
+    with_store(tmp_path, test)
+
+
+def test_a_pin_that_is_removed_while_it_is_fetched_is_not_made(tmp_path: Path) -> None:
+    (old, one), (root, dag) = random_dag(1, 20), random_dag(9, 30)
+
+    class Removed(Elsewhere):
+        unpin: Callable[[bytes], Awaitable[bool]]
+
+        async def receive_some(self, bytes_max: int) -> list[tuple[bytes, bytes]]:
+            await self.unpin(root)
+            return await super().receive_some(bytes_max)
+
+    async def test(blocks: Blocks) -> None:
+        elsewhere = Removed(one | dag, blocks, 1)
+        pinning = pinning_of(blocks, elsewhere)
+        elsewhere.unpin = pinning.unpin
+        await pinning.pin(Pin(old, True, "old"))
+        with pytest.raises(PinRemoved, match="removed while it was being fetched"):
+            await pinning.pin(Pin(root))
+        assert await blocks.pins_count() == 1 and not await blocks.pins_fetching()
+        await blocks.delete_many([multihash_of(cid) for cid in dag if cid not in one])
+        with pytest.raises(PinRemoved):
+            await pinning.update(old, root, unpin=True)
+        assert await blocks.pins() == [Pin(old, True, "old")]
+        await pinning.pin(Pin(root), offline=True)
+        assert await blocks.pin_of(root) == Pin(root)
 
     with_store(tmp_path, test)
 

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 import trio
+import trio.testing
 
 from pincrew import limits
 from pincrew.errors import StoreFault
@@ -111,6 +112,62 @@ def test_providers_are_sought_for_what_nobody_has_and_used_when_they_come() -> N
                     await until(lambda: one.sought == [cid])
                     await one.host.connect(two.address)
                     assert (await session.receive())[0] == cid
+
+    trio.run(_within, main)
+
+
+@pytest.mark.parametrize("wants_all", [True, False])
+def test_a_search_ends_with_the_session_that_asked_for_it(wants_all: bool) -> None:
+    async def main() -> None:
+        async with running_node(1) as one:
+            one.search_ends = trio.Event()
+            cid = RAW + bytes(32)
+            async with one.exchange.session(wants_all=wants_all) as session:
+                session.want([cid])
+                await until(lambda: one.searches == [wants_all])
+            await until(lambda: not one.searches)
+            # Whoever wants it next has a search of his own.
+            async with one.exchange.session() as session:
+                session.want([cid])
+                await until(lambda: one.searches == [False])
+            await until(lambda: not one.searches)
+
+    trio.run(_within, main)
+
+
+def test_a_search_for_a_block_alone_goes_on_while_others_wait_for_it() -> None:
+    async def main() -> None:
+        async with running_node(1) as one:
+            one.search_ends = trio.Event()
+            cid = RAW + bytes(32)
+            async with one.exchange.session() as reading:
+                async with one.exchange.session() as session:
+                    session.want([cid])
+                    await until(lambda: one.searches == [False])
+                    reading.want([cid])
+                await trio.testing.wait_all_tasks_blocked()
+                assert one.searches == [False] and one.sought == [cid]
+                reading.cancel([cid])
+                await until(lambda: not one.searches)
+
+    trio.run(_within, main)
+
+
+def test_a_search_for_all_below_a_block_goes_on_when_the_block_came() -> None:
+    async def main() -> None:
+        async with running_node(1) as one:
+            one.search_ends = trio.Event()
+            data = bytes(5_000)
+            cid = RAW + hashlib.sha256(data).digest()
+            async with one.exchange.session(wants_all=True) as session:
+                session.want([cid])
+                await until(lambda: one.searches)
+                one.store.hold(data)
+                one.exchange.have_now(multihash_of(cid), len(data))
+                assert await session.receive() == (cid, data)
+                await trio.testing.wait_all_tasks_blocked()
+                assert one.searches == [True]
+            await until(lambda: not one.searches)
 
     trio.run(_within, main)
 

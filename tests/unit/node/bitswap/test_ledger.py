@@ -265,6 +265,27 @@ def test_a_flood_of_wants_is_denied_and_then_cut_off() -> None:  # rule 6
     assert len(bench.ledger.wantlist_of("a")) <= limits.BITSWAP_LEDGER_WANTS_MAX
 
 
+def test_who_reads_nothing_piles_up_no_denials() -> None:  # rules 5 and 6
+    bench = Bench({})
+    for start in range(0, 20 * limits.BITSWAP_LEDGER_WANTS_MAX, limits.BITSWAP_LEDGER_WANTS_MAX):
+        bench.want("a", *(block(start + number, dont_have=1) for number in range(limits.BITSWAP_LEDGER_WANTS_MAX)))
+        bench.go()
+    peer = bench.ledger._peers["a"]
+    assert set(peer.denials) == set(peer.entries) and len(peer.entries) == limits.BITSWAP_LEDGER_WANTS_MAX
+
+
+def test_denials_of_what_does_not_fit_are_bounded() -> None:  # rule 6
+    bench = Bench(dict.fromkeys(range(limits.BITSWAP_LEDGER_WANTS_MAX), limits.BITSWAP_REPLY_BYTES))
+    bench.want("a", *map(block, range(limits.BITSWAP_LEDGER_WANTS_MAX)))
+    under_way = bench.go()
+    flood = range(limits.BITSWAP_LEDGER_WANTS_MAX, 3 * limits.BITSWAP_DENIALS_MAX)
+    bench.want("a", *(block(number, dont_have=1) for number in flood))
+    assert len(bench.ledger._peers["a"].denials) == limits.BITSWAP_DENIALS_MAX
+    for sent in under_way:
+        bench.ledger.sent(sent.reply)
+    assert [number for sent in bench.go() for number in sent.dont_haves][:3] == [*flood[:3]]
+
+
 def test_taking_wants_back_and_repeating_them_piles_nothing_up() -> None:
     bench = Bench(dict.fromkeys(range(500), limits.BITSWAP_REPLY_BYTES))
     for _ in range(20):

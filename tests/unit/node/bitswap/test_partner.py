@@ -24,8 +24,8 @@ def measured(rate: float, block_bytes: int) -> Partner:
 @pytest.mark.parametrize(
     ("rate", "block_bytes", "window"),
     [
-        (50 * MIB, 256 * 1024, 128),  # 32 MiB is the most
-        (4 * MIB, 256 * 1024, 32),  # two seconds of it
+        (50 * MIB, 256 * 1024, 32),  # 8 MiB is the most
+        (2 * MIB, 256 * 1024, 16),  # two seconds of it
         (10_000, 256 * 1024, 4),  # the least is 1 MiB
         (10_000, 2 * MIB, 4),  # and four blocks
         (10_000, 256, 256),
@@ -35,6 +35,15 @@ def test_the_window_is_what_the_peer_sends_in_two_seconds(rate: float, block_byt
     assert measured(rate, block_bytes).window == window
 
 
+def test_before_the_rate_is_known_large_blocks_make_the_window_small() -> None:
+    partner = Partner("a", True, 0.0)
+    assert partner.window == limits.BITSWAP_WINDOW_WANTS_START
+    partner.count(1_000, 0.0)
+    assert partner.window == limits.BITSWAP_WINDOW_WANTS_START
+    partner.count(MIB, 0.0)
+    assert partner.window == limits.BITSWAP_WINDOW_BYTES_MAX // MIB
+
+
 def test_a_full_window_opens_again_when_a_quarter_is_free() -> None:
     partner = Partner("a", True, 0.0)
     wants = [want(number) for number in range(limits.BITSWAP_WINDOW_WANTS_START)]
@@ -42,10 +51,11 @@ def test_a_full_window_opens_again_when_a_quarter_is_free() -> None:
         assert partner.load < 1.0
         partner.ask(each, Kind.BLOCK, 0.0)
     assert partner.load == 1.0
-    for each in wants[:15]:
+    quarter = len(wants) // 4
+    for each in wants[: quarter - 1]:
         partner.answered(each.multihash, 1.0)
         assert partner.load == 1.0
-    partner.answered(wants[15].multihash, 1.0)
+    partner.answered(wants[quarter - 1].multihash, 1.0)
     assert partner.load == 0.75
 
 

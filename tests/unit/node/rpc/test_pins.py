@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 
-from pincrew.cid import parse_cid
+from pincrew.cid import cid_text, parse_cid
 from pincrew.node.multihash import multihash_of
+from pincrew.node.store import PinRemoved
 from support.http_door import Rpc, with_rpc
 
 BYTES = "application/octet-stream"
@@ -93,6 +95,18 @@ def test_what_cannot_be_pinned() -> None:
         assert await rpc.refusal("pin/ls?type=foo") == (
             "invalid type 'foo', must be one of {direct, indirect, recursive, all}"
         )
+
+    with_rpc(test)
+
+
+def test_a_pin_that_was_removed_while_it_was_fetched_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def removed(cid: bytes, **_options: object) -> None:
+        raise PinRemoved(where=cid_text(cid))
+
+    async def test(rpc: Rpc) -> None:
+        monkeypatch.setattr(rpc.node, "pin", removed)
+        sentence = f"pin: The pin was removed while it was being fetched ({ABSENT})."
+        assert await rpc.refusal(f"pin/add?arg={ABSENT}") == sentence
 
     with_rpc(test)
 

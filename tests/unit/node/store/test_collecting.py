@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pincrew.errors import Conflict
+from pincrew.errors import BlockCorrupt, Conflict
 from pincrew.node.links import links_of
-from pincrew.node.multihash import DAG_PB, RAW, cid_from, varint
+from pincrew.node.multihash import DAG_PB, RAW, cid_from, cid_of, varint
 from pincrew.node.store import BlockStore, Collected, Collection, Phase, Pin, collecting
 from support.dags import Dag, add, leaf, node, tree, walk
 
@@ -68,7 +68,7 @@ def test_what_is_here_of_a_pin_that_is_being_fetched_stays(store: BlockStore) ->
     missing = node(leaf("unreachable"))
     dag = node(missing, SHARED)
     store.put_many([dag.block, SHARED.block, *missing.children[0].leaves_first()])
-    store.pins.begin(Pin(dag.root))
+    store.pins.begin(Pin(dag.root), 0)
     collect(store)
     assert store.multihashes() == sorted([dag.block[0], SHARED.block[0]]) and store.lost() == []
 
@@ -90,6 +90,22 @@ def test_links_inside_of_an_identity_cid_are_followed(store: BlockStore) -> None
     store.pins.complete([Pin(root)])
     collect(store)
     assert store.multihashes() == [SHARED.block[0]]
+
+
+def test_cids_that_hold_one_another_hundreds_deep(store: BlockStore) -> None:
+    """No walk lets such a pin be made; a store may have it all the same."""
+    data = b"\x81\xd8\x2a" + _cbor_bytes(b"\x00" + SHARED.root)
+    for _ in range(1_500):
+        data = b"\x81\xd8\x2a" + _cbor_bytes(b"\x00\x01\x71\x00" + varint(len(data)) + data)
+    root = cid_of(b"\x01\x71\x12\x20", data)
+    store.put_many([(root[2:], data), SHARED.block, GARBAGE[0].block])
+    store.pins.complete([Pin(root)])
+    assert collect(store).removed == 1
+    assert store.multihashes() == sorted([root[2:], SHARED.block[0]]) and store.lost() == []
+
+
+def _cbor_bytes(data: bytes) -> bytes:
+    return (b"\x58" + bytes([len(data)]) if len(data) < 256 else b"\x59" + len(data).to_bytes(2)) + data
 
 
 def test_a_pin_of_bytes_that_are_no_node_keeps_them(store: BlockStore) -> None:
@@ -198,7 +214,7 @@ def test_what_is_here_of_a_pin_that_is_begun_at_any_step_stays(tmp_path: Path) -
         for _ in range(first):
             collection.step()
         root_is_here = bool(store.has_many([NEW.block[0]]))
-        store.pins.begin(Pin(NEW.root))
+        store.pins.begin(Pin(NEW.root), 0)
         reachable = _reachable(store, NEW)
         while collection.step().phase is not Phase.DONE:
             pass
@@ -236,6 +252,34 @@ def test_a_lease_that_is_closed_keeps_nothing(store: BlockStore) -> None:
         store.present([SHARED.block[0]], lease)
         assert collect(store).removed == 0
     assert collect(store).removed == 2
+
+
+def test_a_lease_keeps_what_was_counted_on_and_nothing_else_that_came_since(store: BlockStore) -> None:
+    """A pin that takes days does not keep the garbage of all others (K2)."""
+    with store.lease() as lease:
+        store.put_many([SHARED.block, *(block.block for block in GARBAGE)])
+        store.present([SHARED.block[0]], lease)
+        store.put_many([NEW.block], lease=lease)
+        assert collect(store).removed == len(GARBAGE)
+        assert store.multihashes() == sorted([SHARED.block[0], NEW.block[0]])
+
+
+def test_a_pin_that_is_begun_again_does_not_hide_what_it_misses(store: BlockStore) -> None:
+    """Whether it is begun before its page of the pins was read, or later (K3)."""
+    below = leaf("below")
+    inner = node(below)
+    root = node(inner, says="root")
+    store.put_many([root.block, below.block])
+    store.pins.complete([Pin(root.root)])
+    for steps in range(4):
+        collection = store.collection(links_of)
+        with pytest.raises(BlockCorrupt, match="Nothing was removed"):
+            for step in range(100):
+                if step == steps:
+                    store.pins.begin(Pin(root.root), 0)
+                collection.step()
+        collection.end()
+        assert store.lost() == [inner.block[0]] and store.count() == 2
 
 
 def test_what_is_put_during_a_collection_survives_it_without_a_lease(store: BlockStore) -> None:

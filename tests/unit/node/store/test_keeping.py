@@ -8,25 +8,21 @@ from pincrew.errors import Conflict
 from pincrew.node.store.keeping import Keeping
 
 
-def test_the_horizon_is_that_of_the_oldest_open_lease() -> None:
+def test_what_comes_during_a_collection_is_beyond_its_horizon_and_needs_no_mark() -> None:
     """K1."""
     keeping = Keeping()
-    assert keeping.begin(50).horizon == 50
-    keeping = Keeping()
-    old, young = keeping.open(10), keeping.open(20)
-    found = keeping.begin(50)
-    assert found.horizon == 10
-    keeping.end(found)
-    keeping.close(old)
-    keeping.close(old)
-    assert keeping.begin(50).horizon == 20
-    keeping.close(young)
+    lease = keeping.open()
+    running = keeping.begin(50)
+    assert running.horizon == 50
+    keeping.count_on(lease, [49, 50])
+    assert 49 in running.marks and 50 not in running.marks
+    assert 49 in lease.marks and 50 in lease.marks
 
 
 def test_what_is_counted_on_is_marked_in_the_lease_and_in_the_collection() -> None:
     """K2."""
     keeping = Keeping()
-    lease = keeping.open(100)
+    lease = keeping.open()
     keeping.count_on(lease, [1, 2])
     running = keeping.begin(100)
     assert [number for number in range(5) if number in running.marks] == [1, 2]
@@ -37,6 +33,7 @@ def test_what_is_counted_on_is_marked_in_the_lease_and_in_the_collection() -> No
     later = keeping.begin(100)
     assert [number for number in range(5) if number in later.marks] == [1, 2, 3]
     keeping.end(later)
+    keeping.close(lease)
     keeping.close(lease)
     assert 1 not in keeping.begin(100).marks
 

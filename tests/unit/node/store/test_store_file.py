@@ -129,6 +129,24 @@ def test_an_exception_rolls_back(tmp_path: Path) -> None:
     file.close()
 
 
+def test_a_volume_that_is_gone_is_a_fault_of_the_store(tmp_path: Path) -> None:
+    """As when a disk is pulled out: what asks it for sizes says so, too."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    store = BlockStore(folder / "blocks.db")
+    folder.rename(tmp_path / "gone")
+    with pytest.raises(StoreFault, match="cannot be used: No such file"):
+        store.put_many([leaf("x").block])
+    (tmp_path / "gone").rename(folder)
+    store.put_many([leaf("x").block])
+    (folder / "blocks.db-shm").rename(folder / "kept")
+    (folder / "blocks.db-shm").symlink_to("blocks.db-shm")
+    with pytest.raises(StoreFault, match="cannot be used: Too many levels"):
+        store.files_bytes()
+    (folder / "kept").rename(folder / "blocks.db-shm")
+    store.close()
+
+
 def test_a_limit_that_leaves_no_room_for_the_log(store: BlockStore) -> None:
     with pytest.raises(Misuse, match="at least"):
         store.set_limit(STORE_LIMIT_BYTES_MIN - 1)
