@@ -135,7 +135,7 @@ class NodeKeeper:
         return True
 
     async def _live(self) -> float | None:
-        """Start a node and stay until it ends; return for how long it was ready, None where it was ended as unneeded."""
+        """Start a node and stay until it ends; return for how long it was ready, None if it was ended as unneeded."""
         self._state = _State.STARTING
         log = self._home.node.log
         try:
