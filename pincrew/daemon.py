@@ -11,8 +11,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,20 @@ from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, Lock, serve_socket, serve_tcp
-from pincrew.errors import NotFound, PincrewError
+from pincrew.errors import Misuse, NotFound, PincrewError
+from pincrew.files import private_folder
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
 from pincrew.keys import peer_id
+from pincrew.node.web import Server
+from pincrew.node_address import NodeKind
 from pincrew.node_choice import checked_choice, choose
 from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.peer import now_ms
 from pincrew.roster import Roster, leaf
-from pincrew.settings import Settings, load_settings
+from pincrew.settings import Settings, load_node, load_settings, save
 
 _log = logging.getLogger("pincrew.daemon")
 _SWITCH_INTERVAL_S = 0.001
@@ -159,6 +163,10 @@ class Daemon:
             listen=tuple(request.listen),
             announce=tuple(request.announce),
         )
+        if request.routers or request.gateways:
+            if options.ipfs != NodeKind.EMBEDDED:
+                raise Misuse("Routers and gateways are for pincrew's own node", next_step="Choose `embedded`")
+            await trio.to_thread.run_sync(self._widen_search, request.routers, request.gateways)
         joined = await trio.to_thread.run_sync(accept, offer, self._home, options)
         await self.run_cluster(joined.paths.name, None)
         return shapes.Followed(
@@ -168,6 +176,20 @@ class Daemon:
             home=str(joined.paths.folder),
             was_joined=joined.was_joined,
         )
+
+    def _widen_search(self, routers: Sequence[str], gateways: Sequence[str]) -> None:
+        """Let pincrew's own node look there too, from its next start on. Raises Misuse for what is no such URL."""
+        for url in (*routers, *gateways):
+            Server(url)
+        path = self._home.node.settings
+        before = load_node(path)
+        private_folder(self._home.node.folder)
+        after = replace(
+            before,
+            routers=tuple(dict.fromkeys([*before.routers, *routers])),
+            gateways=tuple(dict.fromkeys([*before.gateways, *gateways])),
+        )
+        save(path, after)
 
     async def _node_for(self, offer: JoinOffer, wanted: str) -> str:
         wanted = checked_choice(wanted)

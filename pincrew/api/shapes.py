@@ -176,7 +176,10 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class AcceptRequest(msgspec.Struct, frozen=True):
-    """What a volunteer chose (empty: the default). ``secret_file`` is an absolute path."""
+    """What a volunteer chose (empty: the default). ``secret_file`` is an absolute path.
+
+    ``routers`` and ``gateways`` are URLs where pincrew's own node looks for content besides the crew.
+    """
 
     offer: str
     name: str = ""
@@ -187,6 +190,8 @@ class AcceptRequest(msgspec.Struct, frozen=True):
     peer_name: str = ""
     listen: list[str] = []
     announce: list[str] = []
+    routers: list[str] = []
+    gateways: list[str] = []
 
 
 class Followed(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from pincrew.cli.prompts import agree, require_terminal
 from pincrew.errors import Misuse, NodeDown, PincrewError
 from pincrew.files import last_words
 from pincrew.follow.source import parse_source
+from pincrew.node_address import NodeKind
 from pincrew.node_choice import checked_choice
 from pincrew.quantities import parse_duration
 from pincrew.settings import checked_peer_name, load_settings
@@ -50,6 +51,14 @@ def follow(
     peer_name: PeerNameOption = "",
     listen: ListenOption = None,
     announce: AnnounceOption = None,
+    router: Annotated[
+        list[str] | None,
+        typer.Option("--router", metavar="URL", help="Let pincrew's node ask there who has content; repeatable."),
+    ] = None,
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option("--gateway", metavar="URL", help="Let it fetch what no node has from there; repeatable."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay, and end the daemon with this command.")
@@ -78,6 +87,8 @@ def follow(
         peer_name=checked_peer_name(peer_name),
         listen=listen or [],
         announce=announce or [],
+        routers=router or [],
+        gateways=gateway or [],
     )
     require_terminal(invocation, is_agreed=yes)
     if foreground and background.running(invocation.client) is None:
@@ -146,6 +157,11 @@ def _join(invocation: Invocation, source: str, request: AcceptRequest, *, is_agr
         now = datetime.now(UTC)
         settings = load_settings(invocation.home.settings, invocation.environment)
         node = choosing.chosen(invocation, request.ipfs, settings, is_agreed=is_agreed)
+        if (request.routers or request.gateways) and node.ipfs != NodeKind.EMBEDDED:
+            raise Misuse(
+                "`--router` and `--gateway` are for pincrew's own node, which this cluster will not use",
+                next_step="Add `--ipfs embedded`, or set them in your Kubo",
+            )
         request = msgspec.structs.replace(request, ipfs=node.ipfs)
         words = choosing.described(node, settings)
         output.say(join_text.describe(offer, request, node=words, now=now, output=output))

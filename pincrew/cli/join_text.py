@@ -8,6 +8,7 @@ from datetime import datetime
 from pincrew.api.shapes import AcceptRequest, Offer
 from pincrew.cli import figures
 from pincrew.cli.output import Output
+from pincrew.node_address import NodeKind
 
 _WIDTH = 76
 _INDENT = 18
@@ -29,6 +30,7 @@ def describe(offer: Offer, chosen: AcceptRequest, *, node: str, now: datetime, o
         _row("What it is", offer.description or "its curators do not say"),
         _row("Pins", _pins(offer)),
         _row("IPFS node", node),
+        *([_row("Looks for it", _finding(chosen))] if chosen.ipfs == NodeKind.EMBEDDED else []),
         _row("Who decides", _curators(offer.curators)),
         _row("They can not", "run commands, read your files, or unpin your own pins"),
         _row("Removals", _removals(chosen.obey)),
@@ -77,6 +79,13 @@ def _name(chosen: AcceptRequest) -> str:
     if chosen.peer_name:
         return f"your name “{chosen.peer_name}”"
     return "no name (--peer-name gives you one)"
+
+
+def _finding(chosen: AcceptRequest) -> str:
+    asked = [*chosen.routers, *chosen.gateways]
+    if asked:
+        return f"at the crew's nodes, and at {', '.join(asked)}"
+    return "at the crew's nodes alone (--router URL and --gateway URL add others; every block is verified)"
 
 
 def _listed(chosen: AcceptRequest) -> str:

@@ -196,3 +196,21 @@ def test_a_move_that_was_interrupted_goes_on(crew: Crew, kubo_program: Path, kub
 
 def _settings(machine: Machine) -> str:
     return machine.home.cluster("archive").settings.read_text()
+
+
+@pytest.mark.kubo
+def test_a_gateway_that_a_volunteer_named_gives_what_no_node_has(crew: Crew, kubo: KuboProcess) -> None:
+    """Nobody tells the follower's node of that Kubo; the curator's node does not have the content either."""
+    curator, follower = crew.machine("curator"), crew.machine("follower")
+    content = os.urandom(600_000)
+    (cid,) = add_content(kubo, content)
+    source = serving(curator)
+    curator.run("pin", "add", cid)
+
+    said = follower.follow(source, "--router", "http://127.0.0.1:1", code=2)
+    assert "--ipfs embedded" in said.err
+    assert "not" in follower.follow(source, "--gateway", "ftp://nowhere", node=EMBEDDED, code=2).err
+    where = (kubo.repository / "gateway").read_text().strip()
+    joined = follower.follow(source, "--gateway", where, "--wait", "--timeout", "2m", node=EMBEDDED)
+    assert where in joined.all
+    assert follower.held(cid) == content

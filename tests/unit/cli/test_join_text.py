@@ -49,6 +49,14 @@ def test_choices_are_told() -> None:
     assert "none when this was signed" in screen(offer(pins_hint=0, bytes_hint=0))
 
 
+def test_where_pincrews_own_node_looks_is_told_and_offered() -> None:
+    assert "Looks for it" not in screen(offer())
+    offered = words_of(screen(offer(), ipfs="embedded"))
+    assert "at the crew's nodes alone (--router URL and --gateway URL add others" in offered
+    chosen = words_of(screen(offer(), ipfs="embedded", routers=["https://r.example"], gateways=["https://g.example"]))
+    assert "at the crew's nodes, and at https://r.example, https://g.example" in chosen
+
+
 def test_a_closed_cluster_asks_for_its_key_until_it_is_given() -> None:
     closed = offer(is_closed=True, needs_secret=True)
     assert "--secret-file FILE" in screen(closed)
