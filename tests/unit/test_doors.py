@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 import trio
 
 from pincrew.doors import Lock, serve_socket, serve_tcp
-from pincrew.errors import Conflict, PortInUse
+from pincrew.errors import Conflict
 
 DEADLINE_S = 20.0
 
@@ -45,18 +44,13 @@ def test_a_client_that_stops_reading_does_not_keep_a_door_open(tmp_path: Path) -
     trio.run(main)
 
 
-# hypercorn leaves the socket open that it could not bind.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_tcp_door_says_where_it_is_and_one_port_has_one_door() -> None:
+def test_a_tcp_door_says_where_it_is() -> None:
     async def main() -> None:
         stopping = trio.Event()
         with trio.fail_after(DEADLINE_S):
             async with trio.open_nursery() as nursery:
                 url = await nursery.start(partial(serve_tcp, hello, "127.0.0.1:0", stopping))
                 host, _, port = url.removeprefix("http://").partition(":")
-                with pytest.raises(PortInUse):
-                    await serve_tcp(hello, f"{host}:{port}", stopping)
-                gc.collect()  # what was left open is found here and not in some other test
                 async with await trio.open_tcp_stream(host, int(port)) as client:
                     await client.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                     answer = b"".join([piece async for piece in client])
