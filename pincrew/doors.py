@@ -115,8 +115,14 @@ async def serve_tcp(
                 partial(hypercorn.trio.serve, app, _http_config(address), shutdown_trigger=stopping.wait)
             )
             task_status.started(binds[0])
-    except* OSError as group:
+    # Nurseries wrap what failed, and `except*` would wrap what is raised here once more. All of it goes on up.
+    except BaseExceptionGroup as group:
+        failure: BaseException = group
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+        if not isinstance(failure, OSError):
+            raise
         raise PortInUse(
-            f"The API cannot listen on {address}: {group.exceptions[0]}",
+            f"The API cannot listen on {address}: {failure}",
             next_step="Change `api_listen` in settings.toml, or stop the other program",
         ) from group
