@@ -26,7 +26,7 @@ from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, Lock, serve_socket, serve_tcp
-from pincrew.errors import Misuse, NotFound, PincrewError
+from pincrew.errors import Misuse, NotFound, PincrewError, leaf
 from pincrew.files import private_folder
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
@@ -38,7 +38,7 @@ from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.peer import now_ms
-from pincrew.roster import Roster, leaf
+from pincrew.roster import Roster
 from pincrew.settings import Settings, load_node, load_settings, save
 
 _log = logging.getLogger("pincrew.daemon")

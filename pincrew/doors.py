@@ -14,7 +14,7 @@ import hypercorn.trio
 import trio
 from hypercorn.trio.tcp_server import TCPServer
 
-from pincrew.errors import Conflict, PortInUse
+from pincrew.errors import Conflict, PortInUse, leaf
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -117,9 +117,7 @@ async def serve_tcp(
             task_status.started(binds[0])
     # Nurseries wrap what failed, and `except*` would wrap what is raised here once more. All of it goes on up.
     except BaseExceptionGroup as group:
-        failure: BaseException = group
-        while isinstance(failure, BaseExceptionGroup):
-            failure = failure.exceptions[0]
+        failure = leaf(group)
         if not isinstance(failure, OSError):
             raise
         raise PortInUse(

@@ -165,3 +165,10 @@ class DaemonNotRunning(WorldFault):
 
     code = "daemon_not_running"
     exit_code = 3
+
+
+def leaf(error: BaseException) -> BaseException:
+    """Return the first error inside of the groups in which nurseries wrap what failed: what a person can read."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

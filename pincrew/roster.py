@@ -16,7 +16,7 @@ import trio
 
 from pincrew.api import shapes
 from pincrew.cluster import Cluster
-from pincrew.errors import Conflict, Misuse, NotFound, PincrewError
+from pincrew.errors import Conflict, Misuse, NotFound, PincrewError, leaf
 from pincrew.follow.follower import open_follower
 from pincrew.leaving import finish_leaving, is_marked, leave_dry_run, mark, node_to_leave, remove_folder
 from pincrew.node_choice import AUTO, checked_choice
@@ -267,9 +267,3 @@ def _first(group: BaseExceptionGroup[PincrewError]) -> PincrewError:
 
 def _host_and_port(url: str | None) -> str | None:
     return urlsplit(url).netloc if url else None
-
-
-def leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

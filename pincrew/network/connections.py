@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
@@ -36,7 +37,12 @@ def address_of(connection: Any) -> str:
     if dialled:
         return str(dialled)
     remote = connection.muxed_conn.get_remote_address()
-    return "" if remote is None else f"/ip{6 if ':' in remote[0] else 4}/{remote[0]}/tcp/{remote[1]}"
+    return "" if remote is None else tcp_address(remote)
+
+
+def tcp_address(remote: tuple[str, int]) -> str:
+    """Return the multiaddr of a socket's other end."""
+    return f"/ip{6 if ':' in remote[0] else 4}/{remote[0]}/tcp/{remote[1]}"
 
 
 async def sever(connection: Any) -> None:
@@ -75,3 +81,13 @@ async def first_of(*conditions: Callable[[], Awaitable[None]]) -> None:
 
         for condition in conditions:
             nursery.start_soon(wait, condition)
+
+
+@asynccontextmanager
+async def cancelled_at_end() -> AsyncIterator[trio.Nursery]:
+    """A nursery whose tasks end with the block."""
+    async with trio.open_nursery() as nursery:
+        try:
+            yield nursery
+        finally:
+            nursery.cancel_scope.cancel()

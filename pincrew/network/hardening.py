@@ -44,6 +44,7 @@ from trio_websocket import WebSocketConnection
 
 from pincrew import limits
 from pincrew.errors import HandshakeFailed
+from pincrew.network.connections import tcp_address
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.muxing import GuardedYamux, ThriftyStream
 
@@ -207,7 +208,7 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
     async def upgrade_inbound_raw_conn(self, raw_conn: Any, maddr: Any) -> Any:
         """Serve an inbound connection from its handshake to its end."""
         remote = raw_conn.get_remote_address()
-        address = "" if remote is None else f"/ip{6 if ':' in remote[0] else 4}/{remote[0]}/tcp/{remote[1]}"
+        address = "" if remote is None else tcp_address(remote)
         try:
             muxed_conn = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
         # As when dialling, whatever a layer raises. It is told and goes on up, where the socket is closed.

@@ -9,8 +9,8 @@ Requests and pubsub use the same connections. Everything that must hold against 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
@@ -23,7 +23,16 @@ from pincrew import limits
 from pincrew.errors import HandshakeFailed, Misuse, WorldFault
 from pincrew.keys import peer_id, public_of
 from pincrew.network import addresses as addressing
-from pincrew.network.connections import address_of, first_of, is_over, open_stream, peer_of, sever, via
+from pincrew.network.connections import (
+    address_of,
+    cancelled_at_end,
+    first_of,
+    is_over,
+    open_stream,
+    peer_of,
+    sever,
+    via,
+)
 from pincrew.network.contract import Connection, Handlers, NetworkConfig, PeerUnreachable, Verdict
 from pincrew.network.dialling import Dialling
 from pincrew.network.flood import FloodGuard
@@ -144,7 +153,7 @@ class Network:
             if self._config.gossip:
                 self._gossip = Gossip(host, self._topic, self)
                 await stack.enter_async_context(self._gossip.running())
-            nursery = await stack.enter_async_context(_cancelled_at_end())
+            nursery = await stack.enter_async_context(cancelled_at_end())
             self._nursery = nursery
             try:
                 await nursery.start(self._links.run)
@@ -298,12 +307,3 @@ class Network:
         """Seek a peer that mDNS found, unless it is sought already."""
         if not self._dialling.is_wanted(peer) and len(self._dialling) < limits.MDNS_PEERS_MAX:
             self.seek(peer, addresses)
-
-
-@asynccontextmanager
-async def _cancelled_at_end() -> AsyncIterator[trio.Nursery]:
-    async with trio.open_nursery() as nursery:
-        try:
-            yield nursery
-        finally:
-            nursery.cancel_scope.cancel()

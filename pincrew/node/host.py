@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, NewType
 
@@ -23,17 +23,17 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.protocol_muxer.multiselect_client import MultiselectClient
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
-from libp2p.rcmgr import Direction
 from multiaddr import Multiaddr
 
 from pincrew import __version__, limits
 from pincrew.errors import HandshakeFailed, Misuse, PincrewError, WorldFault
 from pincrew.keys import SigningKey, peer_id
 from pincrew.network import addresses as addressing
+from pincrew.network.connections import address_of, cancelled_at_end, is_over, tcp_address, via
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.hardening import GuardedHost, GuardedSwarm, serving, settle_library
 from pincrew.network.host import build_host
-from pincrew.network.streams import length_prefix
+from pincrew.network.streams import FrameStream, length_prefix
 from pincrew.node.dialable import may_lead_inside
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class NodeHost:
         failure: WorldFault | None = None
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serving(swarm))
-            self._nursery = await stack.enter_async_context(_cancelled_at_end())
+            self._nursery = await stack.enter_async_context(cancelled_at_end())
             self._host = host
             try:
                 await swarm.listen(*map(Multiaddr, self._listen))
@@ -149,9 +149,9 @@ class NodeHost:
             return []
         swarm = self._host.get_network()
         return [
-            Connected(str(each.muxed_conn.peer_id), _address_of(each), _via(each))
+            Connected(str(each.muxed_conn.peer_id), address_of(each), via(each))
             for each in swarm.get_connections()
-            if not _is_over(each)
+            if not is_over(each)
         ]
 
     def is_connected(self, peer: str) -> bool:
@@ -246,7 +246,7 @@ class NodeHost:
         # The connection may end at any point of this, each with an exception of its own. All of it goes on up.
         except BaseException as error:
             if raw is not None:
-                await _reset(raw)
+                await FrameStream(peer, raw).reset()
             if isinstance(error, MultiselectClientError):
                 raise PeerUnreachable("The other node does not speak that protocol", where=peer) from error
             if isinstance(error, Exception):
@@ -293,7 +293,7 @@ class NodeHost:
         """Return the newest connection with ``peer`` that is up, or None."""
         if self._host is None:
             return None
-        alive = [each for each in self._host.get_network().get_connections(ID.from_string(peer)) if not _is_over(each)]
+        alive = [each for each in self._host.get_network().get_connections(ID.from_string(peer)) if not is_over(each)]
         return alive[-1] if alive else None
 
     def _connection_up(self, connection: Any) -> None:
@@ -349,29 +349,11 @@ class NodeHost:
         )
         observed = raw.muxed_conn.get_remote_address()
         if observed is not None:
-            message.observed_addr = Multiaddr(_tcp_address(observed)).to_bytes()
+            message.observed_addr = Multiaddr(tcp_address(observed)).to_bytes()
         encoded = message.SerializeToString()
         with trio.fail_after(limits.NEGOTIATION_TIMEOUT_S):
             await raw.write(length_prefix(len(encoded)) + encoded)
             await raw.close()
-
-
-@asynccontextmanager
-async def _cancelled_at_end() -> AsyncIterator[trio.Nursery]:
-    async with trio.open_nursery() as nursery:
-        try:
-            yield nursery
-        finally:
-            nursery.cancel_scope.cancel()
-
-
-async def _reset(raw: Any) -> None:
-    with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
-        try:
-            await raw.reset()
-        # Nothing is left to reset on a connection that has ended.
-        except Exception as error:
-            log.debug("reset: %r", error)
 
 
 def _canonical(peer: str) -> str:
@@ -380,24 +362,3 @@ def _canonical(peer: str) -> str:
         return str(ID.from_string(peer))
     except ValueError as error:
         raise Misuse(f"{peer!r} is not a peer id", next_step="A peer id starts with `12D3Koo` or `Qm`") from error
-
-
-def _is_over(connection: Any) -> bool:
-    return bool(connection.is_closed or connection.muxed_conn.event_shutting_down.is_set())
-
-
-def _via(connection: Any) -> str:
-    return "in" if connection.direction == Direction.INBOUND else "out"
-
-
-def _tcp_address(remote: tuple[str, int]) -> str:
-    return f"/ip{6 if ':' in remote[0] else 4}/{remote[0]}/tcp/{remote[1]}"
-
-
-def _address_of(connection: Any) -> str:
-    """Return the address that was dialled, or from which the other side came; "" where it is unknown."""
-    dialled = getattr(connection, "pincrew_address", "")
-    if dialled:
-        return str(dialled)
-    remote = connection.muxed_conn.get_remote_address()
-    return "" if remote is None else _tcp_address(remote)

@@ -22,7 +22,7 @@ import trio
 
 from pincrew import __version__
 from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
-from pincrew.errors import Misuse, PincrewError
+from pincrew.errors import Misuse, PincrewError, leaf
 from pincrew.files import private_folder
 from pincrew.identity import load_or_create_key
 from pincrew.limits import NODE_PORT_DEFAULT, NODE_SWITCH_INTERVAL_S
@@ -64,7 +64,7 @@ def run_node(
         trio.run(partial(_main, node, paths, environment, rpc, attached))
     # Through trio's nurseries every error arrives in groups; what a person can read is inside. All goes on up.
     except BaseExceptionGroup as group:
-        error = _leaf(group)
+        error = leaf(group)
         raise error if isinstance(error, PincrewError) else group from None
     finally:
         store.close()
@@ -145,12 +145,6 @@ async def _ending(end: Callable[[], None], attached: bool) -> AsyncIterator[None
                 nursery.start_soon(hear_the_end)
             yield
             nursery.cancel_scope.cancel()
-
-
-def _leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def check_rpc_address(address: str) -> str:
