@@ -26,7 +26,7 @@ from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, Lock, serve_socket, serve_tcp
-from pincrew.errors import Misuse, NotFound, PincrewError, leaf
+from pincrew.errors import Misuse, NotFound, PincrewError, unwrapped
 from pincrew.files import private_folder
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
@@ -71,9 +71,8 @@ class Daemon:
             app = build_app(self)
             await nursery.start(partial(serve_socket, app, self._socket, self._stopping))
             if self._settings.api_listen:
-                await nursery.start(
-                    partial(serve_tcp, build_app(self, hosts=LOCAL_HOSTS), self._settings.api_listen, self._stopping)
-                )
+                app, chosen_by = build_app(self, hosts=LOCAL_HOSTS), "`api_listen` in settings.toml"
+                await nursery.start(partial(serve_tcp, app, self._settings.api_listen, chosen_by, self._stopping))
             task_status.started()
             self._roster.bring_up()
             await self._stopping.wait()
@@ -241,12 +240,9 @@ def run_daemon(
         # again is what would keep the API waiting.
         gc.freeze()
         gc.set_threshold(*_GARBAGE_THRESHOLDS)
-        trio.run(partial(_main, home, settings, environment, serve, publish))
+        with unwrapped():
+            trio.run(partial(_main, home, settings, environment, serve, publish))
         return 0
-    # Through trio's nurseries every error arrives in groups; what a person can read is inside. All of it goes on up.
-    except BaseExceptionGroup as group:
-        error = leaf(group)
-        raise error if isinstance(error, PincrewError) else group from None
     finally:
         lock.release()
 

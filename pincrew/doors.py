@@ -105,9 +105,17 @@ def _clear(path: Path) -> None:
 
 
 async def serve_tcp(
-    app: Any, address: str, stopping: trio.Event, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    app: Any,
+    address: str,
+    chosen_by: str,
+    stopping: trio.Event,
+    *,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on HOST:PORT; started with the URL, which names the port also where 0 was asked for. Raises PortInUse."""
+    """Serve on HOST:PORT; started with the URL, which names the port also where 0 was asked for.
+
+    Raises PortInUse, which names the option or setting that the address was ``chosen_by``.
+    """
     _settle_server()
     try:
         async with trio.open_nursery() as nursery:
@@ -121,6 +129,6 @@ async def serve_tcp(
         if not isinstance(failure, OSError):
             raise
         raise PortInUse(
-            f"The API cannot listen on {address}: {failure}",
-            next_step="Change `api_listen` in settings.toml, or stop the other program",
+            f"Nothing can listen on {address}: {failure.strerror or failure}",
+            next_step=f"Choose another port with {chosen_by}, or stop the other program",
         ) from group

@@ -6,6 +6,9 @@ A person is told four things: what happened, where, what it means for the data, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PincrewError(Exception):
     """Something went wrong inside pincrew."""
@@ -172,3 +175,14 @@ def leaf(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Let a PincrewError leave the groups in which nurseries wrapped it. Raises it, or the group as it came."""
+    try:
+        yield
+    # All of it goes on up.
+    except BaseExceptionGroup as group:
+        error = leaf(group)
+        raise error if isinstance(error, PincrewError) else group from None

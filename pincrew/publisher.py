@@ -6,8 +6,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-import hypercorn.config
-import hypercorn.trio
 import trio
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pincrew.config_document import ConfigDocument
-from pincrew.errors import Misuse, PincrewError, PortInUse
+from pincrew.doors import serve_tcp
+from pincrew.errors import Misuse, PincrewError, unwrapped
 
 _REFRESH_INTERVAL_S = 300.0
 
@@ -52,21 +51,12 @@ async def serve_document(
         return Response(raw, media_type="application/toml", headers=headers)
 
     app = Starlette(routes=[Route("/", answer), Route(f"/{curator.name}.toml", answer)])
-    config = hypercorn.config.Config()
-    config.bind = [address]
-    config.graceful_timeout = 1
-    config.accesslog = config.errorlog = None
-    try:
+    with unwrapped():
         async with trio.open_nursery() as nursery:
-            bound = await nursery.start(partial(hypercorn.trio.serve, app, config, shutdown_trigger=ended.wait))
-            task_status.started(f"{bound[0].rstrip('/')}/{curator.name}.toml")
+            url = await nursery.start(partial(serve_tcp, app, address, "`--publish HOST:PORT`", ended))
+            task_status.started(f"{url.rstrip('/')}/{curator.name}.toml")
             while not ended.is_set():
                 with trio.move_on_after(_REFRESH_INTERVAL_S):
                     await ended.wait()
                 with suppress(PincrewError):  # the last document stays good
                     await curator.current_document()
-    except* OSError as group:
-        raise PortInUse(
-            f"The config document cannot be offered on {address}: {group.exceptions[0]}",
-            next_step="Choose another port: `--publish HOST:PORT`",
-        ) from group

@@ -22,7 +22,7 @@ import trio
 
 from pincrew import __version__
 from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
-from pincrew.errors import Misuse, PincrewError, leaf
+from pincrew.errors import Misuse, unwrapped
 from pincrew.files import private_folder
 from pincrew.identity import load_or_create_key
 from pincrew.limits import NODE_PORT_DEFAULT, NODE_SWITCH_INTERVAL_S
@@ -61,11 +61,8 @@ def run_node(
     store = BlockStore(paths.blocks, limit_bytes=settings.storage_limit)
     try:
         node = EmbeddedNode(store, paths.blocks, key, settings, partial(save, paths.settings))
-        trio.run(partial(_main, node, paths, environment, rpc, attached))
-    # Through trio's nurseries every error arrives in groups; what a person can read is inside. All goes on up.
-    except BaseExceptionGroup as group:
-        error = leaf(group)
-        raise error if isinstance(error, PincrewError) else group from None
+        with unwrapped():
+            trio.run(partial(_main, node, paths, environment, rpc, attached))
     finally:
         store.close()
 
@@ -79,9 +76,10 @@ async def _main(
         told = [f"rpc=unix:{path}"]
         if rpc is not None:
             app = build_rpc(node, hosts=LOCAL_HOSTS)
-            told.append("tcp=" + await nursery.start(partial(serve_tcp, app, rpc, node.stopping)))
+            told.append("tcp=" + await nursery.start(partial(serve_tcp, app, rpc, "`--rpc HOST:PORT`", node.stopping)))
         if node.settings.gateway_listen:
-            serve = partial(serve_tcp, build_gateway(node), node.settings.gateway_listen, node.stopping)
+            address, chosen_by = node.settings.gateway_listen, "`gateway_listen` in node.toml"
+            serve = partial(serve_tcp, build_gateway(node), address, chosen_by, node.stopping)
             node.gateway = await nursery.start(serve)
             told.append(f"gateway={node.gateway}")
         # Last, because who finds the socket takes the node for complete.

@@ -73,7 +73,7 @@ def test_a_port_in_use_is_told_at_serve(crew: Crew) -> None:
             said = machine.run("serve", "archive", code=1)
             assert str(port) in said.err and said.out == ""
         said = machine.run("serve", "other", "--publish", f"127.0.0.1:{port}", code=1)
-        assert str(port) in said.err and said.out == ""
+        assert str(port) in said.err and "`--publish HOST:PORT`" in said.err and said.out == ""
         machine.run_daemon()
         machine.until("other", lambda summary: summary.state != "joining", "the other cluster runs")
         said = machine.run("serve", "other", "--publish", f"127.0.0.1:{port}", code=1)

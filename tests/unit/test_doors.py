@@ -49,7 +49,7 @@ def test_a_tcp_door_says_where_it_is() -> None:
         stopping = trio.Event()
         with trio.fail_after(DEADLINE_S):
             async with trio.open_nursery() as nursery:
-                url = await nursery.start(partial(serve_tcp, hello, "127.0.0.1:0", stopping))
+                url = await nursery.start(partial(serve_tcp, hello, "127.0.0.1:0", "nobody", stopping))
                 host, _, port = url.removeprefix("http://").partition(":")
                 async with await trio.open_tcp_stream(host, int(port)) as client:
                     await client.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
