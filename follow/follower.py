@@ -87,11 +87,7 @@ class Follower(Cluster):
             self.peer.diary.happened(refreshed.code, {"error": refreshed.text})
         self._last = refreshed
         self._use(refreshed.document)
-        self._adopt(refreshed)
-
-    def _adopt(self, refreshed: Refreshed) -> None:
-        if self.peer.member.adopt(refreshed.chain):
-            self.peer.trust_changed()
+        self.peer.member.adopt(refreshed.chain)
 
     def _use(self, document: ConfigDocument) -> None:
         self._document = document
@@ -145,8 +141,7 @@ class Follower(Cluster):
         if decision == "accept":
             document = await trio.to_thread.run_sync(lambda: accept_pending(self.paths, now_ms=now_ms()))
             self._use(document)
-            if self.peer.member.adopt(document.trust):
-                self.peer.trust_changed()
+            self.peer.member.adopt(document.trust)
             self._last = None
         elif decision == "reject":
             await trio.to_thread.run_sync(reject_pending, self.paths)

@@ -66,28 +66,33 @@ class Applier:
         """
         async with self._turn:
             with _no_garbage_collection():
-                return await self._drive(steps)
+                return await drive(steps, self._limiter)
 
-    async def _drive(self, steps: Generator[Step, None, Result]) -> Result:
-        raised: BaseException | None = None
+
+async def drive(steps: Generator[Step, None, Result], limiter: trio.CapacityLimiter) -> Result:
+    """Run steps: those that block in a thread, everything else here in slices.
+
+    The caller sees to it that nobody else moves what they move.
+    """
+    raised: BaseException | None = None
+    slice_ends = time.perf_counter() + APPLY_SLICE_S_MAX
+    while True:
+        try:
+            step = next(steps) if raised is None else steps.throw(raised)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        raised = None
+        if step is None and time.perf_counter() < slice_ends:
+            continue
+        try:
+            if step is None:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.to_thread.run_sync(step, limiter=limiter)
+        except Exception as error:  # whatever it is, the generator decides what it means
+            raised = error
         slice_ends = time.perf_counter() + APPLY_SLICE_S_MAX
-        while True:
-            try:
-                step = next(steps) if raised is None else steps.throw(raised)
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
-            raised = None
-            if step is None and time.perf_counter() < slice_ends:
-                continue
-            try:
-                if step is None:
-                    await trio.lowlevel.checkpoint()
-                else:
-                    await trio.to_thread.run_sync(step, limiter=self._limiter)
-            except Exception as error:  # whatever it is, the generator decides what it means
-                raised = error
-            slice_ends = time.perf_counter() + APPLY_SLICE_S_MAX
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import trio
 from pincrew import __version__, limits
 from pincrew.api import shapes
 from pincrew.api.lines import ZERO_TIME, error_line, event_line, pin_line, pin_object, time_text
+from pincrew.base_desk import BaseDesk
 from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import NotFound, PincrewError
 from pincrew.health import ReasonText
@@ -28,6 +29,7 @@ from pincrew.removals import Decision, RemovalsState
 from pincrew.requests import Answer, CidStatus, Request
 from pincrew.store.listing import Filter, parse_states
 from pincrew.tracker import Leaving
+from pincrew.trust_desk import TrustDesk
 from pincrew.values import Pin, PinState
 
 _STATUS_WORDS = {
@@ -53,6 +55,8 @@ class Cluster:
     def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
         self.peer = peer
         self.paths = paths
+        self.trust = TrustDesk(peer, paths)
+        self.bases = BaseDesk(peer)
         self.published_at: str | None = None
         self._api_address = api_address
 
@@ -73,7 +77,7 @@ class Cluster:
 
     def summary(self) -> shapes.Summary:
         """Return the cluster at a glance."""
-        return summary_of(self.peer, self.role, self.own_reasons())
+        return summary_of(self.peer, self.role, [*self.trust.reasons(self.role), *self.own_reasons()])
 
     def ready(self) -> shapes.Ready:
         """Return where it is reached."""

@@ -49,7 +49,7 @@ _OFFERS_KEPT_MAX = 16
 
 
 class Daemon:
-    """Implements ``api.server.DaemonDoor``."""
+    """Implements ``api.contract.DaemonDoor``."""
 
     def __init__(self, home: Home, settings: Settings, environment: Mapping[str, str]) -> None:
         self._home = home
@@ -80,7 +80,7 @@ class Daemon:
                 await self._roster.stop_all()
             nursery.cancel_scope.cancel()
 
-    # ---- api.server.DaemonDoor --------------------------------------------------------------------------------
+    # ---- api.contract.DaemonDoor --------------------------------------------------------------------------------
 
     def info(self) -> shapes.DaemonInfo:
         """Return what this daemon is."""
@@ -100,7 +100,7 @@ class Daemon:
 
     async def run_cluster(self, name: str, publish: str | None) -> shapes.Summary:
         """Run the cluster in a folder; harmless when it runs. Raises what keeps it from running."""
-        return await self._roster.start(name, publish)
+        return await self._roster.start(name, publish, is_asked=True)
 
     async def stop_cluster(self, name: str) -> None:
         """Stop running a cluster; everything on disk stays."""

@@ -77,6 +77,8 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "node_changed": f"another IPFS node answers: {fields.get('pins')} pins are looked for there",
         "node_left": f"the IPFS node at {fields.get('address')} was left: it let go of {fields.get('unpinned')} pins",
         "node_down": str(fields.get("trouble") or fields.get("error") or "the IPFS node does not answer"),
+        "trust_changed": f"trust record {fields.get('record')} is in force: {fields.get('changes')}",
+        "trust_conflict": f"two different trust records {fields.get('record')} were signed: trust changes stop",
         "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
     }
     return texts.get(kind) or kind.replace("_", " ") + (f": {what}" if what else "")

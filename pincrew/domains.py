@@ -6,7 +6,10 @@ The same identity key also signs noise handshakes ("noise-libp2p-static-key:"), 
 
 ENVELOPE = b"pincrew/envelope/v1\0"
 TRUST = b"pincrew/trust/v1\0"
+TRUST_CONFLICT = b"pincrew/trust-conflict/v1\0"
 CONFIG = b"pincrew-config/1\0"
 ANNOUNCEMENT = b"pincrew/announcement/v1\0"
 CLIENT_ID = b"pincrew/client-id/v1\0"
 HEADS = b"pincrew/heads/v1\0"
+BASE = b"pincrew/base/v1\0"
+BASE_BLOB = b"pincrew/base-blob/v1\0"

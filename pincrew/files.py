@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from pincrew.errors import Conflict, NotFound, StoreFault
 
@@ -68,14 +69,28 @@ def read_file(path: Path, bytes_max: int) -> bytes:
 
 def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put ``data`` at ``path`` durably, in place of whatever was there."""
-    with _told(path, "write"), _temporary(path, data, mode) as temporary:
+    with written_file(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def written_file(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Give a file to write to, which is put at ``path`` durably when the block ends well: for what is too large for
+    ``write_file``. Otherwise whatever was there stays. Raises StoreFault."""
+    with _told(path, "write"), _temporary(path, mode) as (temporary, file):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
         temporary.replace(path)
 
 
 def create_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put ``data`` at ``path`` durably. Raises Conflict when something is there already: nothing is overwritten."""
     try:
-        with _told(path, "write"), _temporary(path, data, mode) as temporary:
+        with _told(path, "write"), _temporary(path, mode) as (temporary, file):
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
             try:
                 os.link(temporary, path)
             except OSError as error:
@@ -112,16 +127,13 @@ def last_words(log: Path, length: int) -> str:
 
 
 @contextmanager
-def _temporary(path: Path, data: bytes, mode: int) -> Iterator[Path]:
-    """Give a synced file with ``data`` beside ``path``; afterwards it is gone and the folder is synced."""
+def _temporary(path: Path, mode: int) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Give a new file beside ``path``, and its name; afterwards that name is gone and the folder is synced."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        yield temporary
+            yield temporary, file
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)

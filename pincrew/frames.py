@@ -9,6 +9,10 @@
     6 trust want     [6, first number]
     7 trust          [7, [signed record, ...]]
     8 announcements  [8, [signed announcement, ...]]
+    9 base want      [9, n]                             base n where it is kept, else (or for 0) the newest
+   10 base           [10, sealed base]
+   11 blob want      [11, hash, offset]
+   12 blob           [12, hash, offset, size of the whole, piece]     size 0: the sender does not have it
 
 A frame is at most ``FRAME_BYTES_MAX``; a reader raises Malformed at anything else, and its connection pays.
 """
@@ -79,7 +83,43 @@ class AnnouncementsFrame(NamedTuple):
     announcements: tuple[bytes, ...]
 
 
-Frame = Hello | Digest | Heads | Want | Page | Absent | TrustWant | TrustRecords | AnnouncementsFrame
+class BaseWant(NamedTuple):
+    n: int
+
+
+class BaseFrame(NamedTuple):
+    sealed: bytes
+
+
+class BlobWant(NamedTuple):
+    name: bytes
+    offset: int
+
+
+class Blob(NamedTuple):
+    """A piece of a blob; ``size`` is that of the whole, 0 where the sender does not have it."""
+
+    name: bytes
+    offset: int
+    size: int
+    piece: bytes
+
+
+Frame = (
+    Hello
+    | Digest
+    | Heads
+    | Want
+    | Page
+    | Absent
+    | TrustWant
+    | TrustRecords
+    | AnnouncementsFrame
+    | BaseWant
+    | BaseFrame
+    | BlobWant
+    | Blob
+)
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -103,6 +143,14 @@ def encode_frame(frame: Frame) -> bytes:
             raw = [7, list(records)]
         case AnnouncementsFrame(announcements):
             raw = [8, list(announcements)]
+        case BaseWant(n):
+            raw = [9, n]
+        case BaseFrame(sealed):
+            raw = [10, sealed]
+        case BlobWant(name, offset):
+            raw = [11, name, offset]
+        case Blob(name, offset, size, piece):
+            raw = [12, name, offset, size, piece]
     return cbor2.dumps(raw, canonical=True)
 
 
@@ -114,7 +162,7 @@ def decode_frame(data: bytes) -> Frame:
     if not isinstance(raw, list) or not raw or type(raw[0]) is not int:
         _refuse("a frame is not an array that starts with its kind")
     kind, fields = raw[0], raw[1:]
-    lengths = (6, 4, 1, 3, 4, 3, 1, 1, 1)
+    lengths = (6, 4, 1, 3, 4, 3, 1, 1, 1, 1, 1, 2, 4)
     if not 0 <= kind < len(lengths) or len(fields) != lengths[kind]:
         _refuse("a frame is of an unknown kind or has the wrong number of fields")
     match kind:
@@ -136,9 +184,17 @@ def decode_frame(data: bytes) -> Frame:
         case 7:
             records = _list(fields[0], limits.TRUST_RECORDS_PER_FRAME_MAX)
             return TrustRecords(tuple(_bytes(record) for record in records))
-        case _:
+        case 8:
             signed = _list(fields[0], limits.ANNOUNCEMENTS_PER_FRAME_MAX)
             return AnnouncementsFrame(tuple(_bytes(one) for one in signed))
+        case 9:
+            return BaseWant(_number(fields[0]))
+        case 10:
+            return BaseFrame(_bytes(fields[0]))
+        case 11:
+            return BlobWant(_bytes(fields[0], 32), _number(fields[1]))
+        case _:
+            return Blob(_bytes(fields[0], 32), _number(fields[1]), _number(fields[2]), _bytes(fields[3]))
 
 
 def _standing(fields: list[Any]) -> Standing:

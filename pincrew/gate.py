@@ -17,14 +17,20 @@ The invariants of the replicated pinset (tests and other modules quote the numbe
  9. Acceptance depends on bytes, trust record and base alone: not on clock, settings, arrival order, memory, version.
 10. Each key is a canonical CID in its own shard; an origin or target is an operation on that same key.
 11. Same trust record, base and heads => same rows, byte for byte.
-12. (bases) Base n+1 is a function of base n and the log up to its cut.
-13. (bases) What an owner's base leaves out is void everywhere and re-issued by honest authors.
-14. Trust number, base number and each session's head only rise. A peer announces only what it can serve.
+12. Base n+1 is a function of base n and the log up to its cut. A keeper's base is adopted only if recomputed equal,
+    or by a newcomer; an owner's always.
+13. What an owner's base leaves out, and what depends on it, is void everywhere and re-issued by honest authors;
+    nothing else that was acknowledged is ever dropped.
+14. Trust number, base number and each session's head only rise. A peer announces only what it can serve, and forgets
+    log only below a base that it serves whole.
 15. No other peer's claim makes us drop, decline or unpin content; what we did not pin we never unpin.
 
 Why an origin or target must lie within what its author *named*: a session's dependencies are the heads of all other
 sessions that changed since, so what an author could have seen is exactly known. An origin beyond that would be valid
 at a replica that happens to be further along and invalid at another (invariant 9).
+
+What lies within the cut of the base in force is settled: an operation may name it whatever became of it, and the base
+says what that means (``pincrew.pinset``). So nothing below a cut has to be remembered but how many puts there were.
 """
 
 from __future__ import annotations
@@ -104,11 +110,15 @@ class History(Protocol):
     def shard_puts(self, sid: int) -> dict[int, int]: ...
     def hash_at(self, sid: int, number: int) -> bytes | None: ...
     def put_number(self, shard: int, cid: bytes, sid: int, n: int) -> int | None: ...
+    def base_puts(self, sid: int) -> dict[int, int]: ...
 
 
 @dataclass(slots=True)
 class SessionState:
-    """A session as far as it was applied here. ``known`` and ``puts`` are loaded when first needed."""
+    """A session as far as it was applied here. ``known``, ``puts`` and ``base_puts`` are loaded when first needed.
+
+    ``cut`` is how far it lies within the base in force.
+    """
 
     sid: int
     id: SessionId
@@ -118,6 +128,8 @@ class SessionState:
     stopped: str | None = None
     known: dict[int, int] | None = None
     puts: dict[int, int] | None = None
+    base_puts: dict[int, int] | None = None
+    cut: Head = Head(0, b"")  # noqa: RUF009 (a tuple: nobody changes it)
 
     @property
     def head(self) -> Head:
@@ -156,13 +168,14 @@ class Gate:
             return Screening.NEWER_TRUST
         if envelope.session.author not in self.curators:
             return Screening.UNTRUSTED
-        if envelope.base > self.base:
+        # Ids mean the same on both sides of a base, so neighbouring bases understand each other.
+        if envelope.base > self.base + 1:
             return Screening.NEWER_BASE
         session = self.sessions.get(envelope.session)
         if session is not None:
             if session.stopped is not None:
                 return Screening.STOPPED
-            if envelope.number <= session.number and self._hash_at(session, envelope.number) == envelope.hash:
+            if self._is_held(session, envelope):
                 return Screening.HELD
         return Screening.CHECK
 
@@ -176,7 +189,7 @@ class Gate:
             client = client_id(envelope.session)
             if client in _RESERVED_CLIENTS or client in self.clients:
                 return Stopped("its client id belongs to another session", fork=True)
-            session = SessionState(len(self.sessions) + 1, envelope.session, client, known={}, puts={})
+            session = SessionState(len(self.sessions) + 1, envelope.session, client, known={}, puts={}, base_puts={})
         if session.stopped is not None:
             return Stopped(session.stopped)
         verdict = self._judge(envelope, session)
@@ -186,8 +199,11 @@ class Gate:
 
     def _judge(self, envelope: Envelope, session: SessionState) -> Verdict:
         if envelope.number <= session.number:
-            same = self._hash_at(session, envelope.number) == envelope.hash
-            return Held() if same else Stopped(f"two envelopes with number {envelope.number}", fork=True)
+            return (
+                Held()
+                if self._is_held(session, envelope)
+                else Stopped(f"two envelopes with number {envelope.number}", fork=True)
+            )
         if envelope.number > session.number + 1:
             return Gap(session.number)
         if envelope.previous != session.hash:
@@ -204,9 +220,11 @@ class Gate:
             other = self.sessions.get(dependency.session)
             if other is None or other.number < dependency.number:
                 missing.append(dependency)
-            elif self._hash_at(other, dependency.number) != dependency.hash:
+            elif dependency.number < other.cut.number:
+                continue  # settled, and perhaps forgotten: not everybody could look
+            elif self.hash_at(other, dependency.number) != dependency.hash:
                 return Stopped("it builds on another branch of a forked session")
-            elif dependency.number <= known.get(other.sid, 0):
+            elif other.cut.number < dependency.number <= known.get(other.sid, 0):
                 return Stopped("it names a dependency that does not rise")
         return Missing(tuple(missing)) if missing else None
 
@@ -226,6 +244,8 @@ class Gate:
                     named = () if operation.origin is None else (operation.origin,)
                 for identifier in named:
                     other = self.sessions.get(identifier.session)
+                    if other is not None and self.is_based(other, part.shard, identifier.n):
+                        continue
                     number = (
                         None if other is None else self._put_number(part.shard, operation.cid, other.sid, identifier.n)
                     )
@@ -269,9 +289,24 @@ class Gate:
             session.puts = self.history.shard_puts(session.sid)
         return session.puts
 
-    def _hash_at(self, session: SessionState, number: int) -> bytes | None:
+    def is_based(self, session: SessionState, shard: int, n: int) -> bool:
+        """Return whether put ``n`` of a session in a shard lies within the cut of the base in force."""
+        if session.base_puts is None:
+            session.base_puts = self.history.base_puts(session.sid) if session.cut.number else {}
+        return n < session.base_puts.get(shard, 0)
+
+    def _is_held(self, session: SessionState, envelope: Envelope) -> bool:
+        """Return whether an envelope took effect before; one below the cut may be forgotten, and does not again."""
+        if envelope.number > session.number:
+            return False
+        return envelope.number < session.cut.number or self.hash_at(session, envelope.number) == envelope.hash
+
+    def hash_at(self, session: SessionState, number: int) -> bytes | None:
+        """Return the hash of an applied envelope, None where it is forgotten."""
         if number == session.number:
             return session.hash
+        if number == session.cut.number:
+            return session.cut.hash
         return self._window_hashes.get((session.sid, number)) or self.history.hash_at(session.sid, number)
 
     def _put_number(self, shard: int, cid: bytes, sid: int, n: int) -> int | None:

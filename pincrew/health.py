@@ -40,6 +40,9 @@ class ReasonCode(StrEnum):
     TRUST_CONFLICT = "trust_conflict"
     MASS_REMOVAL = "mass_removal"
     OWNER_KEY_HERE = "owner_key_here"
+    NOT_CURATOR = "not_curator"
+    CURATOR_NAMED = "curator_named"
+    BASE_REFUSED = "base_refused"
 
 
 class ReasonText(NamedTuple):

@@ -124,6 +124,8 @@ class Inbox:
         """Take out those up to ``head``: others of these numbers took effect, or these did in another way."""
         queue = self._queues.get(session)
         numbers = [number for number in queue.waiting if number <= head] if queue is not None else []
+        if numbers:
+            self._blocked.discard(session)
         return [self.pop(session, number) for number in sorted(numbers)]
 
     def forget(self, session: SessionId) -> None:

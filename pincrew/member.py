@@ -5,19 +5,22 @@ No network and no loop: the daemon's peer and the simulation drive the same obje
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, MutableMapping
 
 from pincrew import limits
 from pincrew.announcement import Announcements
+from pincrew.base_sync import Stage
+from pincrew.bases import Bases, Turned
 from pincrew.errors import Conflict, Malformed, PeerFault
-from pincrew.frames import Page, Standing
-from pincrew.gate import Received
+from pincrew.frames import Blob, Page, Standing
+from pincrew.gate import Received, Screening
 from pincrew.replica import Replica
+from pincrew.steps import Step
 from pincrew.store.database import Database
-from pincrew.store.history import History
+from pincrew.store.trust_store import TrustStore
 from pincrew.trust import TrustChain, TrustRecord
 from pincrew.values import Dependency, Envelope, Head, SessionId
-from pincrew.wire import decode_envelope
+from pincrew.wire import decode_envelope, decode_sealed
 
 _NO_HEAD = Head(0, b"")
 
@@ -32,15 +35,19 @@ class Member:
         *,
         now_ms: Callable[[], int],
         now: Callable[[], float],
+        staged: MutableMapping[bytes, bytes] | None = None,
+        author: bytes = b"",
     ) -> None:
         """Join what ``database`` holds with ``chain`` (of the config document).
 
-        Raises Forged where the two are not of one cluster.
+        ``staged`` keeps what is fetched of a base (None = in memory), ``author`` is this peer's own key where it
+        writes. Raises Forged where the two are not of one cluster. ``on_trust`` is called with the chain that was in
+        force before, each time when it has moved on.
         """
-        history = History(database)
-        self.chain = _stored_chain(history) or chain
-        self.chain = self.chain.merge(chain.records)
-        history.keep_trust_records(self.chain.encoded(), *self.chain.evidence())
+        self._kept = TrustStore(database)
+        self.chain = (self._kept.chain() or chain).merge(chain.records)
+        self._kept.keep(self.chain)
+        self.on_trust: Callable[[TrustChain], None] = lambda before: None
         self.replica = Replica(
             database,
             cluster=chain.cluster_id,
@@ -49,6 +56,9 @@ class Member:
             shard_bits=chain.genesis.shard_bits,
             now_ms=now_ms,
         )
+        self.bases = Bases(self.replica.windows, {} if staged is None else staged, now_ms=now_ms, author=author)
+        self.replica.is_held_back = self.is_held_back
+        self._served: tuple[bytes, bytes | None] = b"", None
         self.heard = Announcements(chain.cluster_id)
         self._now = now
 
@@ -60,16 +70,49 @@ class Member:
     def _moved(self, merged: TrustChain) -> bool:
         if merged == self.chain:
             return False
-        self.replica.history.keep_trust_records(merged.encoded(), *merged.evidence())
-        self.chain = merged
+        self._kept.keep(merged)
+        before, self.chain = self.chain, merged
         self.replica.trust(merged.curators, merged.head.n)
+        self.on_trust(before)
         return True
+
+    def was_curator(self, public: bytes) -> bool:
+        """Return whether some trust record, in force or not any more, names a curator."""
+        return any(public in record.curators for record in self.chain.records)
+
+    def is_beyond_our_trust(self, sealed: bytes) -> bool:
+        """Return whether an envelope claims to be made under a trust record that is not here yet."""
+        try:
+            envelope = decode_envelope(decode_sealed(sealed)[0], self.replica.shard_bits)
+        except Malformed:
+            return False
+        return self.replica.gate.screen(envelope) is Screening.NEWER_TRUST
+
+    def turn(self) -> Generator[Step, None, Turned | None]:
+        """Go one step towards the next base; None where there is nothing to tell.
+
+        Only the last, ``is_turning``, must have the replica to itself. Raises StoreFault.
+        """
+        stage = self.bases.stage()
+        if stage is Stage.CHECK:
+            return (yield from self.bases.check())
+        if stage is Stage.READY:
+            return (yield from self.bases.adopt(self.chain))
+        return None
+
+    def base_cut(self) -> dict[SessionId, Head]:
+        """Return the cut that the next base should have: everything that took effect here and that trust lets count.
+
+        Of a former curator that is what the trust record says was its last good envelope, and nobody's writing counts
+        that builds on more than that.
+        """
+        return self.bases.allowed_cut(self.chain)
 
     # ---- sync.Pinset ------------------------------------------------------------------------------------------
 
     def standing(self) -> Standing:
         """Trust number and hash, base, and the digest over them and all heads."""
-        return Standing(self.chain.head.n, self.chain.head.hash, self.replica.gate.base, self.replica.digest())
+        return Standing(self.chain.head.n, self.chain.standing, self.replica.gate.base, self.replica.digest())
 
     def heads(self) -> dict[SessionId, Head]:
         """How far each session was applied."""
@@ -131,6 +174,29 @@ class Member:
         except Malformed:
             return page
 
+    def is_held_back(self) -> bool:
+        """Whether a base is being taken, so that envelopes would only be in its way."""
+        return self.bases.is_taking
+
+    def base_sealed(self, n: int) -> bytes | None:
+        """Base ``n``, or else the one in force."""
+        return self.bases.sealed(n)
+
+    def base_offered(self, sealed: bytes) -> str | None:
+        """A base from a neighbour; returns what is wrong with it."""
+        return self.bases.offer(sealed, self.chain)
+
+    def blob_piece(self, name: bytes, offset: int) -> Blob:
+        """A piece of a blob for a neighbour. Blocks, unless ``prepare_blob`` was called for it."""
+        self.prepare_blob(name)
+        blob = self._served[1] or b""
+        return Blob(name, offset, len(blob), blob[offset : offset + limits.BLOB_PIECE_BYTES_MAX])
+
+    def prepare_blob(self, name: bytes) -> None:
+        """Compute a blob that a neighbour asks for; any thread may do it."""
+        if self._served[0] != name:
+            self._served = name, self.bases.blob(name)
+
     def trust_records(self, first: int) -> list[bytes]:
         """Signed trust records from number ``first``, and the proof of a conflict."""
         return self.chain.encoded()[first : first + limits.TRUST_RECORDS_PER_FRAME_MAX - 1] + self.chain.evidence()
@@ -150,12 +216,3 @@ class Member:
     def announcements(self) -> list[bytes]:
         """The announcements worth passing on."""
         return [heard.sealed for heard in self.heard.current(self._now())]
-
-
-def _stored_chain(history: History) -> TrustChain | None:
-    records = history.trust_records()
-    if not records:
-        return None
-    chain = TrustChain.from_encoded(records)
-    rival = history.trust_rival()
-    return chain if rival is None else chain.merge([TrustRecord.decode(rival)])

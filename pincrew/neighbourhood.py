@@ -14,7 +14,7 @@ import trio
 
 from pincrew import limits
 from pincrew.errors import Malformed, NotAllowed, PeerFault
-from pincrew.frames import AnnouncementsFrame, Page, decode_frame, encode_frame
+from pincrew.frames import AnnouncementsFrame, BlobWant, Page, decode_frame, encode_frame
 from pincrew.gate import Screening
 from pincrew.keys import public_of
 from pincrew.member import Member
@@ -67,13 +67,20 @@ class Neighbourhood:
         self._outboxes: dict[str, trio.MemorySendChannel[bytes]] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
         self.reports: Reports | None = None
+        # One at a time: two threads would only take the interpreter from each other.
+        self._preparing = trio.CapacityLimiter(1)
 
     # ---- network.Handlers -------------------------------------------------------------------------------------
 
     def validate(self, author: bytes, data: bytes) -> Verdict:
-        """Only curators speak on pubsub, and only in envelopes of their own cluster."""
+        """Only curators speak on pubsub, and only in envelopes of their own cluster.
+
+        Who became one a moment ago may speak before the record that says so is here, and who was one until a moment
+        ago before it heard so: neither they nor those who pass that on misbehave.
+        """
         if not self._member.chain.is_curator(author):
-            return Verdict.REJECT
+            is_out_of_step = self._member.was_curator(author) or self._member.is_beyond_our_trust(data)
+            return Verdict.DUPLICATE if is_out_of_step else Verdict.REJECT
         received = self._member.replica.receive(data)
         if received.fault is not None:
             return Verdict.REJECT
@@ -141,6 +148,8 @@ class Neighbourhood:
                 if isinstance(frame, Page) and self._sync.awaits(peer, frame.session):
                     # Reading a thousand operations takes milliseconds, in which the API should answer.
                     frame = await trio.to_thread.run_sync(self._member.read_ahead, frame)
+                if isinstance(frame, BlobWant):
+                    await trio.to_thread.run_sync(self._member.prepare_blob, frame.name, limiter=self._preparing)
                 self.carry_out(self._sync.received(peer, frame, trio.current_time()))
                 if isinstance(frame, AnnouncementsFrame):
                     self._on_announcements()

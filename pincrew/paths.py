@@ -70,6 +70,11 @@ class ClusterPaths:
         return self.folder / "owner.key"
 
     @property
+    def trust_waiting(self) -> Path:
+        """A copy of the trust record that waits for signatures of more owners."""
+        return self.folder / "trust.waiting.toml"
+
+    @property
     def leaving(self) -> Path:
         """Marks a cluster that is being left, so that a restart does not follow it again."""
         return self.folder / "leaving"
@@ -83,6 +88,11 @@ class ClusterPaths:
     def state(self) -> Path:
         """The store."""
         return self.folder / "state.db"
+
+    @property
+    def staged(self) -> Path:
+        """What was fetched of a base that is not complete yet."""
+        return self.folder / "base"
 
     def api_socket(self, environment: Mapping[str, str]) -> Path:
         """The socket of ipfs-cluster's REST API for this cluster."""
@@ -156,7 +166,12 @@ class Home:
 
     def kept_owner_key(self, name: str, cluster_id: bytes) -> Path:
         """Where the owner key of a cluster goes that is being left."""
-        return self.root / "owner-keys" / f"{name}-{cluster_id.hex()[:16]}.key"
+        return self.owner_keys / f"{name}-{cluster_id.hex()[:16]}.key"
+
+    @property
+    def owner_keys(self) -> Path:
+        """Where owner keys are kept of clusters that were left."""
+        return self.root / "owner-keys"
 
     @property
     def clusters(self) -> Path:

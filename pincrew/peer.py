@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from pincrew import limits
 from pincrew.announcement import Announcement
 from pincrew.announcer import Announcer
 from pincrew.applier import Applier
+from pincrew.bases import Turned
+from pincrew.bell import Bell
 from pincrew.cid import cid_text
 from pincrew.diary import Diary
 from pincrew.health import ReasonCode, ReasonText
@@ -43,8 +45,9 @@ from pincrew.store.events import Events
 from pincrew.store.listing import Listing
 from pincrew.store.rows import Rows
 from pincrew.store.statuses import Statuses
+from pincrew.succession import Succession
 from pincrew.sync import Sync
-from pincrew.trust import TrustChain
+from pincrew.trust import TrustChain, differences
 from pincrew.windows import Applied
 from pincrew.wire import encode_sealed
 
@@ -78,6 +81,7 @@ class PeerOptions:
     no_progress_timeout_s: float = limits.PIN_NO_PROGRESS_TIMEOUT_S
     node_kind: NodeKind = NodeKind.KUBO
     removals: RemovalsRules = field(default_factory=RemovalsRules)
+    staged: MutableMapping[bytes, bytes] = field(default_factory=dict)
 
 
 def now_ms() -> int:
@@ -107,7 +111,9 @@ class Peer:
         self.id = peer_id(key.public)
         self.node = node
         self.old_nodes = old_nodes
-        self.member = Member(database, chain, now_ms=now_ms, now=trio.current_time)
+        self.member = Member(
+            database, chain, now_ms=now_ms, now=trio.current_time, staged=options.staged, author=key.public
+        )
         shard_bits = chain.genesis.shard_bits
         self.statuses = Statuses(database, shard_bits)
         self.listing = Listing(database, shard_bits)
@@ -115,6 +121,7 @@ class Peer:
         self.acquaintances = Acquaintances(database)
         self.sync = Sync(self.member, chain.cluster_id, random.Random())
         self.applier = Applier(self.member.replica, self._applied)
+        self.succession = Succession(self.member, self.applier, key, self._turned)
         self.pinner = Pinner(
             book=self.statuses,
             node=node,
@@ -164,6 +171,10 @@ class Peer:
         self.curator_seen_ms: int | None = max(
             (one.seen_ms for one in self.acquaintances.all() if one.role == "curator"), default=None
         )
+        self.member.on_trust = self._trust_moved
+        self._trust_bell = Bell()
+        self.on_trust: Callable[[], None] = lambda: None
+        self.on_turned: Callable[[Turned], None] = lambda turned: None
         self._to_publish, self._published = trio.open_memory_channel[bytes](_PUBLISHED_ENVELOPES_MAX)
 
     # ---- life -------------------------------------------------------------------------------------------------
@@ -181,7 +192,7 @@ class Peer:
         self.neighbourhood = Neighbourhood(
             self.member,
             self.sync,
-            wake=self.applier.wake,
+            wake=self._received,
             answer=self.self_report.answer,
             on_neighbours=self._neighbours_changed,
             on_announcements=self.announcer.changed,
@@ -203,11 +214,13 @@ class Peer:
                 await nursery.start(self.diary.run)
                 await nursery.start(self.network.run)
                 await nursery.start(self.applier.run)
+                await nursery.start(self.succession.run)
                 await nursery.start(self.pinner.run)
                 await nursery.start(self.node_room.run)
                 await nursery.start(self.announcer.run)
                 nursery.start_soon(self._moving.run)
                 nursery.start_soon(self._publish)
+                nursery.start_soon(self._tell_trust)
                 nursery.start_soon(self._tick)
                 nursery.start_soon(self._remember)
                 self._seek_everybody()
@@ -279,7 +292,33 @@ class Peer:
 
     # ---- what happens -----------------------------------------------------------------------------------------
 
+    def _received(self) -> None:
+        self.applier.wake()
+        self.succession.wake()
+
+    def _turned(self, turned: Turned) -> None:
+        """A base came into force here, or was refused."""
+        if turned.base is None:
+            return
+        fields: dict[str, object] = {"base": turned.base.n, "pins": turned.base.pins}
+        if turned.fault is not None:
+            self.diary.happened("base_refused", {**fields, "reason": turned.fault})
+            signer = peer_id(turned.base.signer)
+            self.note(
+                ReasonCode.BASE_REFUSED,
+                f"Base {turned.base.n} by {signer} is not what its log makes of it ({turned.fault}). The list stays as"
+                " it is; ask the owners of the cluster",
+            )
+            return
+        self.reasons.pop(ReasonCode.BASE_REFUSED, None)
+        self.diary.happened("base_adopted", {**fields, "shards_taken": turned.taken, "sessions_cut": turned.void})
+        self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
+        self.pinner.changed()
+        self.applier.wake()
+        self.on_turned(turned)
+
     def _applied(self, applied: Applied) -> None:
+        self.succession.wake()
         self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
         if applied.changed:
             self.pinner.changed()
@@ -326,10 +365,27 @@ class Peer:
             self.diary.happened("handshake_failed", {"peer": peer, "address": address, "reason": reason})
         self.note(ReasonCode.HANDSHAKE_FAILED, f"{who}: {reason}")
 
-    def trust_changed(self) -> None:
-        """A config document moved the trust chain; neighbours are told and what waited for it is looked at again."""
-        self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
-        self.applier.wake()
+    def _trust_moved(self, before: TrustChain) -> None:
+        """The trust chain moved on, whoever brought the records: a command, a config document or a neighbour."""
+        chain = self.member.chain
+        if chain.conflict is not None and before.conflict is None:
+            self.diary.happened("trust_conflict", {"record": chain.conflict.n})
+        if chain.head.n > before.head.n:
+            changes = "; ".join(differences(before, chain))
+            self.diary.happened("trust_changed", {"record": chain.head.n, "changes": changes})
+        self.on_trust()
+        self._trust_bell.ring()
+
+    async def _tell_trust(self) -> None:
+        """Tell neighbours when trust moved, and look again at what waited for it.
+
+        In a task of its own, because what moved it may be sync itself, in the middle of a frame.
+        """
+        while True:
+            await self._trust_bell.wait()
+            self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
+            self._received()
+            self.announcer.changed()
 
     def note(self, code: ReasonCode, text: str) -> None:
         """Show a reason in the status until it is dropped; its time is that of its first appearance."""

@@ -22,6 +22,7 @@ from pincrew.yjs import ROOT, ItemId, Struct, build_update, read_update
 
 Result = TypeVar("Result")
 _KEY = "k"
+BASE_CLIENT = 1  # of a base's rows; no session has it (design: the writer draws another nonce)
 _VALUE_BYTES = 4
 
 
@@ -32,27 +33,42 @@ class DocumentFault(PincrewError):
 
 
 class Item(NamedTuple):
-    """One put of a key: its id (Yjs client of its session, number of the put), its origin, and whether it holds."""
+    """One put of a key: its id (Yjs client of its session, number of the put), its origin, and whether it holds.
+
+    ``based``: it is the key's row in the base in force, and stands for all that lies within the base's cut.
+    """
 
     id: ItemId
     origin: ItemId | None
     live: bool
+    based: bool = False
 
 
 class KeyDocument:
-    """The Yjs document of one key. Clocks are renumbered within it, in the order of each session's puts."""
+    """The Yjs document of one key. Clocks are renumbered within it, in the order of each session's puts.
 
-    __slots__ = ("_client", "_clocks", "_doc", "_first", "_ids", "_map", "_next")
+    A put that is not here lies within the cut of the base in force (the gate sees to that). As an origin it counts as
+    the key's row in the base, if the key has one, and a delete of it means nothing: the base says what became of it.
+    The row has a client id below every session's, so that what is concurrent with the base holds.
+    """
+
+    __slots__ = ("_base", "_client", "_clocks", "_doc", "_first", "_ids", "_map", "_next")
 
     def __init__(self, client: int, items: Sequence[Item] = ()) -> None:
-        """Build the document of ``items``, given in a causal order. ``client`` is that of this process's edits."""
+        """Build the document of ``items``, given in a causal order, a row of the base first.
+
+        ``client`` is that of this process's edits.
+        """
         self._client = client
+        self._base: ItemId | None = None
         self._doc: pycrdt.Doc[Any] | None = None
-        self._first: tuple[int, Struct] | None = None  # the only put so far, of which yrs has not heard
+        self._first: tuple[ItemId, Struct] | None = None  # the only put so far, of which yrs has not heard
         self._ids: list[ItemId] = []
         self._clocks: dict[ItemId, ItemId] = {}
         self._next: dict[int, int] = {}
         for item in items:
+            if item.based:
+                self._base = item.id
             self.put(item.id, item.origin)
         dead = [item.id for item in items if not item.live]
         if dead:
@@ -60,15 +76,17 @@ class KeyDocument:
 
     def put(self, identifier: ItemId, origin: ItemId | None) -> None:
         """Apply a put. Raises DocumentFault."""
-        clock, struct = self._struct(identifier, origin)
+        place, struct = self._struct(identifier, origin)
         if len(self._ids) == 1:
-            self._first = clock, struct
+            self._first = place, struct
             return
-        self._apply(build_update(identifier.client, clock, [struct], ()))
+        self._apply(build_update(place.client, place.clock, [struct], ()))
 
     def delete(self, targets: Iterable[ItemId]) -> None:
-        """Apply a delete of puts that are here. Raises DocumentFault."""
-        self._apply(build_update(0, 0, (), [self._clocks[target] for target in targets]))
+        """Apply a delete of puts. Raises DocumentFault."""
+        known = [self._clocks[target] for target in targets if target in self._clocks]
+        if known:
+            self._apply(build_update(0, 0, (), known))
 
     def winner(self) -> ItemId | None:
         """Return the put that holds, None when the key is absent."""
@@ -87,7 +105,7 @@ class KeyDocument:
         if not self._ids:
             self.put(identifier, None)
             return None
-        clock, struct = self._struct(identifier, None)
+        place, struct = self._struct(identifier, None)
         updates: list[bytes] = []
         # A subscription that outlives its document leaks the document, so it lives as long as the edit.
         subscription = self._document()._doc.observe(lambda event: updates.append(bytes(event.update)))
@@ -96,23 +114,25 @@ class KeyDocument:
         finally:
             subscription.drop()
         captured = read_update(b"".join(updates))
-        if captured[:2] != (self._client, clock) or len(captured.structs) != 1:
+        if captured[:2] != place or len(captured.structs) != 1:
             raise DocumentFault("pycrdt gave an edit another id than ours")
         origin = captured.structs[0].origin
         if origin is None:
             return None
-        return next(known for known, place in self._clocks.items() if place == origin)
+        return next(known for known, clock in self._clocks.items() if clock == origin)
 
-    def _struct(self, identifier: ItemId, origin: ItemId | None) -> tuple[int, Struct]:
+    def _struct(self, identifier: ItemId, origin: ItemId | None) -> tuple[ItemId, Struct]:
         """Give a put its place in this document."""
-        clock = self._next.get(identifier.client, 0)
-        self._next[identifier.client] = clock + 1
-        self._clocks[identifier] = ItemId(identifier.client, clock)
+        client = BASE_CLIENT if identifier == self._base else identifier.client
+        place = ItemId(client, self._next.get(client, 0))
+        self._next[client] = place.clock + 1
+        left = self._base if origin is not None and origin not in self._clocks else origin
+        self._clocks[identifier] = place
         self._ids.append(identifier)
         value = self._value(len(self._ids) - 1)
-        if origin is None:
-            return clock, Struct(_KEY, None, value)
-        return clock, Struct(None, self._clocks[origin], value)
+        if left is None or left == identifier:
+            return place, Struct(_KEY, None, value)
+        return place, Struct(None, self._clocks[left], value)
 
     def _value(self, index: int) -> bytes:
         return index.to_bytes(_VALUE_BYTES)
@@ -123,8 +143,8 @@ class KeyDocument:
             self._doc = pycrdt.Doc(client_id=self._client)
             self._map = self._doc.get(ROOT, type=pycrdt.Map).integrated
             if self._first is not None:
-                clock, struct = self._first
-                self._apply(build_update(self._ids[0].client, clock, [struct], ()))
+                place, struct = self._first
+                self._apply(build_update(place.client, place.clock, [struct], ()))
         return self._doc
 
     def _apply(self, update: bytes) -> None:

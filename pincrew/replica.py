@@ -52,6 +52,7 @@ class Replica:
         self.inbox = Inbox()
         self._forks: list[tuple[Sealed, ...]] = []
         self._window_envelopes_max = limits.WINDOW_OPERATIONS_MAX
+        self.is_held_back: Callable[[], bool] = lambda: False
 
     # ---- state ------------------------------------------------------------------------------------------------
 
@@ -152,6 +153,8 @@ class Replica:
         """Apply one window of what is ready; nothing ready gives an empty ``Applied``."""
         self.windows.refresh()
         applied = Applied()
+        if self.is_held_back():
+            return applied
         self._drop_passed()
         for sealed, *others in self._forks:
             self._stop(sealed, f"two envelopes with number {sealed.envelope.number}", *others, into=applied)
@@ -219,9 +222,13 @@ class Replica:
                         yield None
 
     def _drop_passed(self) -> None:
-        """Take out of the inbox what took effect another way: a commit that said it failed, or this peer's writes."""
+        """Take out of the inbox what took effect another way (a commit that said it failed, this peer's own writes, a
+        base), and what never can."""
         for session in self.inbox.sessions():
             state = self.gate.sessions.get(session)
+            if session.author not in self.gate.curators or (state is not None and state.stopped is not None):
+                self.inbox.forget(session)
+                continue
             for sealed in self.inbox.passed(session, state.number if state is not None else 0):
                 if self.gate.screen(sealed.envelope) is Screening.CHECK:
                     self._forks.append((sealed,))

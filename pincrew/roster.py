@@ -26,6 +26,7 @@ from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths, Home
 from pincrew.publisher import serve_document
 from pincrew.settings import Role, Settings, load_cluster, save
+from pincrew.trust_role import appoint, role_here
 from pincrew.trusted.curator import Curator, open_curator
 
 _log = logging.getLogger("pincrew.roster")
@@ -121,7 +122,7 @@ class Roster:
     def _open(self, paths: ClusterPaths) -> Cluster:
         local = load_cluster(paths.settings)
         given = (paths, local, self._settings, self._ownership, self._nodes, self._api_address)
-        return open_curator(*given) if local.role is Role.CURATOR else open_follower(*given)
+        return open_curator(*given) if role_here(paths) is Role.CURATOR else open_follower(*given)
 
     # ---- what there is ----------------------------------------------------------------------------------------
 
@@ -157,9 +158,14 @@ class Roster:
 
     # ---- what is done with them -----------------------------------------------------------------------------------
 
-    async def start(self, name: str, publish: str | None) -> shapes.Summary:
-        """Run the cluster in a folder; harmless when it runs. Raises what keeps it from running."""
+    async def start(self, name: str, publish: str | None, *, is_asked: bool = False) -> shapes.Summary:
+        """Run the cluster in a folder; harmless when it runs. Raises what keeps it from running.
+
+        ``is_asked`` by its user: then it runs as a curator's where trust names this peer one (``pincrew.trust_role``).
+        """
         async with self._turns:
+            if is_asked:
+                await self._appoint(name)
             running = self._running.get(name)
             if running is None or running.failure is not None:
                 if not self._home.cluster(name).settings.exists():
@@ -196,15 +202,31 @@ class Roster:
         finally:
             running.unpublished.set()
 
+    async def _appoint(self, name: str) -> None:
+        """Give the cluster the role that its trust allows; one that runs in another role is stopped."""
+        paths, running = self._home.cluster(name), self._running.get(name)
+        if not paths.settings.exists() or (running is not None and running.rest is not None):
+            return
+        try:
+            role = await trio.to_thread.run_sync(appoint, paths)
+        except PincrewError:  # whoever opens the cluster meets the same, and it is kept as its failure
+            return
+        if running is not None and running.cluster is not None and running.cluster.role != role:
+            self._coming.add(name)  # so that who asks meanwhile is told to wait
+            await self._stop(name)
+
     async def stop(self, name: str) -> None:
         """Stop running a cluster; everything on disk stays."""
         async with self._turns:
-            running = self._running.pop(name, None)
-            if running is not None:
-                running.scope.cancel()
-                await running.ended.wait()
-                if running.unpublished is not None:
-                    await running.unpublished.wait()
+            await self._stop(name)
+
+    async def _stop(self, name: str) -> None:
+        running = self._running.pop(name, None)
+        if running is not None:
+            running.scope.cancel()
+            await running.ended.wait()
+            if running.unpublished is not None:
+                await running.unpublished.wait()
 
     async def switch_node(self, name: str, ipfs: str, *, keep_old: bool) -> shapes.NodeSwitched:
         """Move a cluster to another node: it starts anew there, and the one before lets go once all is there.

@@ -82,7 +82,7 @@ class ClusterSettings:
     """The cluster's id, 64 hex digits."""
 
     role: Role = Role.FOLLOWER
-    """`follower` or `curator`."""
+    """`follower` or `curator`: what you want; it writes only where trust names it too."""
 
     source: str = ""
     """Where a follower fetches the config document."""

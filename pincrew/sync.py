@@ -17,10 +17,15 @@ from random import Random
 from typing import Protocol
 
 from pincrew import limits
+from pincrew.base_sync import BaseHolder, BaseSync
 from pincrew.errors import PeerFault
 from pincrew.frames import (
     Absent,
     AnnouncementsFrame,
+    BaseFrame,
+    BaseWant,
+    Blob,
+    BlobWant,
     Digest,
     Frame,
     Heads,
@@ -35,7 +40,7 @@ from pincrew.gate import Received, Screening
 from pincrew.values import Dependency, Envelope, Head, SessionId
 
 
-class Pinset(Protocol):
+class Pinset(BaseHolder, Protocol):
     """What sync needs of this peer's replica and trust."""
 
     def standing(self) -> Standing: ...
@@ -131,6 +136,7 @@ class Sync:
         self._cluster = cluster
         self._random = random
         self._links: dict[str, _Link] = {}
+        self._bases = BaseSync(pinset, random)
 
     @property
     def neighbours(self) -> list[str]:
@@ -168,6 +174,7 @@ class Sync:
     def unlinked(self, peer: str, now: float) -> list[Effect]:
         """The stream to ``peer`` ended; what it was asked for is asked of others."""
         self._links.pop(peer, None)
+        self._bases.unlinked(peer)
         return self.evaluate(now)
 
     def changed(self, now: float) -> list[Effect]:
@@ -217,6 +224,7 @@ class Sync:
                 if link.wants.get(session, (-1, 0.0))[0] == after:
                     del link.wants[session]
                     self._forget(link, session)
+                    self._bases.absent(peer, session)
             case TrustWant(first):
                 records = self._pinset.trust_records(first)[: limits.TRUST_RECORDS_PER_FRAME_MAX]
                 effects = [Send(peer, TrustRecords(tuple(records)))]
@@ -227,6 +235,10 @@ class Sync:
                 return effects + self.changed(now)
             case AnnouncementsFrame(announcements):
                 effects = self._announcements(peer, announcements)
+            case BaseWant() | BaseFrame() | BlobWant() | Blob():
+                answer = self._bases.received(peer, frame, now)
+                if answer is not None:
+                    effects = [Blame(peer, answer) if isinstance(answer, str) else Send(peer, answer)]
         return effects + self.evaluate(now)
 
     # ---- the decision -----------------------------------------------------------------------------------------
@@ -235,7 +247,9 @@ class Sync:
         """Say what is to be sent, given all that is known; call it at every event and once a second."""
         effects: list[Effect] = []
         self._expire_wants(now)
-        effects += self._ask(now)
+        effects += [Send(peer, frame) for peer, frame in self._bases.evaluate(now)]
+        if not self._bases.holds_back(now):
+            effects += self._ask(now)
         for peer, link in self._links.items():
             if not link.greeted:
                 continue
@@ -255,6 +269,7 @@ class Sync:
         times = [link.next_digest for link in self._links.values()]
         times += [link.next_heads for link in self._links.values() if link.heads_due]
         times += [deadline for link in self._links.values() for _, deadline in link.wants.values()]
+        times.append(self._bases.next_due())
         return min(times, default=float("inf"))
 
     def _ask(self, now: float) -> list[Effect]:
@@ -318,6 +333,7 @@ class Sync:
     def _compare(self, peer: str, link: _Link, theirs: Standing, now: float) -> list[Effect]:
         ours = self._pinset.standing()
         effects: list[Effect] = []
+        self._bases.stands(peer, theirs.base)
         if theirs.trust >= ours.trust and theirs.trust_hash != ours.trust_hash and now >= link.trust_wanted:
             link.trust_wanted = now + limits.WANT_TIMEOUT_S
             first = ours.trust + 1 if theirs.trust > ours.trust else ours.trust
@@ -348,6 +364,8 @@ class Sync:
             link.trust_wanted = now + limits.WANT_TIMEOUT_S
             self._forget(link, page.session)
             return [Send(peer, TrustWant(self._pinset.standing().trust + 1))]
+        if received.screening is Screening.NEWER_BASE:
+            self._bases.absent(peer, page.session)
         if received.screening is not Screening.CHECK or self._pinset.contiguous(page.session) == before:
             # Asking again at once would bring the same again.
             self._forget(link, page.session)

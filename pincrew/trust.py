@@ -12,6 +12,7 @@ replica that knows the id can check every later record, whoever hands it over (i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -117,6 +118,16 @@ class TrustChain:
         """Say whether the record in force lets ``public`` write."""
         return public in self.head.curators
 
+    @property
+    def standing(self) -> bytes:
+        """Return the hash by which neighbours compare: the head's, or one that all peers halted there have in common.
+
+        So a halted peer differs from each that has not seen the proof yet, whichever of the two records either holds.
+        """
+        if self.conflict is None:
+            return self.head.hash
+        return hashlib.sha256(domains.TRUST_CONFLICT + self.conflict.held.previous).digest()
+
     def encoded(self) -> list[bytes]:
         """Return the signed records from 0 to the head, as they travel and are kept."""
         return [record.encode() for record in self.records]
@@ -131,6 +142,19 @@ class TrustChain:
         Raises Conflict when the chain is halted, Malformed when ``record`` is not the next one or has no sound form,
         Forged when it is not signed by enough owners of the head.
         """
+        self._check_next(record)
+        _check_signatures(record, self.head)
+        return replace(self, records=_bounded((*self.records, record)))
+
+    def signatures_missing(self, record: TrustRecord) -> int:
+        """Return how many owners must still sign ``record`` to make it the next one. Raises as ``extended`` does."""
+        self._check_next(record)
+        _check_signers(record, self.head)
+        _bounded((*self.records, record))
+        return max(0, self.head.threshold - len(record.signatures))
+
+    def _check_next(self, record: TrustRecord) -> None:
+        """Raise unless ``record`` could be the next one, whoever signed it."""
         if self.conflict:
             raise Conflict(
                 f"Two different trust records {self.conflict.n} were signed",
@@ -144,8 +168,6 @@ class TrustChain:
             raise Malformed(f"trust record {record.n} does not follow record {self.head.n}")
         if record.previous != self.head.hash:
             raise Malformed(f"trust record {record.n} does not name the record before it")
-        _check_signatures(record, self.head)
-        return replace(self, records=_bounded((*self.records, record)))
 
     def conflict_with(self, record: TrustRecord) -> TrustConflict | None:
         """Return the proof, if ``record`` is a validly signed other record of a number that this chain holds.
@@ -207,6 +229,10 @@ def differences(old: TrustChain, new: TrustChain) -> tuple[str, ...]:
         lines.append(f"signatures of owners needed: {before.threshold} before, {after.threshold} now")
     if before.keeper != after.keeper:
         lines.append(f"keeper: {peer_id(after.keeper) if after.keeper else 'nobody'}")
+    for cut in after.cuts:
+        if cut not in before.cuts:
+            count = sum(last.number for last in cut.sessions)
+            lines.append(f"of what {peer_id(cut.author)} wrote, {count} envelopes still count")
     if new.conflict and not old.conflict:
         lines.append(f"two different trust records {new.conflict.n} were signed: trust changes stop")
     return tuple(lines)
@@ -225,6 +251,13 @@ def _begun(record: TrustRecord) -> TrustChain:
 
 def _check_signatures(record: TrustRecord, before: TrustRecord) -> None:
     """Raise Forged unless enough of ``before``'s owners, and nobody else, signed ``record``."""
+    _check_signers(record, before)
+    if len(record.signatures) < before.threshold:
+        raise Forged(f"trust record {record.n} has {len(record.signatures)} of {before.threshold} signatures")
+
+
+def _check_signers(record: TrustRecord, before: TrustRecord) -> None:
+    """Raise Forged where somebody who is no owner signed ``record``, or a signature does not fit it."""
     for owner, signature in record.signatures:
         if owner not in before.owners:
             raise Forged(f"trust record {record.n} is signed by somebody who was no owner")
@@ -232,8 +265,6 @@ def _check_signatures(record: TrustRecord, before: TrustRecord) -> None:
             verify(owner, domains.TRUST, record.body, signature)
         except Forged as error:
             raise Forged(f"a signature of trust record {record.n} does not fit it") from error
-    if len(record.signatures) < before.threshold:
-        raise Forged(f"trust record {record.n} has {len(record.signatures)} of {before.threshold} signatures")
 
 
 def _bounded(records: tuple[TrustRecord, ...]) -> tuple[TrustRecord, ...]:

@@ -24,7 +24,7 @@ from pincrew.pinset import Item, KeyDocument
 from pincrew.steps import Step
 from pincrew.store.database import Database
 from pincrew.store.history import Evidence, History
-from pincrew.store.window import ItemRow, LogRow, RowChange, SessionRow, WindowChanges
+from pincrew.store.window import DeleteRow, ItemRow, LogRow, RowChange, SessionRow, WindowChanges
 from pincrew.values import Head, Operation, OperationId, Put, SessionId
 from pincrew.wire import client_id
 from pincrew.yjs import ItemId
@@ -92,12 +92,28 @@ class Windows:
 
     def reload(self) -> None:
         """Build the gate anew from what is on disk; whoever writes must open a new session (invariant 4)."""
-        self._stale = False
         self.generation += 1
-        self.gate = Gate(self.cluster, self._curators, self._trust, self.history)
+        self._build()
+
+    def turned(self, *, is_interrupted: bool) -> None:
+        """Another base came into force; ``is_interrupted`` if with it something counts no longer."""
+        self.generation += is_interrupted
+        self._build()
+
+    def _build(self) -> None:
+        self._stale = False
+        self.gate = Gate(self.cluster, self._curators, self._trust, self.history, self.history.base())
         self.gate.restore(
-            SessionState(row.sid, SessionId(row.author, row.nonce), row.client, row.number, row.hash, row.stopped)
-            for row in self.history.sessions()
+            SessionState(
+                row.sid,
+                SessionId(row.author, row.nonce),
+                row.client,
+                row.number,
+                row.hash,
+                row.stopped,
+                cut=cut,
+            )
+            for row, cut in self.history.sessions()
         )
         self._heads = {session.id: session.head for session in self.gate.sessions.values() if session.number}
         self._digest = b""
@@ -130,7 +146,9 @@ class Windows:
         """End a session here and keep ``proof`` of why (invariant 3); ``rest`` of its last page stays, unapplied."""
         state = self.gate.sessions.get(session)
         if state is None:
-            state = SessionState(len(self.gate.sessions) + 1, session, client_id(session), known={}, puts={})
+            state = SessionState(
+                len(self.gate.sessions) + 1, session, client_id(session), known={}, puts={}, base_puts={}
+            )
             self.gate.restore([state])
         state.stopped = reason
         kept = [Evidence(state.sid, reason, one.envelope.body, one.signature, self._now_ms()) for one in proof]
@@ -173,6 +191,11 @@ class Windows:
                     if isinstance(operation, Put):
                         row = self._item_row(part.shard, operation, state.sid, n, envelope.number)
                         n += 1
+                    else:
+                        changes.deletes += [
+                            DeleteRow(part.shard, operation.cid, state.sid, envelope.number, *self._stored_target(one))
+                            for one in operation.targets
+                        ]
                     keys.setdefault(operation.cid, []).append((identifier, operation, row))
                 if n > part.first_n:
                     changes.shard_puts[state.sid, part.shard] = n
@@ -204,7 +227,8 @@ class Windows:
         """Return what the store has of keys, given as (shard, CID) in ascending order."""
         known: Known = {}
         clients = {session.sid: session.client for session in self.gate.sessions.values()}
-        yield lambda: known.update(self.history.items(ordered, clients))
+        cuts = {session.sid: session.cut.number for session in self.gate.sessions.values() if session.cut.number}
+        yield lambda: known.update(self.history.items(ordered, clients, cuts))
         return known
 
     # ---- one key ----------------------------------------------------------------------------------------------
@@ -231,12 +255,13 @@ class Windows:
         operations: _Touched,
     ) -> None:
         was_put = None if was is None else self._stored_id(was)
+        was_based = was is not None and self._is_based(shard, was)
         if now is None:
-            changes.rows.append(RowChange(shard, cid, was_put, None, b""))
+            changes.rows.append(RowChange(shard, cid, was_put, None, b"", was_based))
             return
         # yrs lets only a newly integrated put win, so the winner is among the window's.
         put = next(one for identifier, one, _ in operations if identifier == now and isinstance(one, Put))
-        changes.rows.append(RowChange(shard, cid, was_put, self._stored_id(now), put.record))
+        changes.rows.append(RowChange(shard, cid, was_put, self._stored_id(now), put.record, was_based))
         if was is not None and was_put is not None:
             loser, winner = self.gate.clients[was.client], self.gate.clients[now.client]
             ours, theirs = loser.author in self.watched, winner.author in self.watched
@@ -246,8 +271,15 @@ class Windows:
     def _stored_id(self, item: ItemId) -> tuple[int, int]:
         return self.gate.sessions[self.gate.clients[item.client]].sid, item.clock
 
+    def _stored_target(self, target: OperationId) -> tuple[int, int]:
+        return self.gate.sessions[target.session].sid, target.n
+
+    def _is_based(self, shard: int, item: ItemId) -> bool:
+        """Return whether a put lies within the cut of the base in force."""
+        return self.gate.is_based(self.gate.sessions[self.gate.clients[item.client]], shard, item.clock)
+
     def _had_seen(self, session: SessionId, shard: int, cid: bytes, put: tuple[int, int]) -> bool:
-        """Return whether a session's author had applied a put (sid, n) by now."""
+        """Return whether a session's author had applied a put (sid, n) by now, as far as that is still known."""
         number = self.history.put_number(shard, cid, *put)
         known = self.gate.sessions[session].known or {}
         return number is not None and number <= known.get(put[0], 0)

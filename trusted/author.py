@@ -101,6 +101,18 @@ class Author:
         written.change = applied.change
         return written
 
+    def reissue(self, void: Sequence[bytes]) -> Generator[Step, None, Written]:
+        """Write again what a base made void: of ``void`` (envelopes of this author, in their order) the last word on
+        each key (invariant 13). Raises StoreFault, NotAllowed."""
+        requests: dict[bytes, WriteRequest] = {}
+        for body in void:
+            for part in decode_envelope(body, self._windows.shard_bits).parts:
+                for operation in part.operations:
+                    record = operation.record if isinstance(operation, Put) else None
+                    requests[operation.cid] = WriteRequest(operation.cid, record)
+            yield None
+        return (yield from self.write(list(requests.values())))
+
     def _parts(
         self,
         keys: list[tuple[int, bytes]],

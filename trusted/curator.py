@@ -13,10 +13,11 @@ from pincrew.trusted.writer import Writer
 
 from pincrew.api import shapes
 from pincrew.assembly import assemble
+from pincrew.bell import Bell
 from pincrew.cid import parse_cid
 from pincrew.cluster import Cluster
 from pincrew.config_document import ConfigDocument
-from pincrew.errors import Misuse
+from pincrew.errors import Misuse, PincrewError
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.keys import public_of
 from pincrew.limits import CONFIG_FOLLOWERS_PUBLISHED_MAX
@@ -42,14 +43,31 @@ class Curator(Cluster):
         super().__init__(peer, paths, api_address)
         self.latest: ConfigDocument | None = None
         author = Author(peer.member.replica, peer.key, now_ms=now_ms, nonce=lambda: os.urandom(NONCE_BYTES))
-        self._writer = Writer(author, peer.applier, lambda written: peer.written(written.sealed))
+        self._trust_bell = Bell()
+        peer.on_trust = self._trust_bell.ring
+        self._writer = Writer(
+            author, peer.applier, peer.member.bases.store, lambda written: peer.written(written.sealed)
+        )
+        peer.on_turned = lambda turned: self._writer.turned()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.peer.run)
             await nursery.start(self._writer.run)
+            nursery.start_soon(self._publish_trust)
             task_status.started()
+
+    async def _publish_trust(self) -> None:
+        """Where the config document is offered from here, make a new one as soon as trust has moved."""
+        while True:
+            await self._trust_bell.wait()
+            self._writer.turned()
+            if self.published_at is not None:
+                try:
+                    await self.current_document()
+                except PincrewError as error:  # the last document stays good; above all: this peer was revoked
+                    self.peer.diary.happened("not_published", {"name": error.sentence})
 
     def own_reasons(self) -> list[ReasonText]:
         """An owner key on an online machine is a risk worth a reminder."""
@@ -64,8 +82,9 @@ class Curator(Cluster):
     async def write(self, requests: Sequence[shapes.PinRequest]) -> tuple[int, int, list[str]]:
         """Make pins and removals durable; return added, removed, and the CIDs whose removal found nothing.
 
-        Raises Misuse before anything is written when one of them is not valid.
+        Raises Misuse before anything is written when one of them is not valid, NotAllowed where this peer was revoked.
         """
+        self.trust.check_curator()
         at = now_ms()
         wanted = []
         for index, request in enumerate(requests):
@@ -82,7 +101,7 @@ class Curator(Cluster):
         return sum(one.record is not None for one in wanted), removed, missing
 
     async def publish(self, *, force_secret: bool) -> Published:
-        """Make a new revision of the config document: this peer, then connected followers that are listed."""
+        """Make a new revision of the config document: this peer, then connected ones that are listed."""
         made = await trio.to_thread.run_sync(self._publish, force_secret)
         self.latest = made.document
         return made
@@ -96,8 +115,12 @@ class Curator(Cluster):
         """Return the document published last if it still says where to find us, else a new revision."""
         last = await trio.to_thread.run_sync(published, self.paths)
         own = self.peer.network.addresses if self.peer.network is not None else ()
-        stale = last.revision == 0 or not set(own) <= set(last.peers) or last.trust != self.peer.member.chain
-        if stale or len(self._listed_followers()) > _others(last, self.peer.id):
+        stale = (
+            last.revision == 0
+            or not set(own) <= set(last.peers)
+            or last.trust.records != self.peer.member.chain.records
+        )
+        if stale or len(self._listed_peers()) > _others(last, self.peer.id):
             return (await self.publish(force_secret=False)).document
         self.latest = last
         return last
@@ -110,22 +133,23 @@ class Curator(Cluster):
             self.paths,
             addresses=network.addresses if network is not None else (),
             now_s=now_ms() // 1000,
-            followers=self._listed_followers(),
+            others=self._listed_peers(),
             chain=self.peer.member.chain,
             pins_hint=sum(counts[state] for state in held),
             bytes_hint=sum(sizes[state][0] for state in held) or None,
             is_secret_forced=force_secret,
         )
 
-    def _listed_followers(self) -> list[list[str]]:
-        """Return the addresses of connected followers that let themselves be listed, longest connected first."""
+    def _listed_peers(self) -> list[list[str]]:
+        """Return the addresses of connected peers that let themselves be listed: curators, longest connected first."""
         network = self.peer.network
-        followers = []
-        for connection in network.connections() if network is not None else []:
+        connections = network.connections() if network is not None else []
+        listed = []
+        for connection in sorted(connections, key=lambda one: not self.peer.is_curator(one.peer)):
             heard = self.peer.heard_of(connection.peer)
-            if heard is not None and heard.listed and not self.peer.is_curator(connection.peer):
-                followers.append([_named(address, connection.peer) for address in heard.addresses])
-        return followers[:CONFIG_FOLLOWERS_PUBLISHED_MAX]
+            if heard is not None and heard.listed:
+                listed.append([_named(address, connection.peer) for address in heard.addresses])
+        return listed[:CONFIG_FOLLOWERS_PUBLISHED_MAX]
 
 
 def _others(document: ConfigDocument, peer: str) -> int:
@@ -171,7 +195,7 @@ def write_request(request: shapes.PinRequest, at_ms: int) -> WriteRequest:
         metadata=tuple((request.metadata or {}).items()),
         origins=tuple(request.origins or ()),
         size=request.size,
-        added_ms=at_ms,
+        added_ms=_added(request.timestamp, at_ms),
         expire_ms=_expiry(request.expire_at, at_ms),
         update_of=parse_cid(request.pin_update) if request.pin_update else None,
     )
@@ -179,15 +203,25 @@ def write_request(request: shapes.PinRequest, at_ms: int) -> WriteRequest:
 
 
 def _expiry(text: str | None, at_ms: int) -> int | None:
+    at = _moment(text)
+    if at is not None and at <= at_ms:
+        raise Misuse(f"The expiry {text} is in the past")
+    return at
+
+
+def _added(text: str | None, at_ms: int) -> int:
+    """Return when a pin that comes from a state file was put on the list; never a time that is still to come."""
+    at = _moment(text)
+    return at_ms if at is None else max(0, min(at, at_ms))
+
+
+def _moment(text: str | None) -> int | None:
     if text is None or text.startswith("0001-"):
         return None
     try:
-        at = int(datetime.fromisoformat(text).timestamp() * 1000)
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
     except ValueError as error:
         raise Misuse(f"{text!r} is not a time", next_step="Write it like 2027-01-31T00:00:00Z") from error
-    if at <= at_ms:
-        raise Misuse(f"The expiry {text} is in the past")
-    return at
 
 
 def _named(address: str, peer: str) -> str:

@@ -20,7 +20,7 @@ from pincrew.keys import peer_id
 from pincrew.paths import ClusterPaths
 from pincrew.trust import TrustChain
 
-_ADDRESSES_PER_FOLLOWER_MAX = 2
+_ADDRESSES_PER_PEER_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def publish(
     *,
     addresses: Sequence[str],
     now_s: int,
-    followers: Sequence[Sequence[str]] = (),
+    others: Sequence[Sequence[str]] = (),
     chain: TrustChain | None = None,
     output: Path | None = None,
     url: str = "",
@@ -52,7 +52,7 @@ def publish(
 ) -> Published:
     """Write a new revision of the config document to ``output`` (default: only the cluster's own copy).
 
-    ``addresses`` are this peer's; ``followers`` the addresses of each listed follower, longest connected first.
+    ``addresses`` are this peer's; ``others`` those of each other peer that is listed, the most useful first.
     ``chain`` is the trust in force, where it is known to be ahead of the document. What is None stays as it was.
     Raises NotAllowed when this peer is no curator.
     """
@@ -65,7 +65,7 @@ def publish(
         name=last.name if name is None else name,
         revision=last.revision + 1,
         issued=now_s,
-        peers=_peers(own, followers),
+        peers=_peers(own, others),
         description=last.description if description is None else description,
         pins_hint=last.pins_hint if pins_hint is None else pins_hint,
         bytes_hint=last.bytes_hint if bytes_hint is None else bytes_hint,
@@ -99,10 +99,10 @@ def follow_line(document: ConfigDocument, where: str) -> str:
     return f"pincrew follow '{source}'" if any(c in source for c in " '\"&;$()*?") else f"pincrew follow {source}"
 
 
-def _peers(own: Sequence[str], followers: Sequence[Sequence[str]]) -> list[str]:
+def _peers(own: Sequence[str], others: Sequence[Sequence[str]]) -> list[str]:
     chosen = list(dict.fromkeys(own))
-    for addresses in followers[: limits.CONFIG_FOLLOWERS_PUBLISHED_MAX]:
-        chosen += [address for address in addresses[:_ADDRESSES_PER_FOLLOWER_MAX] if address not in chosen]
+    for addresses in others[: limits.CONFIG_FOLLOWERS_PUBLISHED_MAX]:
+        chosen += [address for address in addresses[:_ADDRESSES_PER_PEER_MAX] if address not in chosen]
     return chosen[: limits.CONFIG_PEERS_MAX]
 
 

@@ -17,6 +17,7 @@ from pincrew import limits
 from pincrew.applier import Applier
 from pincrew.bell import Bell
 from pincrew.errors import PincrewError
+from pincrew.store.bases import BaseStore
 
 
 @dataclass(slots=True, eq=False)
@@ -30,13 +31,17 @@ class _Order:
 class Writer:
     """Writes as one author. ``run`` until cancelled."""
 
-    def __init__(self, author: Author, applier: Applier, on_written: Callable[[Written], None]) -> None:
+    def __init__(
+        self, author: Author, applier: Applier, bases: BaseStore, on_written: Callable[[Written], None]
+    ) -> None:
         """``on_written`` publishes what has become durable (invariant 4)."""
         self._author = author
+        self._bases = bases
         self._applier = applier
         self._on_written = on_written
         self._orders: deque[_Order] = deque()
         self._bell = Bell()
+        self._may_be_void = True
         self._room = trio.Semaphore(limits.WRITE_ORDERS_WAITING_MAX)
 
     async def write(self, requests: Sequence[WriteRequest]) -> frozenset[bytes]:
@@ -59,6 +64,7 @@ class Writer:
         """Commit what waits, again and again."""
         task_status.started()
         while True:
+            await self._reissue()
             orders = self._take()
             if not orders:
                 await self._bell.wait()
@@ -77,6 +83,22 @@ class Writer:
             finally:
                 for order in orders:
                     order.done.set()
+
+    def turned(self) -> None:
+        """A base came into force, which may have made own writing void; or trust moved and may let it count again."""
+        self._may_be_void = True
+        self._bell.ring()
+
+    async def _reissue(self) -> None:
+        """Write again what a base made void; where the disk refuses, or trust, it stays until the next time."""
+        while self._may_be_void and (waiting := self._bases.reissues(limits.REISSUED_ENVELOPES_MAX)):
+            try:
+                written = await self._applier.drive(self._author.reissue([body for _, body in waiting]))
+                self._bases.reissued(waiting[-1][0])
+            except PincrewError:
+                break
+            self._on_written(written)
+        self._may_be_void = False
 
     def _take(self) -> list[_Order]:
         taken: list[_Order] = []

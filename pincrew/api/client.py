@@ -190,6 +190,37 @@ class Client:
         """Yield what the daemon checked about a cluster."""
         return self._lines(f"{_cluster(name)}/doctor", shapes.Check)
 
+    def trust(self, name: str) -> shapes.TrustInfo:
+        """Return who owns a cluster and who may write it."""
+        return self._one("GET", f"{_cluster(name)}/trust", shapes.TrustInfo)
+
+    def trust_records(self, name: str) -> list[str]:
+        """Return the signed trust records in force as base64, and the other one of a conflict."""
+        return self._one("GET", f"{_cluster(name)}/trust/records", shapes.TrustRecords).records
+
+    def trust_sessions(self, name: str, author: str, before: int | None = None) -> Iterator[shapes.SessionHead]:
+        """Yield how far each session of an author was taken in; ``before``: as if no later envelope were there."""
+        query: Query = [("author", author)] if before is None else [("author", author), ("before", before)]
+        return self._lines(f"{_cluster(name)}/trust/sessions", shapes.SessionHead, query)
+
+    def put_in_force(self, name: str, record: str) -> shapes.TrustInfo:
+        """Hand over a trust record, base64, that enough owners signed."""
+        return self._one("POST", f"{_cluster(name)}/trust", shapes.TrustInfo, body=shapes.TrustRecordSigned(record))
+
+    def base(self, name: str) -> shapes.BaseInfo:
+        """Return the base in force, and what is under way."""
+        return self._one("GET", f"{_cluster(name)}/base", shapes.BaseInfo)
+
+    def base_header(self, name: str) -> str:
+        """Return what an owner signs to make the next base, as base64."""
+        path = f"{_cluster(name)}/base/header"
+        return self._one("GET", path, shapes.BaseHeader, timeout_s=FETCH_TIMEOUT_S).header
+
+    def make_base(self, name: str, sealed: str | None = None) -> shapes.BaseInfo:
+        """Put a signed base, base64, in force; None lets the keeper's daemon make and sign it."""
+        body = shapes.BaseSealed(sealed)
+        return self._one("POST", f"{_cluster(name)}/base", shapes.BaseInfo, body=body, timeout_s=FETCH_TIMEOUT_S)
+
     # ---- how -------------------------------------------------------------------------------------------------------
 
     def _one(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pincrew.api.shapes import PinObject
+
 
 class Version(msgspec.Struct, frozen=True):
     """`version`."""
@@ -30,6 +32,25 @@ class PublishedFile(msgspec.Struct, frozen=True):
     sha256: str
     revision: int
     follow: str
+
+
+class TrustChanged(msgspec.Struct, frozen=True):
+    """`trust add`, `revoke`, `undo`, `keeper` and `sign`. ``missing``: how many owners must still sign the record in
+    ``file``; 0 and no ``file``: it is in force."""
+
+    cluster: str
+    record: int
+    changes: list[str]
+    missing: int
+    file: str | None
+
+
+class OwnerKey(msgspec.Struct, frozen=True):
+    """`trust key`. ``made``: it was not there before."""
+
+    file: str
+    id: str
+    made: bool
 
 
 class PinsAdded(msgspec.Struct, frozen=True):
@@ -137,3 +158,47 @@ class DemoFile(msgspec.Struct, frozen=True):
     sha256: str
     read_from: list[str]
     same: bool
+
+
+class StateLine(PinObject, frozen=True):
+    """A line of a state file: ipfs-cluster's Pin, and behind it `size`, the bytes that the curator said, where it is
+    known. It is the one key here that may be missing, so that a line without it is a line of ipfs-cluster's."""
+
+    size: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class StateExported(msgspec.Struct, frozen=True):
+    """`state export -o FILE`. ``lossy``: pins of which the file does not have everything; ``lost``: how many pins lack
+    which field."""
+
+    cluster: str
+    path: str
+    pins: int
+    bytes: int
+    lossy: int
+    lost: dict[str, int]
+
+
+class StateImported(msgspec.Struct, frozen=True):
+    """`state import`. ``changed``: were there with another record; ``unchanged``: were there with the same and are left
+    alone. ``expired``: left out because their time is over; ``skipped``: lines left out by `--skip-bad`."""
+
+    cluster: str
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    expired: int
+    skipped: int
+
+
+class StateVerified(msgspec.Struct, frozen=True):
+    """`state verify`. ``first``: up to 10 CIDs of each kind that differs."""
+
+    cluster: str
+    path: str
+    equal: int
+    only_file: int
+    only_store: int
+    different: int
+    first: dict[str, list[str]]

@@ -30,7 +30,9 @@ from pincrew.cli import (
     removals,
     retry,
     source,
+    state,
     status,
+    trust,
 )
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.output import Output
@@ -78,11 +80,13 @@ def application() -> typer.Typer:
         retry,
         add,
         pin,
+        state,
         curate,
         daemon,
         node,
         removals,
         source,
+        trust,
         doctor,
         demo,
         program,

@@ -22,6 +22,7 @@ from pincrew.files import write_file
 from pincrew.node_choice import checked_choice
 from pincrew.paths import ClusterPaths
 from pincrew.settings import load_cluster, load_settings
+from pincrew.trust_view import kept_trust
 from pincrew.trusted import creation, publishing
 
 _WATCH_S = 2.0
@@ -158,7 +159,8 @@ def _publish_stopped(paths: ClusterPaths, file: Path | None, force_secret: bool)
         paths,
         addresses=chosen,
         now_s=int(time.time()),
-        followers=others,
+        others=others,
+        chain=kept_trust(paths),
         output=file,
         is_secret_forced=force_secret,
     )

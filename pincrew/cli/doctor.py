@@ -17,6 +17,7 @@ from pincrew.cli import background, figures, selection
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
+from pincrew.cli.trust_checks import trust_checks
 from pincrew.config_document import parse
 from pincrew.errors import Conflict, DaemonNotRunning, NotFound, PincrewError
 from pincrew.files import read_file
@@ -143,6 +144,10 @@ def _cluster(paths: ClusterPaths, *, is_running: bool) -> Iterator[Check]:
     )
     yield _guarded("config document", lambda: _revision(paths), name)
     yield _guarded("store", lambda: _store(paths), name)
+    try:
+        yield from trust_checks(paths, settings)
+    except PincrewError as error:
+        yield _failed("trust", error, name)
     if paths.owner.exists():
         yield _note(
             "owner key",

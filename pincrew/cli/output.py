@@ -39,7 +39,8 @@ class Output:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self.is_terminal = _is_terminal(self.out) and self.environment.get("TERM", "") not in ("", "dumb")
-        self.is_plain = is_plain or bool(self.environment.get("PINCREW_PLAIN")) or not self.is_terminal
+        self._is_plain_wanted = is_plain or bool(self.environment.get("PINCREW_PLAIN"))
+        self.is_plain = self._is_plain_wanted or not self.is_terminal
         self.has_color = self.is_terminal and not self.is_plain and not self.environment.get("NO_COLOR")
         self.has_signs = (getattr(self.out, "encoding", "") or "").lower().replace("-", "") == "utf8"
 
@@ -47,6 +48,12 @@ class Output:
     def is_live(self) -> bool:
         """Whether something that moves may be drawn."""
         return not self.is_plain and not self.is_json and _is_terminal(self.err) and not self.environment.get("CI")
+
+    @property
+    def is_talk_live(self) -> bool:
+        """Whether something that moves may be drawn on stderr, wherever the data goes."""
+        is_wanted = not self._is_plain_wanted and not self.is_json and not self.environment.get("CI")
+        return is_wanted and _is_terminal(self.err) and self.environment.get("TERM", "") not in ("", "dumb")
 
     @property
     def width(self) -> int:

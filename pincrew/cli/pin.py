@@ -19,7 +19,7 @@ from pincrew.cli.answers import PinsAdded, PinsRemoved, PinUpdated
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
-from pincrew.cli.pin_input import Batch, PinOptions, from_arguments, from_lines
+from pincrew.cli.pin_input import Batch, PinOptions, from_arguments, from_lines, listed
 from pincrew.errors import DaemonNotRunning, Misuse, NotFound
 from pincrew.quantities import parse_duration
 
@@ -74,9 +74,9 @@ def add(
         mode=mode.value if mode else None,
         replication_min=replication_min,
         replication_max=replication_max,
-        allocations=_listed(allocations),
+        allocations=listed(allocations),
         metadata=_pairs(metadata or []),
-        origins=_listed(origins),
+        origins=listed(origins),
         expire_at=_expiry(expire_in),
     )
     deadline = _deadline(wait, timeout)
@@ -202,10 +202,6 @@ def _read(cids: list[str], options: PinOptions, *, is_skipping_bad: bool) -> Bat
     if cids != ["-"]:
         raise Misuse("`-` reads every CID from stdin and stands alone", means="Nothing was written")
     return from_lines(sys.stdin.buffer, options, is_skipping_bad=is_skipping_bad)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

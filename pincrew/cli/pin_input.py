@@ -1,4 +1,4 @@
-"""Pins as they are given to `pin add`: CIDs as arguments, or lines on stdin, checked as a whole before any is sent.
+"""Pins as they are given to `pin add` and `state import`: CIDs, or lines, checked as a whole before any is sent.
 
 A line is a CID, or a JSON object with the names of ipfs-cluster's state export. Fields that are missing take the
 defaults (recursive, everywhere); unknown ones are ignored. What is accepted waits in memory up to 16 MiB, then in a
@@ -7,8 +7,9 @@ temporary file: a list of any length needs no more memory.
 
 from __future__ import annotations
 
+import functools
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO
@@ -18,6 +19,7 @@ import msgspec
 from pincrew.api.shapes import PinRequest
 from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import Misuse, PincrewError
+from pincrew.keys import public_of
 from pincrew.limits import API_LINE_BYTES_MAX
 from pincrew.record import encode_record
 from pincrew.values import Pin, PinMode
@@ -26,11 +28,17 @@ SPOOLED_BYTES_MAX = 16 * 1024 * 1024
 CIDS_SHOWN_MAX = 1_000
 _NEVER = "0001-01-01T00:00:00Z"
 _EVERYWHERE = -1
+# ipfs-cluster calls so what was once imported there from lines without a type, and pins it.
+_PIN_TYPES = ("pin", "bad-type")
 
 
 @dataclass(frozen=True)
 class PinOptions:
-    """What the flags say; it goes for every pin of the command. None or empty: not said."""
+    """What the flags say; it goes for every pin of the command. None or empty: not said.
+
+    ``is_state``: the lines are a state file, which tells when each pin was put on the list, and may be so old that
+    some have expired. Otherwise the pins are new.
+    """
 
     name: str = ""
     mode: str | None = None
@@ -40,6 +48,7 @@ class PinOptions:
     metadata: dict[str, str] = field(default_factory=dict)
     origins: tuple[str, ...] = ()
     expire_at: str | None = None
+    is_state: bool = False
 
 
 class _Line(msgspec.Struct):
@@ -58,6 +67,7 @@ class _Line(msgspec.Struct):
     expire_at: str | None = None
     size: int | None = None
     pin_update: str | None = None
+    timestamp: str | None = None
 
 
 class Batch:
@@ -115,6 +125,20 @@ def from_arguments(cids: Iterable[str], options: PinOptions) -> Batch:
 def from_lines(lines: IO[bytes], options: PinOptions, *, is_skipping_bad: bool) -> Batch:
     """Return the pins of a file. Raises Misuse with the number of the first bad line, unless those are skipped."""
     batch = Batch()
+    try:
+        for request in read_lines(lines, options, batch.skipped.append if is_skipping_bad else None):
+            batch.add(request)
+    except BaseException:  # whatever ended it, what is spooled is let go
+        batch.close()
+        raise
+    return batch
+
+
+def read_lines(
+    lines: IO[bytes], options: PinOptions, on_skipped: Callable[[str], None] | None = None
+) -> Iterator[PinRequest]:
+    """Yield the pins of a file as they are read. Raises Misuse with the number of the first bad line, unless
+    ``on_skipped`` is told of those."""
     number = 0
     while line := lines.readline(API_LINE_BYTES_MAX + 1):
         number += 1
@@ -124,41 +148,51 @@ def from_lines(lines: IO[bytes], options: PinOptions, *, is_skipping_bad: bool) 
                     pass  # the rest of the same line
                 raise Misuse("it is longer than 64 KiB")
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            if text:
-                batch.add(check(_read(text), options))
+            if not text:
+                continue
+            request = check(_read(text), options)
         except (PincrewError, UnicodeDecodeError) as error:
             reason = error.what if isinstance(error, PincrewError) else "it is not UTF-8"
-            if not is_skipping_bad:
-                batch.close()
+            if on_skipped is None:
                 raise Misuse(
                     f"Line {number} of the input is no pin: {reason}",
                     means="Nothing was written",
                     next_step="Correct it, or leave out such lines with `--skip-bad`",
                 ) from error
-            batch.skipped.append(f"line {number}: {reason}")
-    return batch
+            on_skipped(f"line {number}: {reason}")
+        else:
+            yield request
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the parts of an option that takes several, with commas between them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def check(line: _Line, options: PinOptions) -> PinRequest:
     """Return a pin as it is sent, with the flags applied. Raises Misuse."""
-    if line.type != "pin":
+    if line.type not in _PIN_TYPES:
         raise Misuse(f"a {line.type!r} of ipfs-cluster's sharding cannot be taken over")
     cid = parse_cid(line.cid)
     mode = PinMode(options.mode or _mode(line))
     least, most = _replication(line, options)
-    expire_at = options.expire_at or line.expire_at
+    allocations = _allocations(line, options)
+    expire_at = _moment(options.expire_at or line.expire_at)
+    if expire_at is not None and not options.is_state and is_past(expire_at):
+        raise Misuse(f"it expired at {expire_at}")
     request = PinRequest(
         cid=cid_text(cid),
         name=options.name or line.name,
         mode=mode.value,
         replication_factor_min=least,
         replication_factor_max=most,
-        allocations=list(options.allocations) or line.allocations or None,
+        allocations=allocations or None,
         metadata={**(line.metadata or {}), **options.metadata} or None,
         origins=list(options.origins) or line.origins or None,
-        expire_at=None if expire_at in (None, "", _NEVER) else _moment(expire_at),
+        expire_at=expire_at,
         size=line.size,
         pin_update=cid_text(parse_cid(line.pin_update)) if line.pin_update else None,
+        timestamp=_moment(line.timestamp) if options.is_state else None,
     )
     # The daemon refuses what is too much, but only when it has seen it: here the whole input is checked before.
     encode_record(
@@ -186,22 +220,31 @@ def _read(text: str) -> _Line:
         raise Misuse(f"{str(error)[:1].lower()}{str(error)[1:]}") from error
 
 
+def is_past(moment: str) -> bool:
+    """Return whether a time of a request is over."""
+    return datetime.fromisoformat(moment) <= datetime.now(UTC)
+
+
 def _mode(line: _Line) -> str:
-    if line.mode is None:
-        return "direct" if line.max_depth == 0 else "recursive"
-    if line.mode not in ("recursive", "direct"):
+    """Return the mode; as in ipfs-cluster the depth decides where a line has both."""
+    if line.mode not in (None, "recursive", "direct"):
         raise Misuse(f"{line.mode!r} is no mode", next_step="There are `recursive` and `direct`")
-    return line.mode
+    if line.max_depth is not None:
+        return "direct" if line.max_depth == 0 else "recursive"
+    return line.mode or "recursive"
 
 
 def _replication(line: _Line, options: PinOptions) -> tuple[int, int]:
-    """Return the two numbers; where the flags give one of them, the other is the same."""
-    least, most = options.replication_min, options.replication_max
-    if least is None and most is None:
-        least, most = line.replication_factor_min or _EVERYWHERE, line.replication_factor_max or _EVERYWHERE
-    elif least is None or most is None:
-        least = most = least if least is not None else most
-    assert least is not None and most is not None
+    """Return the two numbers. A flag stands for the line's own; where it leaves the other without sense, for both."""
+    least, most = line.replication_factor_min or _EVERYWHERE, line.replication_factor_max or _EVERYWHERE
+    if options.replication_min is not None and options.replication_max is not None:
+        least, most = options.replication_min, options.replication_max
+    elif options.replication_min is not None:
+        least = options.replication_min
+        most = most if 0 < least <= most else least
+    elif options.replication_max is not None:
+        most = options.replication_max
+        least = least if 0 < least <= most else most
     if (least == _EVERYWHERE) != (most == _EVERYWHERE) or least < _EVERYWHERE or most < _EVERYWHERE or least > most:
         raise Misuse(
             f"replication {least} to {most} means nothing",
@@ -212,9 +255,28 @@ def _replication(line: _Line, options: PinOptions) -> tuple[int, int]:
     return least, most
 
 
-def _moment(text: str) -> str:
+def _allocations(line: _Line, options: PinOptions) -> list[str]:
+    """Return who keeps it; a flag that says everywhere takes the line's own peers away."""
+    is_everywhere = _EVERYWHERE in (options.replication_min, options.replication_max)
+    allocations = list(options.allocations) or ([] if is_everywhere else line.allocations or [])
+    for peer in allocations:
+        _check_peer(peer)
+    return allocations
+
+
+# The same few peers keep every pin of a list.
+@functools.lru_cache(maxsize=1_024)
+def _check_peer(peer: str) -> None:
+    public_of(peer)
+
+
+def _moment(text: str | None) -> str | None:
+    """Return a time in UTC, without fractions of a second; none where it is not said. Raises Misuse."""
+    if text in (None, "", _NEVER):
+        return None
+    assert text is not None
     try:
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Misuse(f"{text!r} is no time", next_step="Write it like 2030-01-31T12:00:00Z") from error
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.replace(microsecond=0).isoformat().replace("+00:00", "Z")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 from pincrew.api.lines import error_line, event_line, pin_line, pin_object, time_text
 from pincrew.api.shapes import (
@@ -34,6 +34,7 @@ from pincrew.store.database import Database
 from pincrew.store.events import Events
 from pincrew.store.listing import LIMIT_MAX, Filter, Listing
 from pincrew.store.rows import Rows
+from pincrew.store.snapshot import Snapshot, snapshot
 from pincrew.store.statuses import Statuses
 from pincrew.values import PinState
 
@@ -120,6 +121,13 @@ def pinset(paths: ClusterPaths, cids: Sequence[str]) -> Iterator[PinObject]:
             if not found:
                 raise NotFound(f"{cid} is not in the list of {paths.name}", next_step="See `pincrew pin ls`")
             yield pin_object(decode_record(found[0].cid, found[0].record))
+
+
+@contextmanager
+def list_at_once(paths: ClusterPaths) -> Iterator[Snapshot]:
+    """Give the list as it is now, for the length of the block."""
+    with closing(_opened(paths)) as database, snapshot(database) as found:
+        yield found
 
 
 def errors(paths: ClusterPaths) -> Iterator[ErrorLine]:

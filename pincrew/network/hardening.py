@@ -13,7 +13,8 @@ host and with it the daemon, and several of those raises can be provoked by one 
 - nobody dials but ``dialling.py``: the library's dialler tries one address per transport, then none for a minute, and
   its connector would dial whatever a stranger made it remember;
 - an inbound connection gives back its slot when it ends (py-libp2p keeps it until the host stops, so that a host takes
-  in a fixed number of connections in its life and then no more);
+  in a fixed number of connections in its life and then no more), and before its handshake is over one address holds
+  only a few of them (``doorway``);
 - connections, streams and buffers have limits of their own (``limits.py``); the library's resource manager, with limits
   for a desktop, is not used.
 """
@@ -24,7 +25,7 @@ import importlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,7 @@ from pincrew import limits
 from pincrew.errors import HandshakeFailed
 from pincrew.network.connections import tcp_address
 from pincrew.network.contract import PeerUnreachable
+from pincrew.network.doorway import Doorway
 from pincrew.network.muxing import GuardedYamux, ThriftyStream
 
 log = logging.getLogger(__name__)
@@ -159,6 +161,7 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self.auto_connector.maybe_connect = _nothing
+        self._doorway = Doorway()
 
     async def dial_peer(self, peer_id: Any) -> list[Any]:
         """Refuse: only ``dial`` dials."""
@@ -205,16 +208,27 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         self.connection_up(connection)
         return connection
 
+    async def _handle_inbound_connection(self, read_write_closer: Any, maddr: Any) -> None:
+        """Take a connection in that somebody opened, unless his address has too many that are half open."""
+        remote = read_write_closer.get_remote_address()
+        if remote is None or self._doorway.has_room(remote[0]):
+            await super()._handle_inbound_connection(read_write_closer, maddr)
+        else:
+            # Before it takes a slot. What the socket of somebody who hung up raises when it is closed is no news.
+            with suppress(Exception):
+                await read_write_closer.close()
+
     async def upgrade_inbound_raw_conn(self, raw_conn: Any, maddr: Any) -> Any:
         """Serve an inbound connection from its handshake to its end."""
         remote = raw_conn.get_remote_address()
         address = "" if remote is None else tcp_address(remote)
-        try:
-            muxed_conn = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
-        # As when dialling, whatever a layer raises. It is told and goes on up, where the socket is closed.
-        except Exception as error:
-            self.refused(address, error)
-            raise
+        with self._doorway.entering("" if remote is None else remote[0]):
+            try:
+                muxed_conn = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
+            # As when dialling, whatever a layer raises. It is told and goes on up, where the socket is closed.
+            except Exception as error:
+                self.refused(address, error)
+                raise
         # The caller holds one of the inbound slots until this returns, and closes the socket when it raises.
         await muxed_conn.event_closed.wait()
         raise SwarmException("the connection ended")

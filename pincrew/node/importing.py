@@ -259,8 +259,11 @@ class _Outlet:
 
     async def put(self, blocks: Sequence[Block]) -> None:
         """Hand on; returns when there is room for more."""
+        size = sum(len(data) for _, data in blocks)
+        if self._batch and self._batch_bytes + size > ADD_BATCH_BYTES:
+            await self._send()
         self._batch += blocks
-        self._batch_bytes += sum(len(data) for _, data in blocks)
+        self._batch_bytes += size
         if self._batch_bytes >= ADD_BATCH_BYTES or len(self._batch) >= ADD_BATCH_BLOCKS:
             await self._send()
 

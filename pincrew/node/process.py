@@ -27,6 +27,7 @@ from pincrew.files import private_folder
 from pincrew.identity import load_or_create_key
 from pincrew.limits import NODE_PORT_DEFAULT, NODE_SWITCH_INTERVAL_S
 from pincrew.node.gateway import build_gateway
+from pincrew.node.heap import settle_heap
 from pincrew.node.node import EmbeddedNode
 from pincrew.node.rpc import build_rpc
 from pincrew.node.store import BlockStore
@@ -53,6 +54,7 @@ def run_node(
         logging.getLogger(chatty).setLevel(logging.ERROR)
     # Threads hash and commit while the loop encrypts and frames: neither should wait long for the other.
     sys.setswitchinterval(NODE_SWITCH_INTERVAL_S)
+    settle_heap()
     paths = home.node
     private_folder(home.root)
     private_folder(paths.folder)

@@ -214,7 +214,7 @@ def _node_of(links: Sequence[Link], message: Data) -> _Node:
 class Listed:
     """An entry of a folder. ``total_bytes`` counts all its blocks, as the folder states it.
 
-    ``status`` is None where types were not asked for.
+    ``status`` is None where types were not asked for, unless the link alone says it.
     """
 
     name: str
@@ -227,7 +227,8 @@ class Listed:
 async def ls(get: Get, cid: bytes, *, types: bool = True) -> AsyncGenerator[list[Listed], None]:
     """Yield the entries of a folder in batches, in the order of its blocks; of anything else in dag-pb, its links.
 
-    With ``types`` each entry's block is read, except those of raw leaves, of which the link says all.
+    With ``types`` each entry's block is read, except those of raw leaves, of which the link says all. The chunks of a
+    file are listed, too: they are links without names.
     """
     if codec_of(cid) != DAG_PB:
         return
@@ -266,14 +267,15 @@ async def _listed(entries: ReadAhead[Link], links: Sequence[Link], types: bool) 
         entries.put_first([(link.cid, 0, link) for link in links if codec_of(link.cid) == DAG_PB])
         while (taken := await entries.take()) is not None:
             known[taken[0]] = status_of(taken[0].cid, taken[1])
+    unread = Status(None) if types else None
     return [
-        Listed(name_text(link.name), link.cid, link.size, (known.get(link) or _status_of_link(link)) if types else None)
+        Listed(name_text(link.name), link.cid, link.size, known.get(link) or _status_of_link(link) or unread)
         for link in links
     ]
 
 
-def _status_of_link(link: Link) -> Status:
-    return Status(Kind.FILE, link.size) if codec_of(link.cid) == RAW else Status(None)
+def _status_of_link(link: Link) -> Status | None:
+    return Status(Kind.FILE, link.size) if codec_of(link.cid) == RAW else None
 
 
 def _shard(block: bytes) -> Shard:

@@ -87,7 +87,9 @@ class Database:
                 for statement in CREATE.split(";"):
                     connection.execute(statement)
                 connection.execute("INSERT INTO meta VALUES ('cluster', ?)", (cluster,))
-                connection.execute("INSERT INTO meta VALUES ('change', 0), ('item', 0), ('pin', 0), ('cursor', 0)")
+                connection.execute(
+                    "INSERT INTO meta VALUES ('change', 0), ('item', 0), ('pin', 0), ('cursor', 0), ('log_bytes', 0)"
+                )
                 connection.executemany(
                     "INSERT INTO counters VALUES (?, 0, 0, 0)", [(number,) for number in range(len(STATES))]
                 )
@@ -171,9 +173,13 @@ class Database:
         return None if row is None else row[0]
 
     def counter(self, key: str) -> int:
-        """Return a rising number of the `meta` table (`change`, `item`, `pin`, `cursor`)."""
+        """Return a number of the `meta` table (`change`, `item`, `items`, `pin`, `cursor`, `log_bytes`)."""
         value = self.meta(key)
         return value if isinstance(value, int) else 0
+
+    def count(self, key: str, more: int) -> None:
+        """Add to such a number, within the caller's transaction."""
+        self.writer.execute("UPDATE meta SET value=value+? WHERE key=?", (more, key))
 
     def close(self) -> None:
         """Close every connection; a read-only or memory database has one."""

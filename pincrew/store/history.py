@@ -9,6 +9,7 @@ from pincrew import limits
 from pincrew.pinset import Item
 from pincrew.store.database import Database
 from pincrew.store.window import LogRow, SessionRow
+from pincrew.values import Head
 from pincrew.yjs import ItemId
 
 _KEYS_PER_QUERY = 250
@@ -38,13 +39,26 @@ class History:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def sessions(self) -> list[SessionRow]:
-        """Return every session ever admitted."""
+    def sessions(self) -> list[tuple[SessionRow, Head]]:
+        """Return every session ever admitted, each with how far it lies within the base in force."""
         with self.database.reading() as db:
             return [
-                SessionRow(*row)
-                for row in db.execute("SELECT sid, author, nonce, client, number, hash, stopped FROM sessions")
+                (SessionRow(*row), Head(cut, cut_hash))
+                for *row, cut, cut_hash in db.execute(
+                    "SELECT sid, author, nonce, client, number, hash, stopped, cut, cut_hash FROM sessions"
+                )
             ]
+
+    def base(self) -> int:
+        """Return the number of the base in force."""
+        with self.database.reading() as db:
+            (n,) = db.execute("SELECT coalesce(max(n), 0) FROM bases").fetchone()
+        return int(n)
+
+    def base_puts(self, sid: int) -> dict[int, int]:
+        """Return, per shard, how many puts of a session lie within the base in force."""
+        with self.database.reading() as db:
+            return dict(db.execute("SELECT shard, base FROM shard_puts WHERE sid=? AND base>0", (sid,)))
 
     def dependencies(self, sid: int) -> dict[int, int]:
         """Return, per other session, the highest envelope that ``sid`` said it had applied."""
@@ -70,26 +84,31 @@ class History:
             ).fetchone()
         return None if row is None else row[0]
 
-    def items(self, ordered: Sequence[tuple[int, bytes]], clients: dict[int, int]) -> dict[bytes, list[Item]]:
-        """Return keys' puts, each key's in the order in which they were applied; keys without any are left out.
+    def items(
+        self, ordered: Sequence[tuple[int, bytes]], clients: dict[int, int], cuts: dict[int, int]
+    ) -> dict[bytes, list[Item]]:
+        """Return keys' puts, each key's in the order in which they were applied, a row of the base first.
 
-        ``ordered`` are (shard, CID) in ascending order, ``clients`` is sid -> Yjs client id.
+        Keys without any are left out. ``ordered`` are (shard, CID) in ascending order, ``clients`` is sid -> Yjs client
+        id, ``cuts`` is sid -> how far it lies within the base in force.
         """
-        found: dict[bytes, list[tuple[int, Item]]] = {}
+        found: dict[bytes, list[tuple[bool, int, Item]]] = {}
         with self.database.reading() as db:
             for at in range(0, len(ordered), _KEYS_PER_QUERY):
                 some = ordered[at : at + _KEYS_PER_QUERY]
                 wanted = ",".join(["(?,?)"] * len(some))
                 # The cross join looks each key up; left to itself, SQLite compares every item with the list.
-                for cid, item, sid, n, origin_sid, origin_n, live in db.execute(
+                for cid, order, sid, n, number, origin_sid, origin_n, live in db.execute(
                     f"WITH wanted(shard, cid) AS (VALUES {wanted})"
-                    " SELECT items.cid, item, sid, n, origin_sid, origin_n, pin IS NOT NULL"
+                    " SELECT items.cid, item, sid, n, number, origin_sid, origin_n, pin IS NOT NULL"
                     " FROM wanted CROSS JOIN items USING (shard, cid)",
                     [value for key in some for value in key],
                 ):
                     origin = None if origin_sid is None else ItemId(clients[origin_sid], origin_n)
-                    found.setdefault(cid, []).append((item, Item(ItemId(clients[sid], n), origin, bool(live))))
-        return {cid: [item for _, item in sorted(items)] for cid, items in found.items()}
+                    based = number <= cuts.get(sid, 0)
+                    item = Item(ItemId(clients[sid], n), origin, bool(live), based)
+                    found.setdefault(cid, []).append((not based, order, item))
+        return {cid: [item for *_, item in sorted(items)] for cid, items in found.items()}
 
     def page(self, sid: int, after: int) -> StoredPage | None:
         """Return envelopes after number ``after``: as many as fit a page and end at a signature that was checked."""
@@ -117,29 +136,12 @@ class History:
             ).fetchone()
         return row
 
-    def trust_records(self) -> list[bytes]:
-        """Return the signed trust records held, by number."""
-        with self.database.reading() as db:
-            return [record for (record,) in db.execute("SELECT record FROM trust ORDER BY n")]
-
-    def trust_rival(self) -> bytes | None:
-        """Return the second record of one number that halted trust changes, if there was one."""
-        rival = self.database.meta("trust_rival")
-        return rival if isinstance(rival, bytes) else None
-
-    def keep_trust_records(self, records: list[bytes], rival: bytes | None = None) -> None:
-        """Add the records beyond those held, and the proof of a conflict; a held one never changes (invariant 14)."""
-        with self.database.transaction() as db:
-            db.executemany("INSERT OR IGNORE INTO trust VALUES (?,?)", list(enumerate(records)))
-            if rival is not None:
-                db.execute("INSERT OR IGNORE INTO meta VALUES ('trust_rival', ?)", (rival,))
-
     def stop_session(self, row: SessionRow, proof: list[Evidence], rest: list[LogRow]) -> None:
         """Mark a session as stopped; keep the proof, and in the log the ``rest`` of its last page, unapplied."""
         with self.database.transaction() as db:
             db.execute(
-                "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?)"
-                " ON CONFLICT (sid) DO UPDATE SET stopped=excluded.stopped",
+                "INSERT INTO sessions (sid, author, nonce, client, number, hash, stopped, seen_ms)"
+                " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET stopped=excluded.stopped",
                 (*row[:-1], proof[0].reason, proof[0].seen_ms),
             )
             db.executemany("INSERT OR IGNORE INTO log (sid, number, hash, body, signature) VALUES (?,?,?,?,?)", rest)

@@ -1,9 +1,14 @@
 """The tables of `state.db`, version by version.
 
 - `sessions`, `dependencies`, `shard_puts`, `log`, `evidence`, `trust`: the replicated history, as the gate needs it.
-- `items`: every put, living or dead, clustered by shard and key. A shard's document is rebuilt from its items in the
-  order of `item`, which is the order in which this replica applied them and therefore a causal one. `pin` is the row
-  that the put's record became, where it is the key's winner.
+- `bases`: the base in force and the headers of some before it. `sessions.cut` and `shard_puts.base` say what of a
+  session lies within the base in force; `base_records` keeps the record of a row of that base that no longer holds,
+  so that the base can be served whole without a second copy of the list.
+- `items`: every put beyond the cut of the base in force, living or dead, and each key's row in that base, clustered
+  by shard and key. A key's document is rebuilt from its items in the order of `item`, which is the order in which
+  this replica applied them and therefore a causal one. `pin` is the row that the put's record became, where it is
+  the key's winner. `deletes`: the targets of deletes, as far back.
+- `reissues`: own envelopes that a base made void, until they are written again.
 - `pins`: the rows that users see, and this peer's progress with each. `change` rises with each change of a row, so
   that the tracker, with its own cursor, cannot lose one.
 - `removed`: keys whose row went away and of which the tracker has not heard; `leaving`: keys that this peer may still
@@ -31,13 +36,33 @@ CREATE TABLE sessions (
     hash BLOB NOT NULL,
     stopped TEXT,
     seen_ms INTEGER NOT NULL,
+    cut INTEGER NOT NULL DEFAULT 0,
+    cut_hash BLOB NOT NULL DEFAULT x'',
     UNIQUE (author, nonce)
 );
 CREATE TABLE dependencies (
     sid INTEGER NOT NULL, dep INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (sid, dep)
 ) WITHOUT ROWID;
 CREATE TABLE shard_puts (
-    sid INTEGER NOT NULL, shard INTEGER NOT NULL, puts INTEGER NOT NULL, PRIMARY KEY (sid, shard)
+    sid INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    puts INTEGER NOT NULL,
+    base INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (shard, sid)
+) WITHOUT ROWID;
+CREATE INDEX shard_puts_sid ON shard_puts (sid);
+CREATE TABLE bases (
+    n INTEGER PRIMARY KEY,
+    sealed BLOB NOT NULL,
+    cut BLOB NOT NULL,
+    cut_hash BLOB NOT NULL,
+    shards BLOB NOT NULL,
+    shards_hash BLOB NOT NULL,
+    adopted_ms INTEGER NOT NULL
+);
+CREATE TABLE reissues (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE base_records (
+    shard INTEGER NOT NULL, cid BLOB NOT NULL, record BLOB NOT NULL, PRIMARY KEY (shard, cid)
 ) WITHOUT ROWID;
 CREATE TABLE log (
     id INTEGER PRIMARY KEY,
@@ -67,6 +92,15 @@ CREATE TABLE items (
     item INTEGER NOT NULL,
     pin INTEGER,
     PRIMARY KEY (shard, cid, sid, n)
+) WITHOUT ROWID;
+CREATE TABLE deletes (
+    shard INTEGER NOT NULL,
+    cid BLOB NOT NULL,
+    sid INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    target_sid INTEGER NOT NULL,
+    target_n INTEGER NOT NULL,
+    PRIMARY KEY (shard, cid, sid, number, target_sid, target_n)
 ) WITHOUT ROWID;
 CREATE TABLE pins (
     id INTEGER PRIMARY KEY,

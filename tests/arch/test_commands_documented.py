@@ -40,7 +40,9 @@ def structs() -> list[type[msgspec.Struct]]:
         value
         for module in (shapes, answers)
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__
+        if isinstance(value, type)
+        and issubclass(value, msgspec.Struct)
+        and value.__module__.startswith(module.__name__)
     ]
 
 

@@ -245,7 +245,9 @@ def test_unknown_verb(machine: Machine) -> None:
     assert done.returncode == 2 and "no `frobnicate`" in done.stderr and "./install.sh demo" in done.stderr
 
 
-@pytest.mark.parametrize("script", ["install.sh", ".ci/run", "packaging/dev/get-kubo.sh"])
+@pytest.mark.parametrize(
+    "script", ["install.sh", ".ci/run", "packaging/dev/get-kubo.sh", "packaging/dev/get-cluster.sh"]
+)
 def test_scripts_are_posix_sh_and_executable(script: str) -> None:
     path = ROOT / script
     assert path.stat().st_mode & stat.S_IXUSR

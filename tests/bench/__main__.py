@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import latency, node, overhead, scale
+from tests.bench import latency, node, overhead, scale, state
 
 
 @dataclass
@@ -33,7 +33,13 @@ class Figure:
     condition: str
 
 
-ROWS = {"scale": scale.measure, "latency": latency.measure, "overhead": overhead.measure, "node": node.measure}
+ROWS = {
+    "scale": scale.measure,
+    "latency": latency.measure,
+    "overhead": overhead.measure,
+    "node": node.measure,
+    "state": state.measure,
+}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from pincrew.kubo_process import KuboProcess, find_kubo
+from pincrew.limits import CHUNK_BYTES_MAX
 
 Note = Callable[[str, float, str, str, bool, str], None]
 
@@ -33,6 +34,7 @@ _SMALL_BLOCK_BYTES = 256
 _SMALL_BLOCKS = 10_000
 _MANY_BLOCKS = 200_000
 _PIECE_BYTES = 1024 * 1024
+_LARGE_CHUNK_SOURCES = 4
 _IDLE_S = 30.0
 _TIMEOUT_S = 900.0
 _START_TIMEOUT_S = 30.0
@@ -64,10 +66,14 @@ class Node:
 
     def add(self, size: int, chunk_bytes: int) -> tuple[str, float]:
         """Add ``size`` random bytes; return the CID, and the seconds that it took."""
+        return self.add_form(_multipart(size), chunk_bytes)
+
+    def add_form(self, form: Iterator[bytes], chunk_bytes: int) -> tuple[str, float]:
+        """Add the file of a form; return the CID, and the seconds that it took."""
         query = urlencode({"cid-version": 1, "chunker": f"size-{chunk_bytes}", "pin": "true"})
         headers = {"Content-Type": "multipart/form-data; boundary=bench", "Transfer-Encoding": "chunked"}
         begun = time.monotonic()
-        lines = self.ask(f"add?{query}", _multipart(size), **headers)
+        lines = self.ask(f"add?{query}", form, **headers)
         return str(lines[-1]["Hash"]), time.monotonic() - begun
 
     def pin(self, cid: str) -> float:
@@ -178,6 +184,7 @@ def measure(folder: Path, _: int, note: Note) -> None:
         _resting(nodes[0], note)
         _adding(kubos[0], folder, note)
     _many_small(folder, note)
+    _large_chunks(folder, note)
 
 
 def _transfers(kubos: list[Kubo], nodes: list[Embedded], note: Note) -> None:
@@ -252,20 +259,50 @@ def _many_small(folder: Path, note: Note) -> None:
         note("peak RSS, many blocks out", source.peak_mb, "MB", "<= 150 MB", source.peak_mb <= _RSS_MB_MAX, "the same")
 
 
+def _large_chunks(folder: Path, note: Note) -> None:
+    """A file of the largest chunks: added by several nodes, which one node then fetches it from."""
+    with ExitStack() as stack:
+        sources = [Embedded(folder / f"large-source{number}") for number in range(_LARGE_CHUNK_SOURCES)]
+        target = Embedded(folder / "large-target")
+        for each in (*sources, target):
+            stack.callback(each.stop)
+        size = 2 * _LARGE_BYTES
+        piece = os.urandom(_PIECE_BYTES)
+        cids = [source.add_form(_form(_stamped(piece, size)), CHUNK_BYTES_MAX)[0] for source in sources]
+        assert len(set(cids)) == 1
+        added = max(source.peak_mb for source in sources)
+        for source in sources:
+            source.connect(target)
+        seconds = target.pin(cids[0])
+        condition = f"200 MiB in chunks of 2 MiB, {_LARGE_CHUNK_SOURCES} sources, {size / _MB / seconds:.0f} MB/s"
+        for what, peak in (
+            ("peak RSS, large blocks added", added),
+            ("peak RSS, large blocks out", max(source.peak_mb for source in sources)),
+            ("peak RSS, large blocks in", target.peak_mb),
+        ):
+            note(what, peak, "MB", "<= 150 MB", peak <= _RSS_MB_MAX, condition)
+
+
 def _peaks(kubos: list[Kubo]) -> str:
     return "Kubo: " + ", ".join(f"{each.peak_mb:.0f} MB" for each in kubos)
 
 
 def _multipart(size: int) -> Iterator[bytes]:
-    """Yield a form with one file of random bytes. Each piece is another, by its number: random bytes are dear."""
-    yield b'--bench\r\nContent-Disposition: form-data; name="file"; filename="bench"\r\n\r\n'
-    piece = os.urandom(_PIECE_BYTES + _SMALL_BLOCK_BYTES)
+    """Return a form with one file of random bytes."""
     if size < 2 * _LARGE_BYTES:
-        for start in range(0, size, _PIECE_BYTES):
-            yield os.urandom(min(_PIECE_BYTES, size - start))
-    else:
-        for number in range(size // _PIECE_BYTES):
-            # Every chunk of a piece begins with its number.
-            stamp = number.to_bytes(8, "big")
-            yield b"".join(stamp + piece[at + 8 : at + 64 * 1024] for at in range(0, _PIECE_BYTES, 64 * 1024))
+        return _form(os.urandom(min(_PIECE_BYTES, size - start)) for start in range(0, size, _PIECE_BYTES))
+    return _form(_stamped(os.urandom(_PIECE_BYTES), size))
+
+
+def _stamped(piece: bytes, size: int) -> Iterator[bytes]:
+    """Yield ``piece`` again and again, every time as another one, by its number: random bytes are dear."""
+    for number in range(size // _PIECE_BYTES):
+        # Every chunk of a piece begins with its number.
+        stamp = number.to_bytes(8, "big")
+        yield b"".join(stamp + piece[at + 8 : at + 64 * 1024] for at in range(0, _PIECE_BYTES, 64 * 1024))
+
+
+def _form(content: Iterator[bytes]) -> Iterator[bytes]:
+    yield b'--bench\r\nContent-Disposition: form-data; name="file"; filename="bench"\r\n\r\n'
+    yield from content
     yield b"\r\n--bench--\r\n"

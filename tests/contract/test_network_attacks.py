@@ -6,6 +6,7 @@ Where docs say that py-libp2p's own code dies of it, the attack is marked DEADLY
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
@@ -388,6 +389,31 @@ async def test_half_open_connections_do_not_use_up_the_room(monkeypatch: pytest.
         await works(victim, honest)
         for stranger in strangers:
             await stranger.aclose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+@trio_test
+async def test_half_open_connections_that_come_again_and_again_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address re-opens each connection that ends. It holds its share of the slots, and no more."""
+    monkeypatch.setattr(limits, "CONNECTIONS_MAX", 6)
+    monkeypatch.setattr(limits, "HALF_OPEN_PER_ADDRESS_MAX", 3)
+    victim, honest = Member(1), Member(2)
+    async with running(victim, honest), trio.open_nursery() as nursery:
+        for _ in range(12):
+            nursery.start_soon(_reopen, victim.port)
+        await until(lambda: victim.network._swarm._inbound_limiter.borrowed_tokens >= 3)
+        honest.seek(victim)
+        await neighbours(honest, victim)
+        await works(victim, honest)
+        nursery.cancel_scope.cancel()
+
+
+async def _reopen(port: int) -> None:
+    """Open connections from another address of this machine, each when the one before was closed; say nothing."""
+    while True:
+        async with await trio.open_tcp_stream("127.0.0.1", port, local_address="127.0.0.2") as stranger:
+            with suppress(trio.BrokenResourceError):
+                await stranger.receive_some()
 
 
 @trio_test

@@ -360,8 +360,7 @@ async def test_unfinished_messages_of_some_do_not_keep_others_from_speaking(
                             for _ in range(39):
                                 await stream.write(bytes(100_000))
             await works(node, kubo)
-            held = node._exchange._allowance
-            assert held.total <= 24 * MIB
+            assert node._exchange.held_bytes <= 24 * MIB
 
 
 @trio_test

@@ -180,6 +180,26 @@ def test_ls(asked: Asked) -> None:
     assert asked.refusal(f"ls?arg={cid}/nix").startswith("no link named")
 
 
+@pytest.mark.parametrize("leaves", ["raw-leaves=true", "raw-leaves=false"])
+def test_ls_of_a_file_lists_its_chunks(asked: Asked, leaves: str) -> None:
+    part = ("f", BYTES, bytes(4_096) + bytes(range(256)))
+    cid = asked.lines(f"add?{leaves}&chunker=size-4096&pin=false&progress=false", part)[-1]["Hash"]
+    chunks = [reference["Ref"] for reference in asked.lines(f"refs?arg={cid}")]
+    [listed] = asked.one(f"ls?arg={cid}")["Objects"]
+    assert listed["Hash"] == cid
+    assert [(each["Name"], each["Hash"], each["Size"], each["Type"]) for each in listed["Links"]] == [
+        ("", chunks[0], 4_096, 2),
+        ("", chunks[1], 256, 2),
+    ]
+    assert asked.lines(f"ls?arg={cid}&stream=true") == [
+        {"Objects": [{"Hash": cid, "Links": [each]}]} for each in listed["Links"]
+    ]
+    # Without types only raw leaves have one: it takes no block to know it.
+    known = (4_096, 2) if leaves == "raw-leaves=true" else (0, 0)
+    [unread] = asked.one(f"ls?arg={cid}&resolve-type=false&size=false")["Objects"]
+    assert (unread["Links"][0]["Size"], unread["Links"][0]["Type"]) == known
+
+
 # ---- pins -----------------------------------------------------------------------------------------------------------
 def test_the_life_of_a_pin(asked: Asked) -> None:
     parts, _ = tree()

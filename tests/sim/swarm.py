@@ -14,8 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from pincrew.trusted.author import Author, WriteRequest
+from pincrew.trusted.author import Author, WriteRequest, Written
 
+from pincrew.base_form import seal
+from pincrew.base_sync import Stage
+from pincrew.bases import Turned
 from pincrew.errors import Malformed
 from pincrew.frames import decode_frame, encode_frame
 from pincrew.keys import SigningKey
@@ -25,10 +28,18 @@ from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.rows import Rows
 from pincrew.sync import Blame, Effect, Send, Sync
-from pincrew.trust import TrustChain, TrustRecord, first_record
+from pincrew.trust import Cut, LastGood, TrustChain, TrustRecord, first_record
 from pincrew.values import Pin, SessionId
 from pincrew.wire import decode_envelope, encode_sealed, envelope_hash
-from sim.oracle import envelopes_of, expected_rows
+from sim.oracle import applied_at, expected_rows, in_causal_order
+
+
+def _is_busy(member: Member) -> bool:
+    """Whether something that was received could take effect now."""
+    return any(
+        member.contiguous(session) > member.head(session).number and not member.is_blocked(session)
+        for session in member.replica.inbox.sessions()
+    )
 
 
 def key_of(name: str) -> SigningKey:
@@ -54,6 +65,7 @@ class Node:
     highest: dict[SessionId, int] = field(default_factory=dict)
     restored: bool = False
     sync_kind: type[Sync] = Sync
+    staged: dict[bytes, bytes] = field(default_factory=dict)
     chain: TrustChain | None = None  # what its config document says; None = the swarm's first record
 
 
@@ -87,6 +99,9 @@ class Swarm:
         self.blames: list[Blame] = []
         self.frames: Counter[str] = Counter()
         self.bytes_sent = 0
+        self.written: dict[tuple[SessionId, int], bytes] = {}  # every envelope that anybody made durable
+        self.cuts: list[dict[SessionId, int]] = []
+        self.turned: list[tuple[str, Turned]] = []
         self._rows_at: dict[bytes, list[tuple[bytes, bytes, bytes, bytes, int]]] = {}
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
@@ -95,7 +110,11 @@ class Swarm:
         names = [f"curator{i}" for i in range(curators)] + [f"follower{i}" for i in range(followers)]
         owner = key_of("owner")
         record = first_record(
-            [owner.public], [key_of(name).public for name in names[:curators]], b"s" * 16, shard_bits=2
+            [owner.public],
+            [key_of(name).public for name in names[:curators]],
+            b"s" * 16,
+            keeper=key_of(names[0]).public,
+            shard_bits=2,
         )
         self.chain = TrustChain.from_records([record.signed(owner)])
         self.authors.update(self.chain.curators)
@@ -111,6 +130,19 @@ class Swarm:
         record = TrustRecord(head.n + 1, head.hash, head.owners, keys).signed(key_of("owner"))
         self.authors.update(keys)
         return self.chain.extended(record)
+
+    def revoke(self, name: str, told: Node) -> None:
+        """Let the owner revoke a curator with what one peer holds of its writing as the last that counts."""
+        assert told.member is not None and told.sync is not None
+        key = key_of(name).public
+        heads = {session: head for session, head in told.member.heads().items() if session.author == key}
+        cut = Cut(key, tuple(LastGood(session.nonce, *head) for session, head in sorted(heads.items())))
+        head = told.member.chain.head
+        record = TrustRecord(
+            head.n + 1, head.hash, head.owners, head.curators - {key}, keeper=head.keeper, cuts=(cut,)
+        ).signed(key_of("owner"))
+        told.member.adopt(told.member.chain.extended(record))
+        self._carry(told, told.sync.changed(self.now))
 
     def add(
         self, name: str, key: SigningKey | None, disk: Database | None = None, sync_kind: type[Sync] = Sync
@@ -129,6 +161,8 @@ class Swarm:
             node.chain or self.chain,
             now_ms=lambda: int(self.now * 1000),
             now=lambda: self.now,
+            staged=node.staged,
+            author=node.key.public if node.key is not None else b"",
         )
         if node.key is not None:
             node.author = Author(
@@ -144,8 +178,17 @@ class Swarm:
     def crash(self, node: Node) -> None:
         """Take a peer down; what it had not committed is gone."""
         node.member = node.sync = node.author = None
+        self._archive(node)
         for other in self.nodes.values():
             self.disconnect(node, other)
+
+    def _archive(self, node: Node) -> None:
+        """Note what took effect at a peer, before its log is forgotten."""
+        for author, nonce, number, body in node.disk.writer.execute(
+            "SELECT author, nonce, log.number, body FROM log JOIN sessions USING (sid)"
+            " WHERE log.number <= sessions.number"
+        ):
+            self.written[SessionId(author, nonce), number] = body
 
     def copy_disk(self, node: Node) -> Database:
         """Return a copy of a peer's disk as it is now."""
@@ -236,10 +279,48 @@ class Swarm:
         """Let a peer apply what is ready."""
         while node.member is not None and node.sync is not None:
             applied = finish(node.member.replica.apply())
-            if not applied.envelopes:
+            if not applied.envelopes and not self._turn(node):
                 break
             self._note(node)
             self._carry(node, node.sync.changed(self.now))
+
+    def _turn(self, node: Node) -> bool:
+        """Let a peer go on towards its next base; return whether one came into force."""
+        assert node.member is not None
+        before = node.member.bases.n
+        while node.member.bases.stage() in (Stage.CHECK, Stage.READY):
+            if (turned := finish(node.member.turn())) is not None:
+                self.turned.append((node.name, turned))
+                if turned.void:
+                    node.highest.clear()  # what an owner's base makes void is the one thing that may go back
+                    self._reissue(node)
+        if node.member.bases.n > before:
+            self._archive(node)
+            finish(node.member.bases.forget_log())
+        return node.member.bases.n > before
+
+    def _reissue(self, node: Node) -> None:
+        """Let an author write again what a base made void."""
+        assert node.member is not None and node.sync is not None
+        if node.author is None or not node.member.chain.is_curator(node.author.session.author):
+            return
+        store = node.member.bases.store
+        while void := store.reissues(2):
+            written = finish(node.author.reissue([body for _, body in void]))
+            store.reissued(void[-1][0])
+            self._written(node, written)
+
+    def make_base(self, node: Node, key: SigningKey | None = None) -> None:
+        """Let the keeper make the next base at its heads, or an owner, whose ``key`` that is."""
+        assert node.member is not None and node.key is not None and node.sync is not None
+        member = node.member
+        cut = member.base_cut()
+        header = finish(member.bases.header(member.chain.head.n, cut))
+        assert member.base_offered(seal(header, key or node.key)) is None
+        assert self._turn(node), "a keeper does not adopt its own base"
+        self.cuts.append({session: head.number for session, head in cut.items()})
+        self._note(node)
+        self._carry(node, node.sync.changed(self.now))
 
     def abandon(self, node: Node, after: int) -> bool:
         """Let a peer apply and die after so many steps; return whether the window was still open then."""
@@ -275,16 +356,24 @@ class Swarm:
             steps.close()
             self.crash(node)
             return
-        written = finish(steps)
+        self._written(node, finish(steps))
+
+    def _written(self, node: Node, written: Written) -> None:
+        assert node.member is not None and node.sync is not None and node.author is not None
         self._note(node)
         for body, signature in written.sealed:
             envelope = node.member.replica.gate.sessions[node.author.session]
             state = node.member.replica.history.sealed(envelope.sid, envelope.number)
             assert state is not None, "invariant 4: handed out before it was durable"
             self.acknowledged[envelope.id] = max(self.acknowledged.get(envelope.id, 0), envelope.number)
+            self.written[envelope.id, decode_envelope(body, 2).number] = body
             self.acknowledged_hashes[envelope.id, decode_envelope(body, 2).number] = envelope_hash(body)
             self.publish(node, encode_sealed(body, signature))
         self._carry(node, node.sync.changed(self.now))
+
+    def may_write(self, node: Node) -> bool:
+        """Whether a peer is up and its own trust record lets it write."""
+        return node.member is not None and node.key is not None and node.member.chain.is_curator(node.key.public)
 
     def random_requests(self, most: int = 4) -> list[WriteRequest]:
         """Some puts and deletes on few keys, so that they collide."""
@@ -317,10 +406,11 @@ class Swarm:
             "SELECT sid, sessions.number, max_number, held,"
             " (SELECT hash FROM log WHERE log.sid=sessions.sid AND log.number=sessions.number)"
             " FROM sessions LEFT JOIN (SELECT sid, max(log.number) AS max_number, count(*) AS held"
-            " FROM log JOIN sessions USING (sid) WHERE log.number <= sessions.number GROUP BY sid) USING (sid)"
-            " WHERE sessions.number > 0"
+            " FROM log JOIN sessions USING (sid) WHERE log.number <= sessions.number AND log.number > cut"
+            " GROUP BY sid) USING (sid) WHERE sessions.number > cut"
         ):
-            assert number == last == count, f"invariant 3: the log of session {sid} has a hole"
+            (cut,) = db.execute("SELECT cut FROM sessions WHERE sid=?", (sid,)).fetchone()
+            assert number == last == cut + count, f"invariant 3: the log of session {sid} has a hole"
             assert hashed == db.execute("SELECT hash FROM sessions WHERE sid=?", (sid,)).fetchone()[0]
         rows = self.rows(node)
         (live,) = db.execute("SELECT count(*) FROM items WHERE pin IS NOT NULL").fetchone()
@@ -360,7 +450,7 @@ class Swarm:
         while self.now < deadline:
             self.live(1.0, links)
             members = [node.member for node in self.nodes.values() if node.member is not None]
-            if len({member.replica.digest() for member in members}) == 1 and not any(m.backlog() for m in members):
+            if len({member.replica.digest() for member in members}) == 1 and not any(map(_is_busy, members)):
                 return
         raise AssertionError(f"seed {self.seed}: not settled after {seconds} s")
 
@@ -390,7 +480,13 @@ class Swarm:
         for node in nodes:
             self._note(node)
             assert self.rows(node) == rows, f"invariant 11: {node.name} has other rows"
-        assert expected_rows(envelopes_of([nodes[0].disk, *disks], 2)) == rows, "the oracle has other rows"
+        known = [*self.written.values(), *applied_at([nodes[0].disk, *disks])]
+        envelopes = [
+            envelope
+            for envelope in in_causal_order(known, 2)
+            if envelope.number <= nodes[0].member.head(envelope.session).number
+        ]
+        assert expected_rows(envelopes, self.cuts) == rows, "the oracle has other rows"
         held = {
             (SessionId(author, nonce), number): digest
             for author, nonce, number, digest in nodes[0].disk.writer.execute(
@@ -398,8 +494,16 @@ class Swarm:
                 " WHERE log.number <= sessions.number"
             )
         }
-        for name, digest in self.acknowledged_hashes.items():
-            assert held.get(name) == digest, "an acknowledged write is lost"
+        settled = self.cuts[-1] if self.cuts else {}
+        for (session, number), digest in self.acknowledged_hashes.items():
+            if number <= settled.get(session, 0) or held.get((session, number)) == digest:
+                continue
+            author = next(node for node in nodes if node.key is not None and node.key.public == session.author)
+            assert author.member is not None
+            if author.member.chain.is_curator(session.author):
+                reason = author.member.replica.stopped.get(session, "")
+                is_written_again = "made void" in reason and not author.member.bases.store.reissues(1)
+                assert is_written_again, "an acknowledged write is lost"
         return rows
 
     def rows(self, node: Node) -> list[tuple[bytes, bytes, bytes, bytes, int]]:

@@ -58,7 +58,9 @@ def storm(swarm: Swarm, steps: int = 50) -> None:
     for _ in range(steps):
         chance, node, other = random.random(), random.choice(nodes), random.choice(nodes)
         writer = random.choice(curators(swarm))
-        if chance < 0.40:
+        if chance < 0.45 and not swarm.may_write(writer):
+            pass
+        elif chance < 0.40:
             swarm.write(writer, swarm.random_requests())
         elif chance < 0.45:
             swarm.write(writer, swarm.random_requests(), crash_after=random.randrange(4))

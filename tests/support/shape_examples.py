@@ -117,3 +117,20 @@ def pin_status(cid: str = CID, statuses: tuple[str, ...] = ("pinned",)) -> shape
         for number, status in enumerate(statuses)
     }
     return shapes.GlobalPinInfo(cid, "quijote.zip", [], [], "2026-01-01T00:00:00Z", None, infos)
+
+
+def trust_info(**changes: Any) -> shapes.TrustInfo:
+    """One owner, one curator who is the keeper."""
+    fields: dict[str, Any] = {
+        "cluster": "books",
+        "id": "ab" * 32,
+        "record": 1,
+        "owners": [PEER],
+        "threshold": 1,
+        "curators": [shapes.TrustedPeer(PEER, "Ana", True)],
+        "keeper": PEER,
+        "former": [],
+        "conflict": None,
+        "waiting": None,
+    }
+    return shapes.TrustInfo(**{**fields, **changes})

@@ -1,6 +1,7 @@
 """Skips are decided, not suffered: a run lists them by reason and fails on a reason nobody allowed.
 
-Also here: which tests a plain run leaves out (``long``), and what becomes of ``kubo`` tests where there is no Kubo.
+Also here: which tests a plain run leaves out (``long``), and what becomes of ``kubo`` tests where there is no Kubo, and
+of ``ipfs_cluster`` tests where there is no ipfs-cluster.
 Registered by tests/conftest.py.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support.ipfs_cluster import NO_IPFS_CLUSTER, find_ipfs_cluster
 from support.kubo import NO_KUBO, find_kubo
 
 ALLOWED_SKIPS = Path(__file__).parents[1] / "allowed_skips.txt"
@@ -88,3 +90,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("kubo"):
                 item.add_marker(pytest.mark.skip(reason=NO_KUBO))
+    if find_ipfs_cluster() is None:
+        for item in items:
+            if item.get_closest_marker("ipfs_cluster"):
+                item.add_marker(pytest.mark.skip(reason=NO_IPFS_CLUSTER))

@@ -11,7 +11,7 @@ import pytest
 
 from pincrew import files
 from pincrew.errors import Conflict, NotFound, StoreFault
-from pincrew.files import create_file, last_words, own_folder, private_folder, read_file, write_file
+from pincrew.files import create_file, last_words, own_folder, private_folder, read_file, write_file, written_file
 
 
 def mode(path: Path) -> int:
@@ -135,3 +135,19 @@ def test_the_last_words_are_a_sentence_of_ours_if_there_is_one(tmp_path: Path) -
     log.write_text("old\nsomething else\n")
     assert last_words(log, length) == "something else"
     assert last_words(tmp_path / "none", 0) == "It ended without a word"
+
+
+def test_what_is_written_bit_by_bit_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    with written_file(path) as file:
+        file.write(b"one ")
+        assert not path.exists()
+        file.write(b"two")
+    assert path.read_bytes() == b"one two"
+    with pytest.raises(ZeroDivisionError), written_file(path) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"one two"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(StoreFault, match="Cannot write"), written_file(tmp_path / "no" / "such"):
+        pass

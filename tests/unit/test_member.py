@@ -70,6 +70,38 @@ def test_neighbours_records(disk: Database) -> None:
     assert member(disk, chain(("a",))).chain.head.n == 2
 
 
+def test_whoever_moves_trust_is_told(disk: Database) -> None:
+    one, longer = member(disk, chain(("a",))), chain(("a",), ("a", "b"))
+    moved: list[tuple[int, int]] = []
+    one.on_trust = lambda before: moved.append((before.head.n, one.chain.head.n))
+    assert one.receive_trust(tuple(longer.encoded())) is None and moved == [(0, 1)]
+    assert one.receive_trust(tuple(longer.encoded())) is None and moved == [(0, 1)]
+    one.adopt(chain(("a",), ("a", "b"), ("b",)))
+    assert moved == [(0, 1), (1, 2)]
+    assert [one.was_curator(key_of(name).public) for name in ("a", "b", "c")] == [True, True, False]
+
+
+def test_an_envelope_of_a_curator_to_be_waits_for_its_record(disk: Database) -> None:
+    one = member(disk, chain(("a",)))
+    new, stranger = Author(key_of("b"), one.chain.cluster_id), Author(key_of("c"), one.chain.cluster_id)
+    new.trust = 1
+    early = new.sign(put(cid(1))).sealed
+    assert one.is_beyond_our_trust(early)
+    assert not one.is_beyond_our_trust(stranger.sign(put(cid(1))).sealed)
+    assert not one.is_beyond_our_trust(b"nonsense")
+    one.adopt(chain(("a",), ("a", "b")))
+    assert not one.is_beyond_our_trust(early)
+
+
+def test_a_halted_peer_and_one_that_is_not_differ(disk: Database) -> None:
+    one, two = member(disk, chain(("a",), ("b",))), member(Database(None), chain(("a",), ("b",)))
+    assert one.standing() == two.standing()
+    assert one.receive_trust(tuple(chain(("a",), ("c",)).encoded()[1:])) is None
+    assert one.standing().trust_hash != two.standing().trust_hash
+    assert two.receive_trust(tuple(one.trust_records(1))) is None
+    assert one.standing() == two.standing()
+
+
 def test_a_conflict_is_kept_passed_on_and_survives(disk: Database) -> None:
     one, rival = member(disk, chain(("a",), ("b",))), chain(("a",), ("c",))
     assert one.receive_trust(tuple(rival.encoded()[1:])) is None

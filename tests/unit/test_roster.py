@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.roster import Roster, leaf
-from pincrew.settings import Settings, load_cluster
+from pincrew.settings import Role, Settings, load_cluster, save
 
 PATIENCE_S = 30.0
 
@@ -88,6 +89,25 @@ async def test_what_is_joined_is_known_before_it_runs(home: Home) -> None:
         roster.bring_up()
         await until(lambda: runs(roster, "one") and runs(roster, "two"))
         assert roster.names() == ["one", "two"] and not isinstance(roster.cluster("one"), Follower)
+
+
+@trio_test
+async def test_who_is_named_a_curator_becomes_one_when_its_user_asks(home: Home) -> None:
+    made(home, "one")
+    path = home.cluster("one").settings
+    save(path, replace(load_cluster(path), role=Role.FOLLOWER))
+    async with calling(home) as roster:
+        await roster.start("one", None)
+        follower = roster.cluster("one")
+        assert isinstance(follower, Follower)
+        assert [reason.code for reason in follower.summary().reasons if "curator" in reason.code] == ["curator_named"]
+        assert (await roster.start("one", None)).role == "follower"
+        assert (await roster.start("one", None, is_asked=True)).role == "curator"
+        curator = roster.cluster("one")
+        assert not isinstance(curator, Follower) and not follower.peer.is_running
+        await roster.start("one", None, is_asked=True)
+        assert roster.cluster("one") is curator, "asking again changes nothing"
+    assert load_cluster(path).role is Role.CURATOR
 
 
 @trio_test

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pincrew import domains, limits
 from pincrew.errors import Conflict, Forged, Malformed
 from pincrew.keys import peer_id
-from pincrew.trust import Genesis, TrustChain, TrustRecord, differences
+from pincrew.trust import Cut, Genesis, LastGood, TrustChain, TrustRecord, differences
 from support.signers import (
     CURATOR,
     OWNER,
@@ -266,6 +266,44 @@ def test_the_same_record_under_other_signatures_is_no_conflict() -> None:
     assert held.merge([following(TWO_OF_THREE, OWNER, THIRD_OWNER)]) == held
 
 
+def test_all_who_are_halted_by_one_fork_stand_at_the_same_hash_and_apart_from_the_others() -> None:
+    one, other = rivals()
+    third = following(first(), owners=[SECOND_OWNER])
+    held, rival = chain(first(), one), chain(first(), other)
+    halted = [held.merge([other]), rival.merge([one]), rival.merge([third])]
+    assert len({each.standing for each in halted}) == 1
+    assert len({held.standing, rival.standing, halted[0].standing}) == 3
+    assert held.standing == one.hash
+    elsewhere = chain(first(), one, following(one)).merge([following(one, curators=[STRANGER])])
+    assert elsewhere.standing != halted[0].standing, "another fork"
+
+
+# ---- signatures missing -----------------------------------------------------------------------------------------
+
+
+def test_how_many_signatures_a_next_record_lacks() -> None:
+    held, record = chain(TWO_OF_THREE), replace(following(TWO_OF_THREE), signatures=())
+    assert [held.signatures_missing(record.signed(*owners)) for owners in ((), (OWNER,), (OWNER, THIRD_OWNER))] == [
+        2,
+        1,
+        0,
+    ]
+    assert held.signatures_missing(record.signed(OWNER, SECOND_OWNER, THIRD_OWNER)) == 0
+
+
+def test_what_could_never_be_the_next_record_lacks_more_than_signatures() -> None:
+    one, other = rivals()
+    held = chain(first(), one)
+    with pytest.raises(Forged, match="no owner"):
+        held.signatures_missing(following(one, STRANGER))
+    with pytest.raises(Malformed, match="does not follow"):
+        held.signatures_missing(other)
+    with pytest.raises(Malformed, match="before it"):
+        held.signatures_missing(following(other))
+    with pytest.raises(Conflict):
+        held.merge([other]).signatures_missing(following(one))
+
+
 # ---- merge ------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +349,9 @@ def test_a_difference_names_who_comes_and_who_goes() -> None:
 
 def test_a_difference_names_a_new_threshold_and_a_conflict() -> None:
     one_needed = replace(TWO_OF_THREE, threshold=1, signatures=()).signed(OWNER)
+    cut = Cut(STRANGER.public, (LastGood(bytes(16), 7, bytes(32)), LastGood(bytes([1] * 16), 2, bytes(32))))
+    cut_off = chain(first(), following(first(), cuts=(cut,)))
+    assert f"of what {peer_id(STRANGER.public)} wrote, 9 envelopes still count" in differences(chain(), cut_off)
     assert any("needed: 1 before, 2 now" in line for line in differences(chain(one_needed), chain(TWO_OF_THREE)))
     one, other = rivals()
     halted = chain().extended(one).merge([other])

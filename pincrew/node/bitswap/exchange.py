@@ -1,37 +1,29 @@
 """Blocks from and to other nodes: does what ``wants`` and ``ledger`` decide, over libp2p streams and with the store.
 
-With every connected peer one task *speaks*: it opens a stream of ours, which lives as long as the connection (it is
-opened anew when it breaks), and sends on it both what we want and what the peer gets; Kubo reads answers only from
-streams that we opened. Whatever streams the peer opens are *heard*: a message is read, its blocks are hashed, and wants
-and ledger learn of it. Blocks that are wanted go through the store and from there to the sessions. A peer that sends
-faster than the store takes is not read any further.
-
-``_speak`` is the one place where bytes leave and ``_hear`` the one where they come in: the throttles are there.
+`conversations` say and hear it. Blocks that are wanted go through the store and from there to the sessions. A peer that
+sends faster than the store takes is not read any further.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
 from pincrew import limits
-from pincrew.errors import Malformed, PincrewError
-from pincrew.network.contract import PeerUnreachable
-from pincrew.network.streams import StreamClosed
-from pincrew.node.bitswap import ledger as serving
-from pincrew.node.bitswap import wants as wanting
+from pincrew.errors import PincrewError
+from pincrew.node.bitswap.conversations import Conversations, Host
 from pincrew.node.bitswap.ledger import Ledger
-from pincrew.node.bitswap.message import PROTOCOLS, Block, Message, decode, encode, knows_have
+from pincrew.node.bitswap.message import Block, Message, Want
+from pincrew.node.bitswap.orders import Disconnect, Drop, Load, Look, Order, SeekProviders, Send, Tell
+from pincrew.node.bitswap.searches import Searches
 from pincrew.node.bitswap.session import Session
-from pincrew.node.bitswap.streams import Allowance, MessageStream
 from pincrew.node.bitswap.wants import Arrival, Wants
 from pincrew.node.multihash import cid_of, multihash_of
 from pincrew.node.throttle import Throttle
@@ -55,15 +47,6 @@ class Store(Protocol):
         ...
 
 
-class Host(Protocol):
-    """What is needed of libp2p (``node.host.NodeHost``)."""
-
-    def set_stream_handler(self, protocol: str, handler: Callable[[str, Any], Awaitable[None]]) -> None: ...
-    async def new_stream(self, peer: str, protocols: Sequence[str]) -> tuple[str, Any]: ...
-    async def disconnect(self, peer: str) -> None: ...
-    def is_connected(self, peer: str) -> bool: ...
-
-
 @dataclass(slots=True)
 class Counts:
     """What has passed since the start."""
@@ -75,27 +58,6 @@ class Counts:
     messages_received: int = 0
     blocks_sent: int = 0
     data_sent: int = 0
-
-
-class _Speaker:
-    """What is to be sent to one peer."""
-
-    def __init__(self) -> None:
-        self.replies: deque[tuple[int, Message]] = deque()
-        self.scope = trio.CancelScope()
-        self.stream_scope = trio.CancelScope()
-        self.work = trio.Event()
-
-    def wake(self) -> None:
-        self.work.set()
-
-
-class _Seek:
-    """A search for providers of a CID, which a session asked for."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.scope = trio.CancelScope()
 
 
 class Exchange:
@@ -115,18 +77,13 @@ class Exchange:
         down: Throttle | None = None,
     ) -> None:
         self.counts = Counts()
-        self._host = host
+        self._conversations = Conversations(host, self, up or Throttle(), down or Throttle())
         self._store = store
-        self._seek = seek
-        self._up = up or Throttle()
-        self._down = down or Throttle()
+        self._searches = Searches(seek)
         self._wants = Wants()
         self._ledger = Ledger()
-        self._speakers: dict[str, _Speaker] = {}
         self._sessions: dict[int, Session] = {}
         self._numbers = count(1)
-        self._seeks: dict[bytes, _Seek] = {}
-        self._allowance = Allowance()
         self._nursery: trio.Nursery | None = None
         self._looking: list[bytes] = []
         self._look_due = trio.Event()
@@ -139,11 +96,10 @@ class Exchange:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Speak Bitswap until cancelled."""
-        for protocol in PROTOCOLS:
-            self._host.set_stream_handler(protocol, self._serve)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
+                await nursery.start(self._conversations.run)
                 nursery.start_soon(self._keep_time)
                 nursery.start_soon(self._keep_looking)
                 nursery.start_soon(self._keep_storing)
@@ -167,7 +123,7 @@ class Exchange:
         finally:
             del self._sessions[session.number]
             self._wants.closed(session.number)
-            self._end_seeks()
+            self._searches.end(session, self._wants.is_wanted)
             self._decide()
 
     async def fetch(self, cid: bytes, providers: Iterable[str] = ()) -> bytes:
@@ -186,7 +142,7 @@ class Exchange:
     def unwant(self, session: Session, cids: Sequence[bytes]) -> None:
         """Forget a session's wants."""
         self._wants.unwanted(session.number, cids)
-        self._end_seeks(session, cids)
+        self._searches.end(session, self._wants.is_wanted, cids)
         self._decide()
 
     def taken(self, session: Session, size: int) -> None:
@@ -230,6 +186,11 @@ class Exchange:
         return self._ledger.wantlist_of(peer)
 
     @property
+    def held_bytes(self) -> int:
+        """How much of messages is in memory: of unfinished ones, and of those being dealt with."""
+        return self._conversations.held_bytes
+
+    @property
     def partners(self) -> list[str]:
         """The connected peers that speak Bitswap."""
         return self._wants.peers
@@ -237,133 +198,49 @@ class Exchange:
     # ---- connections ---------------------------------------------------------------------------------------------
     def peer_connected(self, peer: str) -> None:
         """Speak with a peer from now on."""
-        if self._nursery is not None and peer not in self._speakers:
-            speaker = self._speakers[peer] = _Speaker()
-            self._nursery.start_soon(self._speak, peer, speaker)
+        self._conversations.begin(peer)
 
     def peer_disconnected(self, peer: str) -> None:
         """Forget a peer with which there is no connection any more."""
-        speaker = self._speakers.pop(peer, None)
-        if speaker is not None:
-            speaker.scope.cancel()
+        self._conversations.end(peer)
+
+    # ---- what conversations ask and tell --------------------------------------------------------------------------
+    def introduced(self, peer: str, *, knows_have: bool, again: bool) -> None:
+        """Learn that a peer can be told something; ``again``: what it was told before may be lost."""
+        if again:
+            self._wants.must_repeat(peer, trio.current_time())
+        else:
+            self._wants.peer_came(peer, trio.current_time(), knows_have=knows_have)
+        self._decide()
+
+    def left(self, peer: str) -> None:
+        """Forget a peer with which there is no connection any more."""
         self._wants.peer_went(peer)
         self._ledger.gone(peer)
         self._decide()
 
-    # ---- speaking ------------------------------------------------------------------------------------------------
-    async def _speak(self, peer: str, speaker: _Speaker) -> None:
-        """Keep a stream of ours to a peer and send what is to be sent."""
-        pause = limits.BITSWAP_REOPEN_DELAY_S_MIN
-        introduced: str | None = None
-        with speaker.scope:
-            while True:
-                try:
-                    protocol, raw = await self._host.new_stream(peer, PROTOCOLS)
-                except PeerUnreachable as error:
-                    log.debug("no Bitswap with a peer: %s", error.sentence, extra={"peer": peer})
-                    pause = min(2 * pause, limits.BITSWAP_REOPEN_DELAY_S_MAX)
-                else:
-                    if introduced == protocol:
-                        self._wants.must_repeat(peer, trio.current_time())
-                    else:
-                        self._wants.peer_came(peer, trio.current_time(), knows_have=knows_have(protocol))
-                        introduced = protocol
-                    self._decide()
-                    began = trio.current_time()
-                    await self._send_all(peer, speaker, protocol, MessageStream(peer, raw, self._allowance))
-                    if trio.current_time() - began > limits.BITSWAP_REOPEN_DELAY_S_MAX:
-                        pause = limits.BITSWAP_REOPEN_DELAY_S_MIN
-                    else:
-                        pause = min(2 * pause, limits.BITSWAP_REOPEN_DELAY_S_MAX)
-                await trio.sleep(pause)
+    def take_outbox(self, peer: str) -> tuple[list[Want], bool]:
+        """Return what a peer shall be told of our wants, and whether that is the full list."""
+        return self._wants.take_outbox(peer, trio.current_time())
 
-    async def _send_all(self, peer: str, speaker: _Speaker, protocol: str, stream: MessageStream) -> None:
-        """Send until the stream breaks."""
-        unsent: int | None = None
-        try:
-            async with trio.open_nursery() as nursery:
-                speaker.stream_scope = nursery.cancel_scope
-                nursery.start_soon(self._watch, peer, stream, nursery.cancel_scope)
-                while True:
-                    wants, full = self._wants.take_outbox(peer, trio.current_time())
-                    if wants:
-                        await self._say(stream, Message(wants=wants, full=full), protocol)
-                        continue
-                    if not speaker.replies:
-                        speaker.work = trio.Event()
-                        await speaker.work.wait()
-                        continue
-                    unsent, message = speaker.replies.popleft()
-                    await self._say(stream, message, protocol)
-                    self.counts.blocks_sent += len(message.blocks)
-                    self.counts.data_sent += sum(len(block.data) for block in message.blocks)
-                    self._ledger.sent(unsent)
-                    unsent = None
-                    self._decide()
-        except* StreamClosed as group:
-            log.info("a Bitswap stream broke: %s", group.exceptions[0], extra={"peer": peer})
-        finally:
-            await stream.reset()
-            lost = [number for number, _ in speaker.replies]
-            speaker.replies.clear()
-            for number in [*lost, *([] if unsent is None else [unsent])]:
-                self._ledger.unsent(number)
+    def sent(self, reply: int, blocks: int, size: int) -> None:
+        """Learn that a reply is with its peer."""
+        self.counts.blocks_sent += blocks
+        self.counts.data_sent += size
+        self._ledger.sent(reply)
+        self._decide()
 
-    async def _say(self, stream: MessageStream, message: Message, protocol: str) -> None:
-        data = encode(message, protocol)
-        await self._up.take(len(data))
-        await stream.send(data)
+    def unsent(self, reply: int) -> None:
+        """Learn that a reply was lost with its stream."""
+        self._ledger.unsent(reply)
 
-    async def _watch(self, peer: str, stream: MessageStream, scope: trio.CancelScope) -> None:
-        """Notice that our stream was reset. Some implementations answer on it, too; others close their end of it."""
-        try:
-            await self._hear(peer, stream)
-        except StreamClosed as error:
-            log.debug("our Bitswap stream ended: %s", error.sentence, extra={"peer": peer})
-            scope.cancel()
-        except Malformed as error:
-            self._blame(peer, error)
-            scope.cancel()
+    async def room(self) -> None:
+        """Return when the store has taken enough of what came for more to be read."""
+        while self._storing_bytes > limits.BITSWAP_STORING_BYTES_MAX:
+            await self._store_room.wait()
 
-    # ---- hearing -------------------------------------------------------------------------------------------------
-    async def _serve(self, peer: str, raw: Any) -> None:
-        """Hear what a peer says on a stream that it opened."""
-        stream = MessageStream(peer, raw, self._allowance)
-        self.peer_heard(peer)
-        try:
-            await self._hear(peer, stream)
-        except StreamClosed as error:
-            log.debug("a Bitswap stream ended: %s", error.sentence, extra={"peer": peer})
-            await stream.reset()
-        except Malformed as error:
-            self._blame(peer, error)
-            await stream.reset()
-        else:
-            await stream.close()
-
-    def peer_heard(self, peer: str) -> None:
-        """Speak with a peer that speaks to us, should its connection have come before us."""
-        if self._host.is_connected(peer):
-            self.peer_connected(peer)
-
-    async def _hear(self, peer: str, stream: MessageStream) -> None:
-        try:
-            while True:
-                # Before a message is read, not after: Kubo sends each block on a stream of its own, dozens at a time.
-                while self._storing_bytes > limits.BITSWAP_STORING_BYTES_MAX:
-                    await self._store_room.wait()
-                data = await stream.receive()
-                if data is None:
-                    return
-                await self._down.take(len(data))
-                await self._take_in(peer, decode(data))
-                del data  # the stream may rest for hours before its next message
-                # Messages that lie in the buffer already must not keep all others waiting.
-                await trio.lowlevel.checkpoint()
-        finally:
-            stream.let_go()
-
-    async def _take_in(self, peer: str, message: Message) -> None:
+    async def heard(self, peer: str, message: Message) -> None:
+        """Take in what a peer said."""
         self.counts.messages_received += 1
         multihashes = await _hashed(message.blocks) if message.blocks else []
         now = trio.current_time()
@@ -436,7 +313,7 @@ class Exchange:
         for number, cid in self._wants.stored(multihash, 0):
             self._sessions[number].point_out(cid, size)
 
-    async def _look(self, order: serving.Look) -> None:
+    async def _look(self, order: Look) -> None:
         try:
             sizes = await self._store.has_many(order.multihashes)
         except PincrewError as error:
@@ -445,7 +322,7 @@ class Exchange:
         self._ledger.looked(order.multihashes, sizes)
         self._decide()
 
-    async def _load(self, order: serving.Load) -> None:
+    async def _load(self, order: Load) -> None:
         try:
             blocks = await self._store.get_many(order.multihashes)
         except PincrewError as error:
@@ -460,69 +337,28 @@ class Exchange:
         if self._nursery is None:
             return
         now = trio.current_time()
-        for command in self._wants.evaluate(now):
-            match command:
-                case wanting.Tell(peer):
-                    self._wake(peer)
-                case wanting.SeekProviders(number, cid):
-                    if cid not in self._seeks:
-                        self._seeks[cid] = _Seek(self._sessions[number])
-                        self._nursery.start_soon(self._find, cid, self._seeks[cid])
-                case wanting.Disconnect():
-                    self._nursery.start_soon(self._disconnect, command)
-        for order in self._ledger.evaluate(now):
-            match order:
-                case serving.Look():
-                    self._nursery.start_soon(self._look, order)
-                case serving.Load():
-                    self._nursery.start_soon(self._load, order)
-                case serving.Send(peer, reply, message):
-                    if peer in self._speakers:
-                        self._speakers[peer].replies.append((reply, message))
-                        self._wake(peer)
-                case serving.Drop(peer):
-                    log.info("a peer reads too slowly while others wait", extra={"peer": peer})
-                    if peer in self._speakers:
-                        self._speakers[peer].stream_scope.cancel()
-                case wanting.Disconnect():
-                    self._nursery.start_soon(self._disconnect, order)
+        for order in (*self._wants.evaluate(now), *self._ledger.evaluate(now)):
+            self._carry_out(order, self._nursery)
         if self._deadline() < self._alarm_at:
             self._alarm.set()
 
-    def _wake(self, peer: str) -> None:
-        if peer in self._speakers:
-            self._speakers[peer].wake()
-
-    async def _find(self, cid: bytes, seek: _Seek) -> None:
-        try:
-            with seek.scope:
-                await self._seek(cid, seek.session.wants_all)
-        except PincrewError as error:
-            log.info("no provider was found: %s", error.sentence)
-        finally:
-            if self._seeks.get(cid) is seek:
-                del self._seeks[cid]
-
-    def _end_seeks(self, session: Session | None = None, unwanted: Sequence[bytes] = ()) -> None:
-        """End those of sessions that are closed, or that no longer want the block, unless others wait for just that.
-
-        A block that came ends none: a gateway's stream still brings what is below it, and peers that have it are found.
-        """
-        for cid, seek in list(self._seeks.items()):
-            is_given_up = seek.session.number not in self._sessions or (seek.session is session and cid in unwanted)
-            if is_given_up and (seek.session.wants_all or not self._wants.is_wanted(cid)):
-                # Whoever still wants it asks for a search of his own.
-                seek.scope.cancel()
-                del self._seeks[cid]
-
-    def _blame(self, peer: str, error: Malformed) -> None:
-        """Disconnect a peer that sends what is no message: to read it costs more than to make it up."""
-        if self._nursery is not None:
-            self._nursery.start_soon(self._disconnect, wanting.Disconnect(peer, error.sentence))
-
-    async def _disconnect(self, command: wanting.Disconnect) -> None:
-        log.warning("peer disconnected: %s", command.reason, extra={"peer": command.peer})
-        await self._host.disconnect(command.peer)
+    def _carry_out(self, order: Order, nursery: trio.Nursery) -> None:
+        match order:
+            case Tell(peer):
+                self._conversations.wake(peer)
+            case SeekProviders(number, cid):
+                self._searches.begin(cid, self._sessions[number], nursery)
+            case Look():
+                nursery.start_soon(self._look, order)
+            case Load():
+                nursery.start_soon(self._load, order)
+            case Send(peer, reply, message):
+                self._conversations.reply(peer, reply, message)
+            case Drop(peer):
+                log.info("a peer reads too slowly while others wait", extra={"peer": peer})
+                self._conversations.begin_anew(peer)
+            case Disconnect(peer, reason):
+                self._conversations.disconnect(peer, reason)
 
     def _deadline(self) -> float:
         held_up = trio.current_time() + limits.BITSWAP_SEND_PATIENCE_S / 2 if self._ledger.held_up else math.inf

@@ -9,7 +9,8 @@ The life of a want: LOOKING -> READY -> TAKEN -> gone, or LOOKING -> WAITING -> 
 Rules; the tests quote the numbers.
 
 1. Peers take turns: one reply each. Within a peer the higher priority goes first, then what was asked first.
-2. A peer has at most ``BITSWAP_REPLIES_PER_PEER_MAX`` replies under way: one that reads slowly blocks itself alone.
+2. A peer has at most ``BITSWAP_REPLIES_PER_PEER_MAX`` replies under way, and no further one once they hold
+   ``BITSWAP_SENDING_BYTES_PER_PEER``: one that reads slowly blocks itself alone.
 3. All replies under way together hold at most ``BITSWAP_SENDING_BYTES_MAX``. Where that makes others wait, the peer
    that has been taking its reply for longest is dropped, if it had ``BITSWAP_SEND_PATIENCE_S``.
 4. WANT-HAVE is answered HAVE, or at once by the block where that is small.
@@ -22,100 +23,22 @@ Rules; the tests quote the numbers.
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 
 from pincrew import limits
 from pincrew.node.bitswap.message import Block, Message, Want
-from pincrew.node.bitswap.wants import Disconnect
+from pincrew.node.bitswap.orders import Disconnect, Drop, Load, Look, Order, Send
+from pincrew.node.bitswap.wantlist import Entry, State, Wantlist
 from pincrew.node.multihash import IDENTITY, multihash_of, prefix_of
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Find out which of these blocks the store has, and their sizes; then say ``looked``."""
-
-    multihashes: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Load the blocks of a reply; then say ``loaded``."""
-
-    reply: int
-    multihashes: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send a message; then say ``sent``, or ``unsent`` if it was lost."""
-
-    peer: str
-    reply: int
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A peer takes too long to read while others wait: reset our stream to it. What it wanted is forgotten."""
-
-    peer: str
-
-
-Order = Look | Load | Send | Drop | Disconnect
-
-
-class _State(Enum):
-    LOOKING = "looking"
-    WAITING = "waiting"
-    READY = "ready"
-    TAKEN = "taken"
-    GONE = "gone"
-
-
-class _Entry:
-    __slots__ = ("cid", "dont_have", "have", "multihash", "order", "peer", "priority", "size", "state")
-
-    def __init__(self, peer: _Peer, want: Want, order: int) -> None:
-        self.peer = peer
-        self.cid = want.cid
-        self.multihash = multihash_of(want.cid)
-        self.priority = want.priority
-        self.have = want.have
-        self.dont_have = want.dont_have
-        self.order = order
-        self.size = 0
-        self.state = _State.LOOKING
-
-    def __lt__(self, other: _Entry) -> bool:
-        return (-self.priority, self.order) < (-other.priority, other.order)
-
-    @property
-    def as_block(self) -> bool:
-        return not self.have or self.size <= limits.BITSWAP_SMALL_BLOCK_BYTES_MAX
-
-
-@dataclass(slots=True, eq=False)
-class _Peer:
-    name: str
-    entries: dict[bytes, _Entry] = field(default_factory=dict)
-    waiting: dict[bytes, None] = field(default_factory=dict)  # oldest first
-    ready: list[_Entry] = field(default_factory=list)  # a heap; what is not READY any more is skipped
-    ready_bytes: int = 0
-    denials: dict[bytes, None] = field(default_factory=dict)
-    replies: int = 0
-    refused: float = 0.0
-    refused_at: float = 0.0
 
 
 @dataclass(slots=True)
 class _Reply:
-    peer: _Peer
+    peer: Wantlist
     began: float
-    entries: list[_Entry]
+    entries: list[Entry]
     denials: list[bytes]
     size: int
 
@@ -124,12 +47,12 @@ class Ledger:
     """The wants of all peers."""
 
     def __init__(self) -> None:
-        self._peers: dict[str, _Peer] = {}
-        self._looking: dict[bytes, dict[_Entry, None]] = {}
+        self._peers: dict[str, Wantlist] = {}
+        self._looking: dict[bytes, dict[Entry, None]] = {}
         self._to_look: dict[bytes, None] = {}
         self._look_runs = False
         self._came: dict[bytes, int] = {}
-        self._waiting: dict[bytes, dict[_Entry, None]] = {}
+        self._waiting: dict[bytes, dict[Entry, None]] = {}
         self._turns: OrderedDict[str, None] = OrderedDict()
         self._replies: dict[int, _Reply] = {}
         self._sending_bytes = 0
@@ -156,10 +79,10 @@ class Ledger:
         """Take in the wants of a message."""
         peer = self._peers.get(name)
         if peer is None:
-            peer = self._peers[name] = _Peer(name, refused_at=now)
+            peer = self._peers[name] = Wantlist(name, refused_at=now)
         if full:
             for entry in list(peer.entries.values()):
-                if entry.state is not _State.TAKEN:
+                if entry.state is not State.TAKEN:
                     self._end(entry)
             peer.denials.clear()
         new = 0
@@ -205,7 +128,7 @@ class Ledger:
         message = Message(dont_haves=reply.denials, pending_bytes=reply.peer.ready_bytes)
         size = 0
         for entry in entries:
-            if entry.state is not _State.TAKEN:
+            if entry.state is not State.TAKEN:
                 continue
             if not entry.as_block:
                 message.haves.append(entry.cid)
@@ -218,7 +141,7 @@ class Ledger:
                 self._stand(entry)
                 continue
             reply.entries.append(entry)
-        self._sending_bytes += size - reply.size
+        self._count_sending(reply.peer, size - reply.size)
         reply.size = size
         if message.blocks or message.haves or message.dont_haves:
             self._orders.append(Send(reply.peer.name, number, message))
@@ -229,7 +152,7 @@ class Ledger:
         """Note that a reply is with its peer."""
         reply = self._finish(number)
         for entry in reply.entries if reply else ():
-            if entry.state is _State.TAKEN:
+            if entry.state is State.TAKEN:
                 self._end(entry)
 
     def unsent(self, number: int) -> None:
@@ -238,7 +161,7 @@ class Ledger:
         if reply is None:
             return
         for entry in reply.entries:
-            if entry.state is _State.TAKEN:
+            if entry.state is State.TAKEN:
                 self._ready(entry, entry.size)
         for cid in reply.denials:
             self._deny(reply.peer, cid)
@@ -270,29 +193,15 @@ class Ledger:
         orders, self._orders = self._orders, []
         return orders
 
-    def _reply(self, peer: _Peer, now: float) -> None:
+    def _reply(self, peer: Wantlist, now: float) -> None:
         """Make the peer's next reply of what is ready."""
-        entries: list[_Entry] = []
-        size = 0
-        while peer.ready and len(entries) < limits.BITSWAP_REPLY_ENTRIES_MAX:
-            entry = peer.ready[0]
-            if entry.state is _State.READY:
-                weight = entry.size if entry.as_block else 0
-                if entries and size + weight > limits.BITSWAP_REPLY_BYTES:
-                    break
-                size += weight
-                peer.ready_bytes -= weight
-                entry.state = _State.TAKEN
-                entries.append(entry)
-            heapq.heappop(peer.ready)
-        denials = list(peer.denials)[: limits.BITSWAP_REPLY_ENTRIES_MAX]
-        for cid in denials:
-            del peer.denials[cid]
+        entries, size = peer.take_ready()
+        denials = peer.take_denials()
         if not entries and not denials:
             return
         self._number += 1
         self._replies[self._number] = _Reply(peer, now, entries, denials, size)
-        self._sending_bytes += size
+        self._count_sending(peer, size)
         peer.replies += 1
         self._turn(peer)
         if size or any(entry.as_block for entry in entries):
@@ -310,92 +219,83 @@ class Ledger:
         return True
 
     # ---- moving wants --------------------------------------------------------------------------------------------
-    def _take_in(self, peer: _Peer, want: Want) -> bool:
+    def _take_in(self, peer: Wantlist, want: Want) -> bool:
         """Put a want on the list; False if the list is full."""
         old = peer.entries.get(want.cid)
         if old is not None:
-            if old.state is _State.TAKEN and (old.have is want.have or not old.have):
+            if old.state is State.TAKEN and (old.have is want.have or not old.have):
                 return True  # it is on its way
-            if old.state is not _State.TAKEN:
+            if old.state is not State.TAKEN:
                 self._end(old)
         elif len(peer.entries) >= limits.BITSWAP_LEDGER_WANTS_MAX:
             if not peer.waiting:
                 return False
             self._end(peer.entries[next(iter(peer.waiting))])
         self._number += 1
-        entry = peer.entries[want.cid] = _Entry(peer, want, self._number)
+        entry = peer.entries[want.cid] = Entry(peer, want, self._number)
         self._looking.setdefault(entry.multihash, {})[entry] = None
         self._to_look[entry.multihash] = None
         return True
 
-    def _refuse(self, peer: _Peer, want: Want, now: float) -> None:
+    def _refuse(self, peer: Wantlist, want: Want, now: float) -> None:
         if want.dont_have:
             self._deny(peer, want.cid)
-        drained = (now - peer.refused_at) * limits.BITSWAP_REFUSED_WANTS_PER_S
-        peer.refused = max(0.0, peer.refused - drained) + 1
-        peer.refused_at = now
-        if peer.refused > limits.BITSWAP_REFUSED_WANTS_MAX:
-            peer.refused = 0.0
+        if peer.refuse(now):
             self._orders.append(Disconnect(peer.name, "it wants far more than fits on a list"))
 
-    def _ready(self, entry: _Entry, size: int) -> None:
-        entry.size = size
-        entry.state = _State.READY
-        entry.peer.ready_bytes += size if entry.as_block else 0
-        peer = entry.peer
-        if len(peer.ready) > 2 * limits.BITSWAP_LEDGER_WANTS_MAX:
-            # Wants that were taken back lie in the heap until they come up; a peer could pile them up.
-            peer.ready = [each for each in peer.ready if each.state is _State.READY]
-            heapq.heapify(peer.ready)
-        heapq.heappush(peer.ready, entry)
-        self._turn(peer)
+    def _ready(self, entry: Entry, size: int) -> None:
+        entry.peer.put_ready(entry, size)
+        self._turn(entry.peer)
 
-    def _wait(self, entry: _Entry) -> None:
+    def _wait(self, entry: Entry) -> None:
         """Deny a want where that is asked for, and let it stand."""
         if entry.dont_have:
             self._deny(entry.peer, entry.cid)
         self._stand(entry)
 
-    def _deny(self, peer: _Peer, cid: bytes) -> None:
-        if len(peer.denials) < limits.BITSWAP_DENIALS_MAX:
-            peer.denials[cid] = None
+    def _deny(self, peer: Wantlist, cid: bytes) -> None:
+        if peer.deny(cid):
             self._turn(peer)
 
-    def _stand(self, entry: _Entry) -> None:
-        entry.state = _State.WAITING
+    def _stand(self, entry: Entry) -> None:
+        entry.state = State.WAITING
         entry.peer.waiting[entry.cid] = None
         self._waiting.setdefault(entry.multihash, {})[entry] = None
 
-    def _end(self, entry: _Entry) -> None:
+    def _end(self, entry: Entry) -> None:
         peer = entry.peer
-        if entry.state is _State.READY and entry.as_block:
+        if entry.state is State.READY and entry.as_block:
             peer.ready_bytes -= entry.size
-        elif entry.state is _State.WAITING:
+        elif entry.state is State.WAITING:
             peer.waiting.pop(entry.cid, None)
             peer.denials.pop(entry.cid, None)
             _remove(self._waiting, entry)
-        elif entry.state is _State.LOOKING:
+        elif entry.state is State.LOOKING:
             _remove(self._looking, entry)
-        entry.state = _State.GONE
+        entry.state = State.GONE
         if peer.entries.get(entry.cid) is entry:
             del peer.entries[entry.cid]
 
-    def _turn(self, peer: _Peer) -> None:
+    def _turn(self, peer: Wantlist) -> None:
         """Let a peer have its turn if it has something to get and not enough under way."""
-        if (peer.ready or peer.denials) and peer.replies < limits.BITSWAP_REPLIES_PER_PEER_MAX:
+        if peer.may_have_turn:
             self._turns.setdefault(peer.name, None)
+
+    def _count_sending(self, peer: Wantlist, more: int) -> None:
+        self._sending_bytes += more
+        peer.sending_bytes += more
 
     def _finish(self, number: int) -> _Reply | None:
         reply = self._replies.pop(number, None)
         if reply is not None:
-            self._sending_bytes -= reply.size
+            self._count_sending(reply.peer, -reply.size)
             reply.peer.replies -= 1
             if self._peers.get(reply.peer.name) is reply.peer:
                 self._turn(reply.peer)
         return reply
 
 
-def _remove(index: dict[bytes, dict[_Entry, None]], entry: _Entry) -> None:
+def _remove(index: dict[bytes, dict[Entry, None]], entry: Entry) -> None:
     others = index[entry.multihash]
     del others[entry]
     if not others:

@@ -84,6 +84,16 @@ class Partner:
         return int(min(max(room / self.block_bytes, limits.BITSWAP_WINDOW_WANTS_MIN), most))
 
     @property
+    def expected_bytes(self) -> float:
+        """How large its next block probably is."""
+        return self.block_bytes if self.rate else max(self.block_bytes, limits.BITSWAP_UNMEASURED_BLOCK_BYTES)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether its window is larger than what everybody has."""
+        return self.rate * limits.BITSWAP_WINDOW_SPAN_S > limits.BITSWAP_WINDOW_BYTES_MIN
+
+    @property
     def load(self) -> float:
         """How much of the window is in use.
 

@@ -34,8 +34,9 @@ class Allowance:
     """How much of messages is held in memory: of those that are being received, and of those being dealt with.
 
     A peer that holds half of what it may begins no further message until it holds less, so that whoever sends faster
-    than its messages can be dealt with is merely slowed down. Where all together hold too much, a message of the peer
-    that holds the most is given up: nobody can keep others from speaking.
+    than its messages can be dealt with is merely slowed down. Where all together hold half of what they may, each has
+    one message at a time. Where they hold too much, a message of the peer that holds the most is given up: nobody can
+    keep others from speaking.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,10 @@ class Allowance:
 
     async def begin(self, peer: str) -> None:
         """Wait until ``peer`` may begin a message."""
-        while self._held(peer) > limits.BITSWAP_RECEIVING_BYTES_PER_PEER_MAX // 2:
+        while (held := self._held(peer)) and (
+            held > limits.BITSWAP_RECEIVING_BYTES_PER_PEER_MAX // 2
+            or self.total > limits.BITSWAP_RECEIVING_BYTES_MAX // 2
+        ):
             await self._less.wait()
 
     def hold(self, stream: MessageStream, size: int) -> bool:
@@ -104,12 +108,15 @@ class MessageStream:
         Raises StreamClosed when the stream is gone or its reader takes nothing for ``BITSWAP_SEND_STALL_S``. After
         that, and when it is cancelled, the stream must be reset: a message may be torn.
         """
-        data = length_prefix(len(message)) + message
+        prefix = length_prefix(len(message))
         try:
-            sent = 0
-            while sent < len(data):
+            sent = -len(prefix)  # of the message; it is not copied to put its length in front
+            while sent < len(message):
                 with trio.fail_after(limits.BITSWAP_SEND_STALL_S):
-                    piece = data[sent : sent + min(await self._room(), _PIECE_BYTES)]
+                    end = sent + min(await self._room(), _PIECE_BYTES)
+                    piece = message[max(0, sent) : max(0, end)]
+                    if sent < 0:
+                        piece = prefix[sent : end if end < 0 else None] + piece
                     await self._stream.write(piece)
                 sent += len(piece)
         except trio.TooSlowError as error:

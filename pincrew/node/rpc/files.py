@@ -75,7 +75,7 @@ async def list_folders(call: Call) -> None:
             async with ls(call.get, cid, types=types) as batches:
                 async for batch in batches:
                     await call.answer.lines(
-                        [{"Objects": [{"Hash": path.text, "Links": [_entry(each)]}]} for each in _entries(batch)]
+                        [{"Objects": [{"Hash": path.text, "Links": [_entry(each)]}]} for each in batch]
                     )
         return
     # Written piece by piece, as a folder may have a million entries; begun late: what fails at once has its own status.
@@ -85,18 +85,13 @@ async def list_folders(call: Call) -> None:
         separator = b""
         async with ls(call.get, cid, types=types) as batches:
             async for batch in batches:
-                if entries := [_encode(_entry(each)) for each in _entries(batch)]:
+                if entries := [_encode(_entry(each)) for each in batch]:
                     call.answer.begin_object()
                     await call.answer.write(pending + separator + b",".join(entries))
                     pending, separator = b"", b","
         pending += b"]}"
     call.answer.begin_object()
     await call.answer.write(pending + b"]}\n")
-
-
-def _entries(batch: list[Listed]) -> list[Listed]:
-    # The parts of a file are links without names: they are no entries.
-    return [each for each in batch if each.name]
 
 
 def _entry(listed: Listed) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from pincrew.node.rpc.call import Call, Command
 log = logging.getLogger(__name__)
 
 _PREFIX = "/api/v0/"
-_COMMANDS: Mapping[str, Command] = {
+COMMANDS: Mapping[str, Command] = {
     **process.COMMANDS,
     **limiting.COMMANDS,
     **peers.COMMANDS,
@@ -63,7 +63,7 @@ class _Door:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         request = Request(scope)
-        command = _COMMANDS.get(request.path_params["command"].removesuffix("/"))
+        command = COMMANDS.get(request.path_params["command"].removesuffix("/"))
         if request.method != "POST":
             response = PlainTextResponse("405 - Method Not Allowed\n", 405, {"Allow": "POST"})
         elif not self._may_call(request):

@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from support.fake_daemon import FakeDaemon
-from support.shape_examples import CID, CID_2, daemon_info, followed, offer, pin_line, pin_object, pin_status
+from support.shape_examples import CID, CID_2, PEER, daemon_info, followed, offer, pin_line, pin_object, pin_status
 from support.shell import Shell
+from support.stored_pins import store_records
 
 SCRIPT = """
 import json, sys
@@ -59,7 +60,17 @@ COMMANDS: dict[str, int] = {
     "pin ls -c books": 0,
     f"pin update {CID} {CID_2} -c books": 0,
     "pin status -c books": 0,
+    "state export -c books": 0,
+    "state import -c books": 0,
+    "state verify /dev/null -c books": 0,
     f"add {__file__} -c books": 1,
+    "trust ls -c books": 0,
+    f"trust add {PEER} -c books": 1,
+    f"trust revoke {PEER} -c books": 1,
+    "trust undo -c books": 1,
+    f"trust keeper {PEER} -c books": 1,
+    "trust sign no-such-file": 1,
+    "trust key .": 1,
     "node status": 3,
     "node gc": 1,
     "node switch embedded -c books": 0,
@@ -71,6 +82,7 @@ WITHOUT_CLUSTER = {"pins", "peers", "errors", "events", "retry --all-errors"}
 @pytest.mark.slow
 def test_every_command_but_the_daemons_own(shell: Shell, daemon: FakeDaemon) -> None:
     books, films = shell.curated("books"), shell.followed("films")
+    store_records(books.state, [])
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     removals = {"cluster": "books", "state": "none", "pins": 0, "bytes": None, "reason": None, "since": None}

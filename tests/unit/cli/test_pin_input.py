@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pincrew.cli import pin_input
 from pincrew.cli.pin_input import PinOptions, from_arguments, from_lines
 from pincrew.errors import Misuse
-from support.shape_examples import CID, CID_2
+from support.shape_examples import CID, CID_2, PEER
 
 NONE = PinOptions()
 _OPEN: list[pin_input.Batch] = []
@@ -57,14 +57,14 @@ def test_a_line_of_an_ipfs_cluster_export_is_taken_as_it_is() -> None:
         "origins": None,
         "cid": CID,
         "type": "pin",
-        "allocations": ["P1", "P2"],
+        "allocations": [PEER],
         "max_depth": -1,
         "reference": None,
         "timestamp": "2023-01-01T00:00:00+02:00",
     }
     (pin,) = read(json.dumps(line)).requests()
     assert (pin.replication_factor_min, pin.replication_factor_max) == (2, 3)
-    assert (pin.expire_at, pin.metadata, pin.origins, pin.allocations) == (None, None, None, ["P1", "P2"])
+    assert (pin.expire_at, pin.metadata, pin.origins, pin.allocations) == (None, None, None, [PEER])
 
 
 def test_missing_fields_take_the_defaults_unlike_the_go_import() -> None:
@@ -75,6 +75,62 @@ def test_missing_fields_take_the_defaults_unlike_the_go_import() -> None:
 def test_depth_0_is_direct() -> None:
     (pin,) = read(f'{{"cid":"{CID}","max_depth":0}}').requests()
     assert pin.mode == "direct"
+
+
+@pytest.mark.parametrize(("mode", "depth", "meant"), [("recursive", 0, "direct"), ("direct", -1, "recursive")])
+def test_where_a_line_has_both_the_depth_decides_as_in_ipfs_cluster(mode: str, depth: int, meant: str) -> None:
+    (pin,) = read(f'{{"cid":"{CID}","mode":"{mode}","max_depth":{depth}}}').requests()
+    assert pin.mode == meant
+
+
+def test_what_ipfs_cluster_imported_without_a_type_is_a_pin() -> None:
+    (pin,) = read(f'{{"cid":"{CID}","type":"bad-type","max_depth":0,"replication_factor_min":0}}').requests()
+    assert (pin.mode, pin.replication_factor_min) == ("direct", -1)
+
+
+LINE = f'{{"cid":"{CID}","timestamp":"2023-01-01T00:00:00.7+02:00","expire_at":"2024-01-01T00:00:00Z"}}'
+
+
+def test_new_pins_are_of_now_and_have_not_expired() -> None:
+    with pytest.raises(Misuse, match=r"Line 1 .*expired at 2024"):
+        read(LINE)
+    (pin,) = read(LINE.replace("2024", "2124")).requests()
+    assert (pin.timestamp, pin.expire_at) == (None, "2124-01-01T00:00:00Z")
+
+
+def test_a_state_file_tells_when_pins_were_added_and_may_be_old() -> None:
+    (pin,) = read(LINE, PinOptions(is_state=True)).requests()
+    assert (pin.timestamp, pin.expire_at) == ("2022-12-31T22:00:00Z", "2024-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("flags", "line", "meant"),
+    [
+        ((2, None), (1, 3), (2, 3)),
+        ((2, None), (-1, -1), (2, 2)),
+        ((4, None), (1, 3), (4, 4)),
+        ((None, 2), (1, 3), (1, 2)),
+        ((None, 2), (3, 4), (2, 2)),
+        ((None, -1), (1, 3), (-1, -1)),
+        ((-1, None), (1, 3), (-1, -1)),
+        ((2, 3), (-1, -1), (2, 3)),
+    ],
+)
+def test_a_flag_stands_for_the_number_of_the_line(
+    flags: tuple[int | None, int | None], line: tuple[int, int], meant: tuple[int, int]
+) -> None:
+    options = PinOptions(replication_min=flags[0], replication_max=flags[1])
+    text = f'{{"cid":"{CID}","replication_factor_min":{line[0]},"replication_factor_max":{line[1]}}}'
+    (pin,) = read(text, options).requests()
+    assert (pin.replication_factor_min, pin.replication_factor_max) == meant
+
+
+def test_a_flag_that_says_everywhere_takes_the_peers_of_the_line_away() -> None:
+    text = f'{{"cid":"{CID}","replication_factor_min":1,"replication_factor_max":1,"allocations":["{PEER}"]}}'
+    (pin,) = read(text, PinOptions(replication_min=-1)).requests()
+    assert pin.allocations is None
+    (pin,) = read(text, PinOptions(replication_min=-1, allocations=(PEER,))).requests()
+    assert pin.allocations == [PEER]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +147,8 @@ def test_depth_0_is_direct() -> None:
         f'{{"cid":"{CID}","replication_factor_min":3,"replication_factor_max":2}}',
         f'{{"cid":"{CID}","name":"{"x" * 2_000}"}}',
         f'{{"cid":"{CID}","pin_update":"nothing"}}',
+        f'{{"cid":"{CID}","allocations":["nobody"]}}',
+        f'{{"cid":"{CID}","expire_at":"0001-01-01T00:00:00+02:00"}}',
         "x" * 70_000,
     ],
 )

@@ -51,7 +51,7 @@ def books(shell: Shell) -> ClusterPaths:
                 (size or 0, int(size is not None), STATE_NUMBER[state]),
             )
         db.execute("UPDATE meta SET value=7 WHERE key='change'")
-        db.execute("INSERT INTO sessions VALUES (1, x'aa', x'bb', 9, 2, x'cc', NULL, 1767225600000)")
+        db.execute("INSERT INTO sessions VALUES (1, x'aa', x'bb', 9, 2, x'cc', NULL, 1767225600000, 0, x'')")
     Events(database).add_all([(1_767_225_600_000, "pinned", "a is pinned", {})])
     database.close()
     return paths

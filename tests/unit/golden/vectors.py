@@ -11,10 +11,15 @@ import hashlib
 from pathlib import Path
 
 from pincrew.announcement import Announcement, Counters
+from pincrew.base_form import Row, blob_hash, encode_cut, encode_header, encode_rows, seal
 from pincrew.cid import shard_of
 from pincrew.frames import (
     Absent,
     AnnouncementsFrame,
+    BaseFrame,
+    BaseWant,
+    Blob,
+    BlobWant,
     Digest,
     Frame,
     Heads,
@@ -27,7 +32,8 @@ from pincrew.frames import (
     encode_frame,
 )
 from pincrew.keys import SigningKey
-from pincrew.values import Delete, Head, OperationId
+from pincrew.record import encode_record
+from pincrew.values import Delete, Head, OperationId, Pin, Put
 from sim.forge import Author, Forged, put
 
 FOLDER = Path(__file__).parent
@@ -62,6 +68,43 @@ def envelopes() -> dict[str, Forged]:
     made["no operations"] = ben.sign(depends=(ann.dependency(),), time_ms=1_700_000_003_000)
     assert len({shard_of(cid(number), SHARD_BITS) for number in (1, 2, 3)}) == 3
     return made
+
+
+def base() -> dict[str, bytes]:
+    """A base of the first three of those envelopes: the keeper's seal, the cut, and the rows of one shard."""
+    made = [forged.read(SHARD_BITS) for forged in list(envelopes().values())[:3]]
+    cut = encode_cut({one.session: Head(one.number, one.hash) for one in made})
+    order = sorted({one.session for one in made})
+    names = {cid(1): "eins", cid(3): "three"}
+    shards, size = [], 0
+    rows_of_one = b""
+    for shard in range(1 << SHARD_BITS):
+        rows, puts = [], dict.fromkeys(order, 0)
+        for envelope in made:
+            for part in envelope.parts:
+                if part.shard == shard:
+                    puts[envelope.session] += sum(isinstance(one, Put) for one in part.operations)
+        for key, name in sorted(names.items()):
+            if shard_of(key, SHARD_BITS) == shard:
+                session = order.index(made[2].session)
+                n = puts[made[2].session] - 1
+                rows.append(Row(key, encode_record(Pin(key, name=name, added_ms=1)), session, n))
+        blob = encode_rows(rows, [(order.index(one), count) for one, count in puts.items() if count])
+        size += len(blob)
+        shards.append(blob_hash(blob))
+        if shard == shard_of(cid(1), SHARD_BITS):
+            rows_of_one = blob
+    header = encode_header(
+        cluster=CLUSTER,
+        n=1,
+        previous=b"",
+        trust=0,
+        cut_hash=blob_hash(cut),
+        shards_hash=blob_hash(b"".join(shards)),
+        pins=len(names),
+        size=size,
+    )
+    return {"sealed": seal(header, ANN), "cut": cut, "rows": rows_of_one}
 
 
 def announcement() -> bytes:
@@ -99,6 +142,10 @@ def frames() -> dict[str, Frame]:
         "trust want": TrustWant(1),
         "trust": TrustRecords((b"a signed record",)),
         "announcements": AnnouncementsFrame((announcement(),)),
+        "base want": BaseWant(0),
+        "base": BaseFrame(base()["sealed"]),
+        "blob want": BlobWant(blob_hash(base()["cut"]), 0),
+        "blob": Blob(blob_hash(base()["cut"]), 0, len(base()["cut"]), base()["cut"]),
     }
 
 
@@ -108,6 +155,7 @@ def files() -> dict[str, dict[str, bytes]]:
         "envelope_v1.cbor.hex": {name: forged.sealed for name, forged in envelopes().items()},
         "frame_v1.cbor.hex": {name: encode_frame(frame) for name, frame in frames().items()},
         "announcement_v1.cbor.hex": {"announcement": announcement()},
+        "base_v1.cbor.hex": base(),
     }
 
 

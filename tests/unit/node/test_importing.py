@@ -8,7 +8,8 @@ import trio.testing
 
 from pincrew.cid import cid_text
 from pincrew.errors import Conflict, Misuse, WorldFault
-from pincrew.limits import ADD_BATCH_BLOCKS, ADD_BATCH_BYTES, ADD_PROGRESS_BYTES
+from pincrew.limits import ADD_BATCH_BLOCKS, ADD_BATCH_BYTES, ADD_PROGRESS_BYTES, CHUNK_BYTES_MAX
+from pincrew.node.chunking import CHUNK_BYTES
 from pincrew.node.importing import Added, AddOptions, Entry, FileEntry, FolderEntry, Progress, SymlinkEntry, add
 from pincrew.node.layout import Block
 from pincrew.node.multihash import multihash_of
@@ -120,7 +121,8 @@ def test_blocks_are_stored_in_batches_children_first() -> None:
 
 
 @pytest.mark.slow
-def test_little_waits_in_memory_however_big_the_file_is() -> None:
+@pytest.mark.parametrize("chunk_bytes", [CHUNK_BYTES, CHUNK_BYTES_MAX])
+def test_little_waits_in_memory_however_big_the_file_is(chunk_bytes: int) -> None:
     """What was read and is not stored yet never exceeds a few batches, while the store is the slow part."""
     stored = read = most = 0
 
@@ -142,9 +144,9 @@ def test_little_waits_in_memory_however_big_the_file_is() -> None:
     async def report(_: Added | Progress) -> None:
         pass
 
-    trio.run(add, entries(), AddOptions(1), put_many, report)
+    trio.run(add, entries(), AddOptions(1, chunk_bytes=chunk_bytes), put_many, report)
     assert stored >= read
-    assert most <= 3 * ADD_BATCH_BYTES + 2**20
+    assert most <= 3 * ADD_BATCH_BYTES + chunk_bytes + 2**20
 
 
 def test_a_root_is_reported_once_it_is_stored() -> None:

@@ -25,7 +25,7 @@ def made(tmp_path: Path) -> Created:
 
 def test_a_published_document_names_this_peer_first_then_followers(made: Created, tmp_path: Path) -> None:
     followers = [[f"/ip4/198.51.100.{n}/tcp/{port}" for port in (1, 2, 3)] for n in range(30)]
-    result = publish(made.paths, addresses=OWN, followers=followers, now_s=1_700_000_100, output=tmp_path / "c.toml")
+    result = publish(made.paths, addresses=OWN, others=followers, now_s=1_700_000_100, output=tmp_path / "c.toml")
     document = parse((tmp_path / "c.toml").read_bytes())
     assert document == result.document
     assert document.peers[0] == f"{OWN[0]}/p2p/{made.peer_id}"

@@ -8,8 +8,9 @@ from random import Random
 import pytest
 
 from pincrew import limits
-from pincrew.node.bitswap.ledger import Disconnect, Drop, Ledger, Load, Look, Order, Send
+from pincrew.node.bitswap.ledger import Ledger
 from pincrew.node.bitswap.message import Message, Want
+from pincrew.node.bitswap.orders import Disconnect, Drop, Load, Look, Order, Send
 
 KIB = 1024
 
@@ -165,6 +166,15 @@ def test_peers_take_turns_and_a_slow_one_blocks_itself_alone() -> None:  # rules
             bench.ledger.sent(each.reply)
         sent = bench.go()
     assert len(served) == 20
+
+
+def test_of_large_blocks_a_peer_has_one_under_way() -> None:  # rule 2
+    bench = Bench(dict.fromkeys(range(4), 2 * 1024 * KIB))
+    bench.want("a", *map(block, range(4)))
+    (first,) = bench.go()
+    assert bench.go() == []
+    bench.ledger.sent(first.reply)
+    assert len(bench.go()) == 1
 
 
 def test_small_blocks_travel_together_within_the_size_of_a_reply() -> None:

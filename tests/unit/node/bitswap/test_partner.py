@@ -44,6 +44,19 @@ def test_before_the_rate_is_known_large_blocks_make_the_window_small() -> None:
     assert partner.window == limits.BITSWAP_WINDOW_BYTES_MAX // MIB
 
 
+def test_what_a_block_is_expected_to_weigh_and_who_is_quick() -> None:
+    partner = Partner("a", True, 0.0)
+    assert partner.expected_bytes == limits.BITSWAP_UNMEASURED_BLOCK_BYTES
+    partner.count(1_000, 0.0)
+    assert partner.expected_bytes == limits.BITSWAP_UNMEASURED_BLOCK_BYTES
+    partner.count(MIB, 0.0)
+    assert partner.expected_bytes == MIB
+    assert not partner.is_quick
+    assert measured(MIB, 1_000).expected_bytes == 1_000
+    assert measured(MIB, 1_000).is_quick
+    assert not measured(100_000, 1_000).is_quick
+
+
 def test_a_full_window_opens_again_when_a_quarter_is_free() -> None:
     partner = Partner("a", True, 0.0)
     wants = [want(number) for number in range(limits.BITSWAP_WINDOW_WANTS_START)]

@@ -168,6 +168,23 @@ def test_a_peer_with_much_to_be_dealt_with_begins_nothing_further() -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
+def test_where_all_hold_much_each_has_one_message_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BITSWAP_RECEIVING_BYTES_MAX", 4_000_000)
+    message = framed(bytes(1_000_000))
+
+    async def main() -> None:
+        allowance = Allowance()
+        held = [MessageStream(peer, Scripted(message), allowance) for peer in ("a", "b", "c")]
+        for each in held:
+            await each.receive()
+        with trio.move_on_after(86_400) as scope:
+            await MessageStream("a", Scripted(message), allowance).receive()
+        assert scope.cancelled_caught
+        await MessageStream("d", Scripted(message), allowance).receive()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
 def test_when_all_hold_too_much_who_holds_the_most_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BITSWAP_RECEIVING_BYTES_MAX", 3_100_000)
     message = framed(bytes(1_000_000))
@@ -184,12 +201,12 @@ def test_when_all_hold_too_much_who_holds_the_most_gives_up(monkeypatch: pytest.
                 ended.append((peer, "given up"))
 
         async with trio.open_nursery() as nursery:
-            for _ in range(3):
-                nursery.start_soon(hear, "greedy", message[:-1], FOREVER)
+            for number in range(3):
+                nursery.start_soon(hear, f"greedy{number}", message[:-1], FOREVER)
             await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(hear, "honest", message[:500_000], message[500_000:])
             await trio.testing.wait_all_tasks_blocked()
-            assert sorted(ended) == [("greedy", "given up"), ("honest", "whole")]
+            assert sorted((peer[:6], end) for peer, end in ended) == [("greedy", "given up"), ("honest", "whole")]
             nursery.cancel_scope.cancel()
 
     trio.run(main)

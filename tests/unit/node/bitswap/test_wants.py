@@ -10,7 +10,8 @@ import pytest
 
 from pincrew import limits
 from pincrew.node.bitswap.message import Want
-from pincrew.node.bitswap.wants import Arrival, Disconnect, SeekProviders, Tell, Wants
+from pincrew.node.bitswap.orders import Disconnect, SeekProviders, Tell
+from pincrew.node.bitswap.wants import Arrival, Wants
 
 KIB = 1024
 
@@ -114,11 +115,11 @@ def test_a_block_that_comes_to_a_peer_later_is_found_out_without_a_search() -> N
 
 def test_later_wants_go_to_the_sessions_peers_each_to_one() -> None:  # rule 1
     bench = served("a", "b")
-    bench.want(1, *range(1, 41))
+    bench.want(1, *range(1, 17))
     told = bench.go()
-    assert Counter(kind for each in told.values() for kind, _ in each) == {"block": 40}
-    assert sorted(number for each in told.values() for _, number in each) == list(range(1, 41))
-    assert {len(each) for each in told.values()} == {20}
+    assert Counter(kind for each in told.values() for kind, _ in each) == {"block": 16}
+    assert sorted(number for each in told.values() for _, number in each) == list(range(1, 17))
+    assert {len(each) for each in told.values()} == {8}
 
 
 def test_what_is_asked_of_a_peer_is_bounded() -> None:  # rule 3
@@ -313,7 +314,7 @@ def test_chatter_about_other_blocks_is_silence() -> None:  # rule 9
 
 def test_who_has_had_a_want_for_too_long_loses_it_to_another() -> None:  # rule 9
     bench = served("a", "b")
-    bench.want(1, *range(1, 41))
+    bench.want(1, *range(1, 17))
     told = bench.go()
     dripping = [number for _, number in told["a"]]
     for _, number in told["b"]:
@@ -332,9 +333,9 @@ def test_who_has_had_a_want_for_too_long_loses_it_to_another() -> None:  # rule 
 def test_a_slow_but_steady_peer_keeps_its_wants() -> None:  # rule 9
     bench = served("a", "b")
     bench.wants.peer_went("b")
-    bench.want(1, *range(1, 21))
+    bench.want(1, *range(1, 17))
     bench.go()
-    for number in range(1, 20):
+    for number in range(1, 16):
         bench.now += 3.0
         bench.block("a", number)
         assert bench.go() == {}

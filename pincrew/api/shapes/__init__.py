@@ -1,0 +1,143 @@
+"""The shapes that server and clients share: what `--json` prints is what travels (docs/json.md).
+
+Keys are always present, unknown is null, bytes are integers, times are RFC 3339 UTC. Shapes only ever gain fields.
+
+Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
+
+    GET    /api/v1/daemon                              DaemonInfo
+    POST   /api/v1/daemon/stop                         {}
+    GET    /api/v1/status                              Status
+    POST   /api/v1/offers              OfferRequest    fetch a source and check it, join nothing: Offer
+    POST   /api/v1/offers/accept       AcceptRequest   join what was offered and run it (again: harmless): Followed
+    POST   /api/v1/clusters            {"name", "publish": null | "HOST:PORT"}
+                                                       load a cluster's folder and run it (harmless when it runs), and
+                                                       offer its config document over HTTP: Summary
+    DELETE /api/v1/clusters/{name}                     stop running it, keep everything: {}
+    GET    /api/v1/clusters/{name}/summary             Summary
+    GET    /api/v1/clusters/{name}/ready               Ready: where a running cluster is reached
+    GET    /api/v1/clusters/{name}/pins                PinLine per line; query: state, name, find, sort, limit, offset;
+                                                       headers X-Total, X-Rev
+    POST   /api/v1/clusters/{name}/pins                PinRequest per line in; PinsWritten
+    GET    /api/v1/clusters/{name}/pinset              PinObject per line (ipfs-cluster's Pin); query: cid (repeatable)
+    GET    /api/v1/clusters/{name}/pins/status         GlobalPinInfo per line; query: cid (repeatable), local=1
+    GET    /api/v1/clusters/{name}/peers               PeerLine per line
+    GET    /api/v1/clusters/{name}/errors              ErrorLine per line (grouped by cause)
+    GET    /api/v1/clusters/{name}/events              EventLine per line; query: after, follow=1 (never ends)
+    POST   /api/v1/clusters/{name}/retry               {"cid": null (every pin in error) | CID}: Retried
+    GET    /api/v1/clusters/{name}/removals            Removals
+    POST   /api/v1/clusters/{name}/removals            {"decision": "accept" | "reject"}: Removals
+    POST   /api/v1/clusters/{name}/publish             {"force_secret": false}: Published (the document as text)
+    GET    /api/v1/clusters/{name}/source              SourceInfo
+    POST   /api/v1/clusters/{name}/source              {"decision": "accept" | "reject" | "check"}: SourceInfo
+    POST   /api/v1/clusters/{name}/leave               {"dry_run": bool}: Left
+    POST   /api/v1/clusters/{name}/node                {"ipfs": "embedded" | "kubo" | ADDRESS, "keep_old": bool}:
+                                                       NodeSwitched
+    GET    /api/v1/clusters/{name}/doctor              Check per line
+    GET    /api/v1/clusters/{name}/trust               TrustInfo
+    POST   /api/v1/clusters/{name}/trust               TrustRecordSigned: it is put in force; TrustInfo
+    GET    /api/v1/clusters/{name}/trust/records       TrustRecords
+    GET    /api/v1/clusters/{name}/base                BaseInfo
+    POST   /api/v1/clusters/{name}/base                BaseSealed: it is put in force; BaseInfo
+    GET    /api/v1/clusters/{name}/base/header         BaseHeader
+    GET    /api/v1/clusters/{name}/trust/sessions      SessionHead per line; query: author (a peer id), before (counting
+                                                       only envelopes of lower numbers)
+
+An error is ``{"error": {"code", "what", "where", "means", "next_step"}}`` with its HTTP status.
+"""
+
+from __future__ import annotations
+
+from pincrew.api.shapes.bases import BaseCandidate, BaseHeader, BaseInfo, BaseSealed
+from pincrew.api.shapes.clusters import (
+    ByteCounts,
+    Check,
+    CuratorCounts,
+    DaemonInfo,
+    ErrorLine,
+    EventLine,
+    ListProgress,
+    NodeInfo,
+    NodeSwitched,
+    PeerCounts,
+    PeerLine,
+    PinCounts,
+    Ready,
+    Reason,
+    Status,
+    Summary,
+)
+from pincrew.api.shapes.joining import (
+    AcceptRequest,
+    Followed,
+    Left,
+    Offer,
+    OfferRequest,
+    Published,
+    SourceInfo,
+)
+from pincrew.api.shapes.pins import (
+    GlobalPinInfo,
+    PinInfo,
+    PinLine,
+    PinObject,
+    PinRequest,
+    PinsWritten,
+    Removals,
+    Retried,
+)
+from pincrew.api.shapes.trust import (
+    FormerCurator,
+    SessionHead,
+    TrustConflict,
+    TrustedPeer,
+    TrustInfo,
+    TrustRecords,
+    TrustRecordSigned,
+    WaitingRecord,
+)
+
+__all__ = [
+    "AcceptRequest",
+    "BaseCandidate",
+    "BaseHeader",
+    "BaseInfo",
+    "BaseSealed",
+    "ByteCounts",
+    "Check",
+    "CuratorCounts",
+    "DaemonInfo",
+    "ErrorLine",
+    "EventLine",
+    "Followed",
+    "FormerCurator",
+    "GlobalPinInfo",
+    "Left",
+    "ListProgress",
+    "NodeInfo",
+    "NodeSwitched",
+    "Offer",
+    "OfferRequest",
+    "PeerCounts",
+    "PeerLine",
+    "PinCounts",
+    "PinInfo",
+    "PinLine",
+    "PinObject",
+    "PinRequest",
+    "PinsWritten",
+    "Published",
+    "Ready",
+    "Reason",
+    "Removals",
+    "Retried",
+    "SessionHead",
+    "SourceInfo",
+    "Status",
+    "Summary",
+    "TrustConflict",
+    "TrustInfo",
+    "TrustRecordSigned",
+    "TrustRecords",
+    "TrustedPeer",
+    "WaitingRecord",
+]

@@ -1,0 +1,182 @@
+"""Shapes of the daemon and of a cluster at a glance: state, counts, peers, errors, events, checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a cluster is in its state, or what somebody should look at."""
+
+    code: str
+    text: str
+    since: str | None
+
+
+# The field `list` of a summary hides the built-in name from its neighbours.
+Reasons = list[Reason]
+
+
+class ListProgress(msgspec.Struct, frozen=True):
+    """Envelopes' operations had, and expected by the best heads seen."""
+
+    have: int
+    expected: int | None
+
+
+class PinCounts(msgspec.Struct, frozen=True):
+    """Pins by state; total = all but unpinning."""
+
+    total: int
+    pinned: int
+    pinning: int
+    queued: int
+    error: int
+    skipped: int
+    remote: int
+    unpinning: int
+
+
+class ByteCounts(msgspec.Struct, frozen=True):
+    """Bytes pinned and in all, as far as sizes are known."""
+
+    pinned: int
+    total: int | None
+    size_known_pins: int
+    limit: int | None
+
+
+class PeerCounts(msgspec.Struct, frozen=True):
+    """Peers with a connection, and peers heard of."""
+
+    connected: int
+    known: int
+
+
+class CuratorCounts(msgspec.Struct, frozen=True):
+    """Curators with a connection, in all, and when one was last seen."""
+
+    connected: int
+    total: int
+    last_seen: str | None
+
+
+class NodeInfo(msgspec.Struct, frozen=True):
+    """The IPFS node that a cluster drives. ``state``: up, down or starting."""
+
+    kind: str
+    address: str | None
+    state: str
+    version: str | None
+    peer_id: str | None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One cluster at a glance. ``state`` is one of the words of cli.md."""
+
+    name: str
+    id: str
+    role: str
+    consensus: str
+    state: str
+    reasons: Reasons
+    list: ListProgress
+    pins: PinCounts
+    bytes: ByteCounts
+    peers: PeerCounts
+    curators: CuratorCounts
+    last_change: str | None
+    paused_until: str | None
+    node: NodeInfo
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What `status --json` prints."""
+
+    schema: int
+    clusters: list[Summary]
+
+
+class DaemonInfo(msgspec.Struct, frozen=True):
+    """The daemon itself."""
+
+    schema: int
+    version: str
+    pid: int
+    home: str
+    clusters: list[str]
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Where a running cluster is reached; ``line`` is what `serve` prints."""
+
+    cluster: str
+    peer: str
+    p2p: list[str]
+    api: str | None
+    publish: str | None
+
+    @property
+    def line(self) -> str:
+        """The one line that says that a cluster is served; values hold no spaces."""
+        parts = [f"ready {self.cluster}", f"peer={self.peer}", f"p2p={','.join(self.p2p)}", f"api={self.api or ''}"]
+        return " ".join([*parts, f"publish={self.publish}"] if self.publish else parts)
+
+
+class PeerLine(msgspec.Struct, frozen=True):
+    """A peer of the cluster as this one knows it."""
+
+    cluster: str
+    id: str
+    name: str
+    role: str
+    connected: bool
+    via: str | None
+    last_seen: str | None
+    version: str | None
+    node_id: str | None
+    pins: int | None
+    free: int | None
+
+
+class ErrorLine(msgspec.Struct, frozen=True):
+    """Pins in error, grouped by cause."""
+
+    cluster: str
+    cause: str
+    pins: int
+    oldest: str | None
+    next_try: str | None
+    example: str | None
+
+
+class EventLine(msgspec.Struct, frozen=True):
+    """Something that happened. ``id`` rises by one; at most 10,000 are kept."""
+
+    id: int
+    cluster: str
+    time: str
+    kind: str
+    text: str
+    fields: dict[str, Any]
+
+
+class NodeSwitched(msgspec.Struct, frozen=True):
+    """A cluster that moves to another IPFS node. ``was_there``: it was at that one already, and nothing changed."""
+
+    cluster: str
+    node: str
+    before: str
+    was_there: bool
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of doctor. ``result``: ok, note or FAIL."""
+
+    cluster: str | None
+    check: str
+    result: str
+    text: str
+    fix: str | None

@@ -1,0 +1,96 @@
+"""Shapes of joining and leaving: what a source offers, what a volunteer chose, config documents."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class OfferRequest(msgspec.Struct, frozen=True):
+    """A source as the user typed it; a relative path starts at ``folder``."""
+
+    source: str
+    folder: str
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a source offers, for a person to take or leave. ``offer`` names it for `AcceptRequest`: the SHA-256 of the
+    document, so that what is joined is what was shown. ``joined_as``: the name under which it is joined already."""
+
+    offer: str
+    cluster_id: str
+    name: str
+    title: str
+    description: str
+    source: str
+    revision: int
+    issued: str
+    curators: list[str]
+    peers: int
+    pins_hint: int | None
+    bytes_hint: int | None
+    is_closed: bool
+    needs_secret: bool
+    joined_as: str | None
+    warnings: list[str]
+
+
+class AcceptRequest(msgspec.Struct, frozen=True):
+    """What a volunteer chose (empty: the default). ``secret_file`` is an absolute path.
+
+    ``routers`` and ``gateways`` are URLs where pincrew's own node looks for content besides the crew.
+    """
+
+    offer: str
+    name: str = ""
+    ipfs: str = ""
+    secret_file: str | None = None
+    obey: bool = False
+    unlisted: bool = False
+    peer_name: str = ""
+    listen: list[str] = []
+    announce: list[str] = []
+    routers: list[str] = []
+    gateways: list[str] = []
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """A cluster that was joined. ``was_joined``: it had been before, and nothing changed."""
+
+    cluster: str
+    id: str
+    peer_id: str
+    home: str
+    was_joined: bool
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A config document just made."""
+
+    document: str
+    sha256: str
+    revision: int
+
+
+class SourceInfo(msgspec.Struct, frozen=True):
+    """Where a follower's config document comes from. ``state``: current, cached, older, changed, unreachable."""
+
+    cluster: str
+    source: str | None
+    state: str
+    revision: int | None
+    fetched: str | None
+    text: str | None
+    differences: list[str]
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What leaving unpins and removes; ``rest`` says what remains, ``owner_key`` where that is moved to."""
+
+    cluster: str
+    dry_run: bool
+    pins: int
+    bytes: int | None
+    kept: int
+    removed: list[str]
+    rest: str | None
+    owner_key: str | None = None

@@ -1,0 +1,117 @@
+"""Shapes of the list: pins, how far they are, batches that write, what left it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PinLine(msgspec.Struct, frozen=True):
+    """A pin and how far this peer got with it."""
+
+    cluster: str
+    cid: str
+    name: str
+    state: str
+    cause: str | None
+    error: str | None
+    tries: int
+    next_try: str | None
+    size: int | None
+    bytes_done: int | None
+    blocks_done: int | None
+    updated: str
+
+
+class PinRequest(msgspec.Struct, frozen=True):
+    """One line of a batch: a pin to add, or with ``remove`` to take out. Names are those of ipfs-cluster's export;
+    what is missing takes the defaults (recursive, everywhere). Unknown names are ignored, as the Go import does.
+    ``timestamp``: when it was put on the list; null is now."""
+
+    cid: str
+    name: str = ""
+    mode: str = "recursive"
+    replication_factor_min: int = -1
+    replication_factor_max: int = -1
+    allocations: list[str] | None = None
+    metadata: dict[str, str] | None = None
+    origins: list[str] | None = None
+    expire_at: str | None = None
+    size: int | None = None
+    pin_update: str | None = None
+    timestamp: str | None = None
+    remove: bool = False
+
+
+class PinsWritten(msgspec.Struct, frozen=True):
+    """What a batch did: durable at the curator when this is sent."""
+
+    added: int
+    removed: int
+    absent: list[str]
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """How many pins are tried again now."""
+
+    pins: int
+
+
+class PinObject(msgspec.Struct, frozen=True):
+    """ipfs-cluster's Pin, field for field and in its order."""
+
+    replication_factor_min: int
+    replication_factor_max: int
+    name: str
+    mode: str
+    shard_size: int
+    user_allocations: list[str] | None
+    expire_at: str
+    metadata: dict[str, str] | None
+    pin_update: str | None
+    origins: list[str]
+    cid: str
+    type: str
+    allocations: list[str]
+    max_depth: int
+    reference: str | None
+    timestamp: str
+
+
+class PinInfo(msgspec.Struct, frozen=True):
+    """ipfs-cluster's PinInfoShort: one peer's state of one pin, in ipfs-cluster's words."""
+
+    peername: str
+    ipfs_peer_id: str
+    ipfs_peer_addresses: list[str]
+    status: str
+    timestamp: str
+    error: str
+    attempt_count: int
+    priority_pin: bool
+
+
+class GlobalPinInfo(msgspec.Struct, frozen=True):
+    """ipfs-cluster's GlobalPinInfo: one pin at every peer that answered."""
+
+    cid: str
+    name: str
+    allocations: list[str]
+    origins: list[str]
+    created: str
+    metadata: dict[str, str] | None
+    peer_map: dict[str, PinInfo]
+
+
+class Removals(msgspec.Struct, frozen=True):
+    """Pins that left the list and that this peer still holds. ``state``: none, waiting (grace) or consent (held).
+    ``decided``: the user's word on them where it was given and is being carried out, accept or reject."""
+
+    cluster: str
+    state: str
+    pins: int
+    bytes: int | None
+    reason: str | None
+    since: str | None
+    until: str | None
+    examples: list[str]
+    decided: str | None

@@ -1,0 +1,487 @@
+"""A replica's way from one base to the next: making, checking, fetching and putting it in force.
+
+A *candidate* is a base with a higher number than the one in force, signed by who may sign it. It comes into force in
+one of two ways (invariant 12):
+
+- *recomputed*: this replica holds everything up to its cut, computes every shard as of the cut, and finds the same;
+- *taken*: what differs is fetched by hash. Only a replica with nothing of its own, or one that nobody can bring up to
+  the cut any more, does that on a keeper's word; an owner's base is always taken.
+
+Work is done in steps (``pincrew.steps``). What a cut holds does not change while windows go on, so shards may be
+computed one by one meanwhile; only ``adopt`` must have the replica to itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import Enum
+
+from pincrew.base_form import (
+    Base,
+    Cut,
+    ShardRows,
+    blob_hash,
+    decode_base,
+    decode_cut,
+    decode_rows,
+    decode_shards,
+    encode_cut,
+    encode_header,
+    encode_rows,
+)
+from pincrew.base_sync import Stage
+from pincrew.errors import Malformed, PeerFault, StoreFault
+from pincrew.limits import FORGOTTEN_PER_STEP
+from pincrew.steps import Step
+from pincrew.store.bases import Adoption, BaseStore, HeldBase
+from pincrew.trust import TrustChain
+from pincrew.values import Dependency, Head, SessionId
+from pincrew.windows import Windows
+from pincrew.wire import decode_envelope
+
+_log = logging.getLogger("pincrew.bases")
+
+EMPTY_ROWS = encode_rows((), ())
+_EMPTY_HASH = blob_hash(EMPTY_ROWS)
+
+
+class Signer(Enum):
+    """Who signed a base, under the trust record that it names."""
+
+    KEEPER = "keeper"
+    OWNER = "owner"
+
+
+@dataclass
+class Candidate:
+    """A base that may come into force. ``wanted`` are the shards whose rows are taken as they are, once that is known.
+
+    ``is_taken``: nobody waits for this replica to hold the cut. ``is_refuted``: it does not follow from the base in
+    force here, as one or more lie between the two; it can only be taken.
+    """
+
+    base: Base
+    signer: Signer
+    cut: dict[SessionId, Head] | None = None
+    shards: list[bytes] | None = None
+    is_taken: bool = False
+    is_refuted: bool = False
+    wanted: list[int] | None = None
+
+
+@dataclass
+class Turned:
+    """What happened to a candidate: it came into force, or (``fault``) it never will."""
+
+    base: Base | None = None
+    fault: str | None = None
+    taken: int = 0
+    void: int = 0
+
+
+class Bases:
+    """Where one replica stands with its bases."""
+
+    def __init__(
+        self, windows: Windows, staged: MutableMapping[bytes, bytes], *, now_ms: Callable[[], int], author: bytes = b""
+    ) -> None:
+        """``staged`` keeps fetched blobs by hash, also over a restart. ``author`` is this peer's own, if it writes."""
+        self._windows = windows
+        self._staged = staged
+        self._now_ms = now_ms
+        self._author = author
+        self.store = BaseStore(windows.database, windows.shard_bits)
+        self.held: HeldBase | None = self.store.held()
+        self.candidate: Candidate | None = None
+        self._is_stranded = False
+        self._refused: set[bytes] = set()
+
+    @property
+    def n(self) -> int:
+        """Number of the base in force."""
+        return 0 if self.held is None else self.held.n
+
+    @property
+    def hash(self) -> bytes:
+        """Hash of the base in force."""
+        return b"" if self.held is None else decode_base(self.held.sealed).hash
+
+    # ---- what others ask for ----------------------------------------------------------------------------------
+
+    def sealed(self, n: int) -> bytes | None:
+        """Return base ``n`` where it is kept, else the one in force."""
+        held = (self.store.held(n) if n else None) or self.held
+        return None if held is None else held.sealed
+
+    def blob(self, name: bytes) -> bytes | None:
+        """Return a blob of a base that this replica can serve, None where it cannot. Blocks."""
+        manifest = self.store.manifest(name)
+        if manifest is not None:
+            return manifest
+        if self.held is None:
+            return None
+        shards = decode_shards(self.held.shards, self._windows.shard_bits)
+        if name not in shards:
+            return None
+        blob = self._rows_at(shards.index(name), decode_cut(self.held.cut))[0]
+        return blob if blob_hash(blob) == name else None
+
+    # ---- candidates -------------------------------------------------------------------------------------------
+
+    def offer(self, sealed: bytes, chain: TrustChain) -> str | None:
+        """Look at a base that somebody has; return what is wrong with it, if anything."""
+        try:
+            base = decode_base(sealed)
+        except PeerFault as fault:
+            return fault.what
+        if base.cluster != self._windows.cluster:
+            return "its base is of another cluster"
+        if base.n <= self.n or base.hash in self._refused or base.trust > chain.head.n:
+            return None
+        record = chain.records[base.trust]
+        if base.signer in record.owners:
+            signer = Signer.OWNER
+        elif base.signer == record.keeper:
+            signer = Signer.KEEPER
+        else:
+            return "its base is signed by nobody who may"
+        if self.candidate is None or self._is_better(base, signer, self.candidate):
+            is_owners = signer is Signer.OWNER
+            self.candidate = Candidate(base, signer, is_taken=is_owners or self.is_new or self._is_stranded)
+            return self._read_manifest()
+        return None
+
+    def _is_better(self, base: Base, signer: Signer, known: Candidate) -> bool:
+        """Return whether a base is worth more than the candidate: one that follows ours can be recomputed."""
+        if base.n == known.base.n:
+            return signer is Signer.OWNER and known.signer is Signer.KEEPER
+        if known.is_taken:
+            return base.n > known.base.n
+        follows = base.n == self.n + 1
+        return follows if follows != (known.base.n == self.n + 1) else base.n > known.base.n
+
+    @property
+    def wanted(self) -> int | None:
+        """Number of the base to ask neighbours for, 0 for their newest, None if what is known will do."""
+        if self.is_new or self.is_taking or self._is_stranded:
+            return 0
+        return None if self.candidate is not None and self.candidate.base.n == self.n + 1 else self.n + 1
+
+    @property
+    def candidate_n(self) -> int:
+        """Number of the candidate, or of the base in force where there is none."""
+        return self.n if self.candidate is None else self.candidate.base.n
+
+    @property
+    def is_refuted(self) -> bool:
+        """Whether the candidate does not follow from what is here, and can only be taken."""
+        return self.candidate is not None and self.candidate.is_refuted
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this replica has nothing of its own."""
+        return self.held is None and not self._windows.heads
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether a base is taken as it is: until it is in force nothing else may move this replica."""
+        return self.candidate is not None and self.candidate.is_taken
+
+    def stage(self) -> Stage | None:
+        """Return what the candidate waits for, None when there is none."""
+        candidate = self.candidate
+        if candidate is None:
+            return None
+        if candidate.cut is None or candidate.shards is None:
+            return Stage.MANIFEST
+        if candidate.wanted is None:
+            is_held = not candidate.is_refuted and self._holds(candidate.cut)
+            return Stage.CHECK if candidate.is_taken or is_held else Stage.CUT
+        return Stage.ROWS if self.missing(1) else Stage.READY
+
+    def missing(self, most: int) -> list[bytes]:
+        """Return up to ``most`` blobs that the candidate needs and that are not here."""
+        candidate = self.candidate
+        if candidate is None:
+            return []
+        needed: Iterable[bytes] = ()
+        if candidate.cut is None or candidate.shards is None:
+            needed = (candidate.base.cut_hash, candidate.base.shards_hash)
+        elif candidate.wanted is not None:
+            needed = (candidate.shards[shard] for shard in candidate.wanted)
+        found = []
+        for name in needed:
+            if name != _EMPTY_HASH and name not in self._staged:
+                found.append(name)
+                if len(found) == most:
+                    break
+        return found
+
+    def fetched(self) -> int:
+        """Return about how many of the candidate's pins were fetched: shards are of much the same size."""
+        candidate = self.candidate
+        if candidate is None or candidate.wanted is None or candidate.shards is None:
+            return 0
+        here = sum(name == _EMPTY_HASH or name in self._staged for name in candidate.shards)
+        return candidate.base.pins * here // len(candidate.shards)
+
+    def lacking(self) -> list[Dependency]:
+        """Return the sessions that must go on before the candidate can be recomputed, as far as its cut."""
+        if self.stage() is not Stage.CUT:
+            return []
+        assert self.candidate is not None and self.candidate.cut is not None
+        heads = self._windows.heads
+        return [
+            Dependency(session, *head)
+            for session, head in self.candidate.cut.items()
+            if session not in heads or heads[session].number < head.number
+        ]
+
+    def take(self) -> None:
+        """Nobody can bring this replica up to the candidate's cut: what differs is taken from the base."""
+        self._is_stranded = True
+        if self.candidate is not None:
+            self.candidate.is_taken = True
+
+    def drop(self) -> None:
+        """Nobody has what the candidate consists of any more: a newer one will be offered."""
+        self.candidate = None
+
+    def keep(self, name: bytes, blob: bytes) -> bool:
+        """Keep a blob that was asked for; return whether it is that one.
+
+        Where the disk refuses, the candidate is let go until it is offered again.
+        """
+        if blob_hash(blob) != name:
+            return False
+        try:
+            self._staged[name] = blob
+        except StoreFault as fault:
+            _log.error("a base cannot be fetched: %s", fault.sentence)
+            self.drop()
+        self._read_manifest()
+        return True
+
+    def _read_manifest(self) -> str | None:
+        candidate = self.candidate
+        if candidate is None or (candidate.cut is not None and candidate.shards is not None):
+            return None
+        try:
+            if (blob := self._staged.get(candidate.base.cut_hash)) is not None:
+                candidate.cut = decode_cut(blob)
+            if (blob := self._staged.get(candidate.base.shards_hash)) is not None:
+                candidate.shards = decode_shards(blob, self._windows.shard_bits)
+        except Malformed as fault:
+            self._refuse()
+            return fault.what
+        return None
+
+    def _refuse(self) -> None:
+        assert self.candidate is not None
+        self._refused.add(self.candidate.base.hash)
+        self.candidate = None
+        self._staged.clear()
+
+    def _holds(self, cut: Cut) -> bool:
+        """Return whether everything up to a cut took effect here, on the same branches."""
+        gate = self._windows.gate
+        for session, head in cut.items():
+            state = gate.sessions.get(session)
+            if state is None or state.number < head.number or gate.hash_at(state, head.number) != head.hash:
+                return False
+        return True
+
+    # ---- work -------------------------------------------------------------------------------------------------
+
+    def check(self) -> Generator[Step, None, Turned | None]:
+        """Compute every shard as of the candidate's cut; then it can come into force, is refused, or lacks rows.
+
+        Windows may go on meanwhile.
+        """
+        candidate = self.candidate
+        assert candidate is not None and candidate.cut is not None and candidate.shards is not None
+        cut, shards = candidate.cut, candidate.shards
+        different = []
+        if self.is_new:
+            different = [shard for shard, name in enumerate(shards) if name != _EMPTY_HASH]
+        else:
+            for shard, name in enumerate(shards):
+                computed: list[bytes] = []
+                yield lambda shard=shard, computed=computed: computed.append(self._rows_at(shard, cut)[0])  # type: ignore[misc]
+                if blob_hash(computed[0]) != name:
+                    different.append(shard)
+        if self.candidate is not candidate:
+            return None
+        if different and not candidate.is_taken:
+            if candidate.base.n > self.n + 1:
+                candidate.is_refuted = True
+                return None
+            self._refuse()
+            return Turned(candidate.base, f"{len(different)} of its shards are not what its cut makes of them")
+        candidate.wanted = different
+        return None
+
+    def adopt(self, chain: TrustChain) -> Generator[Step, None, Turned]:
+        """Put the candidate in force. Nobody else may use the replica meanwhile. Raises StoreFault."""
+        candidate = self.candidate
+        assert candidate is not None and candidate.cut is not None and candidate.shards is not None
+        assert candidate.wanted is not None
+        turned = Turned(candidate.base, taken=len(candidate.wanted))
+        try:
+            replaced = _Replaced(candidate, self._staged, self._windows.shard_bits)
+            void = (yield from self._void(candidate, chain)) if candidate.signer is Signer.OWNER else {}
+            turned.void = len(void)
+            adoption = Adoption(
+                candidate.base,
+                encode_cut(candidate.cut),
+                b"".join(candidate.shards),
+                candidate.cut,
+                replaced,
+                void,
+                self._author,
+                candidate.signer is Signer.OWNER,
+            )
+            yield lambda: _ignore(self.store.adopt(adoption, self._now_ms()))
+        except Malformed as fault:
+            self._refuse()
+            return Turned(candidate.base, fault.what)
+        self._windows.turned(is_interrupted=bool(void))
+        self.held = self.store.held()
+        self._is_stranded = False
+        self.candidate = None
+        self._staged.clear()
+        return turned
+
+    def _void(
+        self, candidate: Candidate, chain: TrustChain
+    ) -> Generator[Step, None, dict[int, tuple[Head, str | None]]]:
+        """Return what an owner's base makes void here: what it cuts off, and whatever builds on that."""
+        gate, cut = self._windows.gate, candidate.cut or {}
+        void: dict[int, tuple[Head, str | None]] = {}
+        for session, state in gate.sessions.items():
+            end = cut.get(session, Head(0, b""))
+            if state.number < end.number or not state.number:
+                continue
+            if end.number and gate.hash_at(state, end.number) != end.hash:
+                void[state.sid] = end, None
+            elif state.number > end.number and not chain.is_curator(session.author):
+                void[state.sid] = end, "its author is no curator any more"
+        beyond: list[tuple[int, int, bytes, list[tuple[int, int]]]] = []
+        yield lambda: beyond.extend(self._beyond(cut))
+        found = bool(void)
+        while found:
+            found = False
+            for sid, number, previous, dependencies in beyond:
+                if sid in void and void[sid][0].number < number:
+                    continue
+                if any(dep in void and needed > void[dep][0].number for dep, needed in dependencies):
+                    void[sid] = Head(number - 1, previous), "it builds on what an owner's base made void"
+                    found = True
+        return void
+
+    def _beyond(self, cut: Cut) -> list[tuple[int, int, bytes, list[tuple[int, int]]]]:
+        """Return (sid, number, previous hash, dependencies) of every envelope beyond a cut."""
+        sessions = self._windows.gate.sessions
+        found = []
+        for session, state in sessions.items():
+            end = cut.get(session, Head(0, b""))
+            for body in self.store.log_after(state.sid, end.number, state.number):
+                envelope = decode_envelope(body, self._windows.shard_bits)
+                named = [(sessions[one.session].sid, one.number) for one in envelope.dependencies]
+                found.append((state.sid, envelope.number, envelope.previous, named))
+        return found
+
+    def figures(self) -> dict[str, int]:
+        """Return what decides whether another base is due (``pincrew.succession.is_due``)."""
+        size = 0 if self.held is None else decode_base(self.held.sealed).size
+        return {"base_bytes": size, **self.store.figures()}
+
+    def allowed_cut(self, chain: TrustChain) -> dict[SessionId, Head]:
+        """Return how far everything that took effect here counts: wholly, but for former curators and what builds on
+        their writing beyond their cut. Never less than the base in force."""
+        gate = self._windows.gate
+        allowed = {(cut.author, last.nonce): last.number for cut in chain.head.cuts for last in cut.sessions}
+        ends: dict[int, int] = {}
+        for session, state in gate.sessions.items():
+            if not chain.is_curator(session.author):
+                ends[state.sid] = max(state.cut.number, min(state.number, allowed.get(session, 0)))
+        beyond = self._beyond({session: state.cut for session, state in gate.sessions.items()}) if ends else []
+        is_stable = False
+        while not is_stable:
+            is_stable = True
+            for sid, number, _, dependencies in beyond:
+                if number <= ends.get(sid, number) and any(need > ends.get(dep, need) for dep, need in dependencies):
+                    ends[sid], is_stable = number - 1, False
+        cut = {}
+        for session, state in gate.sessions.items():
+            end = ends.get(state.sid, state.number)
+            if end:
+                cut[session] = Head(end, gate.hash_at(state, end) or b"")
+        return cut
+
+    def header(self, trust: int, cut: Cut) -> Generator[Step, None, bytes]:
+        """Return what is to be signed of the next base with this cut, which must be held; its manifest is staged."""
+        hashes, pins, size = [], 0, 0
+        for shard in range(1 << self._windows.shard_bits):
+            computed: list[tuple[bytes, int]] = []
+            yield lambda shard=shard, computed=computed: computed.append(self._rows_at(shard, cut))  # type: ignore[misc]
+            blob, rows = computed[0]
+            hashes.append(blob_hash(blob))
+            pins, size = pins + rows, size + len(blob)
+        manifest = encode_cut(cut), b"".join(hashes)
+        for blob in manifest:
+            self._staged[blob_hash(blob)] = blob
+        return encode_header(
+            cluster=self._windows.cluster,
+            n=self.n + 1,
+            previous=self.hash,
+            trust=trust,
+            cut_hash=blob_hash(manifest[0]),
+            shards_hash=blob_hash(manifest[1]),
+            pins=pins,
+            size=size,
+        )
+
+    def forget_log(self) -> Generator[Step, None, None]:
+        """Drop the log that the base before the one in force already covers."""
+        before = self.store.held(self.n - 1)
+        if before is None:
+            return
+        cut = list(decode_cut(before.cut).items())
+        more = [True]
+        while more[-1]:
+            yield lambda: more.append(self.store.forget_log(cut, FORGOTTEN_PER_STEP))
+
+    def _rows_at(self, shard: int, cut: Cut) -> tuple[bytes, int]:
+        places = self.store.places()
+        numbers = {places[session].sid: head.number for session, head in cut.items() if session in places}
+        order = [places[session].sid if session in places else -1 for session in sorted(cut)]
+        return self.store.rows_at(shard, numbers, order, {place.sid: place for place in places.values()})
+
+
+class _Replaced(Mapping[int, ShardRows]):
+    """The rows of the shards that are taken, read one at a time."""
+
+    def __init__(self, candidate: Candidate, staged: Mapping[bytes, bytes], shard_bits: int) -> None:
+        assert candidate.wanted is not None and candidate.shards is not None and candidate.cut is not None
+        self._names = {shard: candidate.shards[shard] for shard in candidate.wanted}
+        self._staged = staged
+        self._shard_bits = shard_bits
+        self._sessions = len(candidate.cut)
+
+    def __getitem__(self, shard: int) -> ShardRows:
+        name = self._names[shard]
+        blob = EMPTY_ROWS if name == _EMPTY_HASH else self._staged[name]
+        return decode_rows(blob, shard, self._shard_bits, self._sessions)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _ignore(_: object) -> None:
+    """Make a step of a call that returns something."""

@@ -1,0 +1,116 @@
+"""Lets one peer's bases follow each other: checks and adopts what neighbours have, and makes them where it is keeper.
+
+Checking runs aside, while windows go on; a base comes into force, and log is forgotten, in turn with them
+(``pincrew.bases`` says why). What a base makes void of this peer's own writing is handed to ``on_turned``'s owner.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from pincrew.applier import Applier, drive
+from pincrew.base_form import seal
+from pincrew.base_sync import Stage
+from pincrew.bases import Turned
+from pincrew.bell import Bell
+from pincrew.errors import NotAllowed, PincrewError, StoreFault
+from pincrew.keys import SigningKey
+from pincrew.limits import BASE_LOG_BYTES_MIN, BASE_TOMBSTONES_MIN, STORE_RETRY_DELAY_S
+from pincrew.member import Member
+
+_log = logging.getLogger("pincrew.succession")
+
+
+def is_due(*, log_bytes: int, base_bytes: int, items: int, pins: int) -> bool:
+    """Say whether a keeper should make a base.
+
+    It should when the log since the last one outgrows that base's rows, or puts that no longer hold pass half of those
+    that do; small lists wait until it is worth the work of everybody.
+    """
+    dead = items - pins
+    return log_bytes > max(BASE_LOG_BYTES_MIN, base_bytes) or dead > max(BASE_TOMBSTONES_MIN, pins // 2)
+
+
+class Succession:
+    """The bases of one peer in one cluster. ``run`` until cancelled."""
+
+    def __init__(self, member: Member, applier: Applier, key: SigningKey, on_turned: Callable[[Turned], None]) -> None:
+        self._member = member
+        self._applier = applier
+        self._key = key
+        self._on_turned = on_turned
+        self._bell = Bell()
+        self._limiter = trio.CapacityLimiter(1)
+        self._making = trio.Lock()
+
+    def wake(self) -> None:
+        """Something was received, applied or trusted."""
+        self._bell.ring()
+
+    @property
+    def is_keeper(self) -> bool:
+        """Whether the trust record in force lets this peer make bases."""
+        return self._member.chain.keeper == self._key.public
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Go on to the next base whenever there is one."""
+        task_status.started()
+        while True:
+            try:
+                await self._go_on()
+            except StoreFault as fault:
+                _log.error("a base cannot be taken in: %s", fault.sentence)
+                await trio.sleep(STORE_RETRY_DELAY_S)
+                continue
+            await self._bell.wait()
+
+    async def make(self) -> Turned:
+        """Make the next base now, and wait until it is in force here. Raises NotAllowed, StoreFault."""
+        if not self.is_keeper:
+            raise NotAllowed(
+                "This peer is not the keeper of the cluster, so it makes no bases",
+                next_step="Ask the keeper (`pincrew trust ls`), or sign one with an owner key: `--owner-key FILE`",
+            )
+        return await self.offer(seal(await self.header(), self._key))
+
+    async def header(self) -> bytes:
+        """Return what an owner, or the keeper, is to sign of the next base: all that took effect here."""
+        async with self._making:
+            member = self._member
+            return await drive(member.bases.header(member.chain.head.n, member.base_cut()), self._limiter)
+
+    async def offer(self, sealed: bytes) -> Turned:
+        """Take in a base that was signed here, and put it in force. Raises PincrewError where it cannot be."""
+        fault = self._member.base_offered(sealed)
+        before = self._member.bases.n
+        turned = None if fault else await self._go_on()
+        if turned is None or turned.base is None or self._member.bases.n == before:
+            why = fault or (turned.fault if turned is not None else None) or "another one came first"
+            raise PincrewError(f"The base did not come into force: {why}", next_step="Try again")
+        return turned
+
+    async def _go_on(self) -> Turned | None:
+        """Do what can be done; return what came of the last candidate."""
+        bases, last = self._member.bases, None
+        async with self._making:
+            while True:
+                stage = bases.stage()
+                if stage is Stage.CHECK:
+                    turned = await drive(self._member.turn(), self._limiter)
+                elif stage is Stage.READY:
+                    turned = await self._applier.drive(self._member.turn())
+                    await drive(bases.forget_log(), self._limiter)
+                elif self.is_keeper and stage is None and is_due(**bases.figures()):
+                    header = await drive(
+                        bases.header(self._member.chain.head.n, self._member.base_cut()), self._limiter
+                    )
+                    self._member.base_offered(seal(header, self._key))
+                    continue
+                else:
+                    return last
+                if turned is not None:
+                    last = turned
+                    self._on_turned(turned)
