@@ -16,7 +16,7 @@ from pincrew.peer import Peer, PeerOptions
 from pincrew.removals import RemovalsRules
 from pincrew.settings import ClusterSettings, Settings, load_cluster, save
 from pincrew.store.database import Database
-from pincrew.store.staging import StagedBlobs
+from pincrew.store.staging import StagedFile
 
 
 def assemble(
@@ -49,7 +49,7 @@ def assemble(
         no_progress_timeout_s=settings.pin_no_progress,
         node_kind=nodes.kind(local.ipfs),
         removals=RemovalsRules(settings.unpin_grace, settings.removals_hold, obey=local.obey or writes),
-        staged=StagedBlobs(paths.staged),
+        staged=StagedFile(paths.staged),
     )
     return Peer(
         database,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pincrew.api.shapes import BaseCandidate, BaseInfo
-from pincrew.base_form import decode_base
 from pincrew.keys import peer_id
 from pincrew.peer import Peer
 
@@ -17,8 +16,7 @@ class BaseDesk:
     def info(self) -> BaseInfo:
         """Return the base in force, and what is under way."""
         member = self._peer.member
-        bases, keeper = member.bases, member.chain.keeper
-        base = None if bases.held is None else decode_base(bases.held.sealed)
+        bases, base, keeper = member.bases, member.bases.base, member.chain.keeper
         return BaseInfo(
             cluster=self._peer.options.name,
             n=bases.n,

@@ -101,7 +101,7 @@ def decode_base(sealed: bytes) -> Base:
         _refuse("a sealed base is not a header with its signature")
     header, signer, signature = _bytes(outer[0]), _bytes(outer[1], 32), _bytes(outer[2], 64)
     fields = load(header)
-    if not isinstance(fields, list) or not fields or fields[0] != limits.BASE_FORMAT_VERSION:
+    if not isinstance(fields, list) or not fields or _integer(fields[0]) != limits.BASE_FORMAT_VERSION:
         _refuse(f"a base is not of format {limits.BASE_FORMAT_VERSION}")
     if len(fields) != _HEADER_FIELDS:
         _refuse("a base has the wrong number of fields")

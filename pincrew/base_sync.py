@@ -227,6 +227,9 @@ class BaseSync:
             ]
             if not willing:
                 if all(name in link.lacks for link in able.values()):
+                    for link in able.values():  # who was slow has it after all, when the base is offered again
+                        link.lacks.clear()
+                        link.next_want = now + limits.WANT_TIMEOUT_S
                     bases.drop()
                     return sends
                 continue

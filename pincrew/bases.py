@@ -14,9 +14,11 @@ computed one by one meanwhile; only ``adopt`` must have the replica to itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from itertools import islice
 
 from pincrew.base_form import (
     Base,
@@ -35,7 +37,8 @@ from pincrew.base_sync import Stage
 from pincrew.errors import Malformed, PeerFault, StoreFault
 from pincrew.limits import FORGOTTEN_PER_STEP
 from pincrew.steps import Step
-from pincrew.store.bases import Adoption, BaseStore, HeldBase
+from pincrew.store.bases import Adoption, BaseStore, CutView, HeldBase
+from pincrew.store.staging import Staged
 from pincrew.trust import TrustChain
 from pincrew.values import Dependency, Head, SessionId
 from pincrew.windows import Windows
@@ -43,6 +46,7 @@ from pincrew.wire import decode_envelope
 
 _log = logging.getLogger("pincrew.bases")
 
+_SHARDS_PER_STEP = 4
 EMPTY_ROWS = encode_rows((), ())
 _EMPTY_HASH = blob_hash(EMPTY_ROWS)
 
@@ -69,6 +73,7 @@ class Candidate:
     is_taken: bool = False
     is_refuted: bool = False
     wanted: list[int] | None = None
+    lacks: dict[bytes, None] = field(default_factory=dict)  # the blobs of these that are not here, in their order
 
 
 @dataclass
@@ -84,29 +89,27 @@ class Turned:
 class Bases:
     """Where one replica stands with its bases."""
 
-    def __init__(
-        self, windows: Windows, staged: MutableMapping[bytes, bytes], *, now_ms: Callable[[], int], author: bytes = b""
-    ) -> None:
+    def __init__(self, windows: Windows, staged: Staged, *, now_ms: Callable[[], int], author: bytes = b"") -> None:
         """``staged`` keeps fetched blobs by hash, also over a restart. ``author`` is this peer's own, if it writes."""
         self._windows = windows
         self._staged = staged
         self._now_ms = now_ms
         self._author = author
         self.store = BaseStore(windows.database, windows.shard_bits)
-        self.held: HeldBase | None = self.store.held()
+        self._hold(self.store.held())
         self.candidate: Candidate | None = None
         self._is_stranded = False
+        self._served: _Served | None = None
         self._refused: set[bytes] = set()
+
+    def _hold(self, held: HeldBase | None) -> None:
+        self.held = held
+        self.base = None if held is None else decode_base(held.sealed)
 
     @property
     def n(self) -> int:
         """Number of the base in force."""
-        return 0 if self.held is None else self.held.n
-
-    @property
-    def hash(self) -> bytes:
-        """Hash of the base in force."""
-        return b"" if self.held is None else decode_base(self.held.sealed).hash
+        return 0 if self.base is None else self.base.n
 
     # ---- what others ask for ----------------------------------------------------------------------------------
 
@@ -120,12 +123,17 @@ class Bases:
         manifest = self.store.manifest(name)
         if manifest is not None:
             return manifest
-        if self.held is None:
+        held = self.held
+        if held is None:
             return None
-        shards = decode_shards(self.held.shards, self._windows.shard_bits)
-        if name not in shards:
+        if self._served is None or self._served.n != held.n:
+            shards = decode_shards(held.shards, self._windows.shard_bits)
+            cut = decode_cut(held.cut)
+            self._served = _Served(held.n, {one: at for at, one in enumerate(shards)}, self.store.view(cut))
+        shard = self._served.shards.get(name)
+        if shard is None:
             return None
-        blob = self._rows_at(shards.index(name), decode_cut(self.held.cut))[0]
+        blob = self.store.rows_at(shard, self._served.view)[0]
         return blob if blob_hash(blob) == name else None
 
     # ---- candidates -------------------------------------------------------------------------------------------
@@ -206,25 +214,17 @@ class Bases:
         candidate = self.candidate
         if candidate is None:
             return []
-        needed: Iterable[bytes] = ()
         if candidate.cut is None or candidate.shards is None:
-            needed = (candidate.base.cut_hash, candidate.base.shards_hash)
-        elif candidate.wanted is not None:
-            needed = (candidate.shards[shard] for shard in candidate.wanted)
-        found = []
-        for name in needed:
-            if name != _EMPTY_HASH and name not in self._staged:
-                found.append(name)
-                if len(found) == most:
-                    break
-        return found
+            needed: Iterable[bytes] = (candidate.base.cut_hash, candidate.base.shards_hash)
+            return [name for name in needed if name not in self._staged][:most]
+        return list(islice(candidate.lacks, most))
 
     def fetched(self) -> int:
         """Return about how many of the candidate's pins were fetched: shards are of much the same size."""
         candidate = self.candidate
         if candidate is None or candidate.wanted is None or candidate.shards is None:
             return 0
-        here = sum(name == _EMPTY_HASH or name in self._staged for name in candidate.shards)
+        here = len(candidate.shards) - len(candidate.lacks)
         return candidate.base.pins * here // len(candidate.shards)
 
     def lacking(self) -> list[Dependency]:
@@ -261,6 +261,8 @@ class Bases:
         except StoreFault as fault:
             _log.error("a base cannot be fetched: %s", fault.sentence)
             self.drop()
+        if self.candidate is not None:
+            self.candidate.lacks.pop(name, None)
         self._read_manifest()
         return True
 
@@ -268,11 +270,12 @@ class Bases:
         candidate = self.candidate
         if candidate is None or (candidate.cut is not None and candidate.shards is not None):
             return None
+        base = candidate.base
         try:
-            if (blob := self._staged.get(candidate.base.cut_hash)) is not None:
-                candidate.cut = decode_cut(blob)
-            if (blob := self._staged.get(candidate.base.shards_hash)) is not None:
-                candidate.shards = decode_shards(blob, self._windows.shard_bits)
+            if base.cut_hash in self._staged:
+                candidate.cut = decode_cut(self._staged[base.cut_hash])
+            if base.shards_hash in self._staged:
+                candidate.shards = decode_shards(self._staged[base.shards_hash], self._windows.shard_bits)
         except Malformed as fault:
             self._refuse()
             return fault.what
@@ -307,11 +310,13 @@ class Bases:
         if self.is_new:
             different = [shard for shard, name in enumerate(shards) if name != _EMPTY_HASH]
         else:
-            for shard, name in enumerate(shards):
-                computed: list[bytes] = []
-                yield lambda shard=shard, computed=computed: computed.append(self._rows_at(shard, cut)[0])  # type: ignore[misc]
-                if blob_hash(computed[0]) != name:
-                    different.append(shard)
+            view: list[CutView] = []
+            yield lambda: view.append(self.store.view(cut))
+            for first in range(0, len(shards), _SHARDS_PER_STEP):
+                some = range(first, min(first + _SHARDS_PER_STEP, len(shards)))
+                yield lambda some=some: different.extend(  # type: ignore[misc]
+                    shard for shard in some if blob_hash(self.store.rows_at(shard, view[0])[0]) != shards[shard]
+                )
         if self.candidate is not candidate:
             return None
         if different and not candidate.is_taken:
@@ -321,6 +326,8 @@ class Bases:
             self._refuse()
             return Turned(candidate.base, f"{len(different)} of its shards are not what its cut makes of them")
         candidate.wanted = different
+        names = (shards[shard] for shard in different)
+        candidate.lacks = {name: None for name in names if name != _EMPTY_HASH and name not in self._staged}
         return None
 
     def adopt(self, chain: TrustChain) -> Generator[Step, None, Turned]:
@@ -348,7 +355,7 @@ class Bases:
             self._refuse()
             return Turned(candidate.base, fault.what)
         self._windows.turned(is_interrupted=bool(void))
-        self.held = self.store.held()
+        self._hold(self.store.held())
         self._is_stranded = False
         self.candidate = None
         self._staged.clear()
@@ -395,8 +402,7 @@ class Bases:
 
     def figures(self) -> dict[str, int]:
         """Return what decides whether another base is due (``pincrew.succession.is_due``)."""
-        size = 0 if self.held is None else decode_base(self.held.sealed).size
-        return {"base_bytes": size, **self.store.figures()}
+        return {"base_bytes": 0 if self.base is None else self.base.size, **self.store.figures()}
 
     def allowed_cut(self, chain: TrustChain) -> dict[SessionId, Head]:
         """Return how far everything that took effect here counts: wholly, but for former curators and what builds on
@@ -423,20 +429,28 @@ class Bases:
 
     def header(self, trust: int, cut: Cut) -> Generator[Step, None, bytes]:
         """Return what is to be signed of the next base with this cut, which must be held; its manifest is staged."""
-        hashes, pins, size = [], 0, 0
-        for shard in range(1 << self._windows.shard_bits):
-            computed: list[tuple[bytes, int]] = []
-            yield lambda shard=shard, computed=computed: computed.append(self._rows_at(shard, cut))  # type: ignore[misc]
-            blob, rows = computed[0]
-            hashes.append(blob_hash(blob))
-            pins, size = pins + rows, size + len(blob)
+        view: list[CutView] = []
+        yield lambda: view.append(self.store.view(cut))
+        hashes: list[bytes] = []
+        pins = size = 0
+
+        def compute(some: range) -> None:
+            nonlocal pins, size
+            for shard in some:
+                blob, rows = self.store.rows_at(shard, view[0])
+                hashes.append(blob_hash(blob))
+                pins, size = pins + rows, size + len(blob)
+
+        shards = 1 << self._windows.shard_bits
+        for first in range(0, shards, _SHARDS_PER_STEP):
+            yield partial(compute, range(first, min(first + _SHARDS_PER_STEP, shards)))
         manifest = encode_cut(cut), b"".join(hashes)
         for blob in manifest:
             self._staged[blob_hash(blob)] = blob
         return encode_header(
             cluster=self._windows.cluster,
             n=self.n + 1,
-            previous=self.hash,
+            previous=b"" if self.base is None else self.base.hash,
             trust=trust,
             cut_hash=blob_hash(manifest[0]),
             shards_hash=blob_hash(manifest[1]),
@@ -454,17 +468,20 @@ class Bases:
         while more[-1]:
             yield lambda: more.append(self.store.forget_log(cut, FORGOTTEN_PER_STEP))
 
-    def _rows_at(self, shard: int, cut: Cut) -> tuple[bytes, int]:
-        places = self.store.places()
-        numbers = {places[session].sid: head.number for session, head in cut.items() if session in places}
-        order = [places[session].sid if session in places else -1 for session in sorted(cut)]
-        return self.store.rows_at(shard, numbers, order, {place.sid: place for place in places.values()})
+
+@dataclass
+class _Served:
+    """What the base in force is served from: its shards by the hash of their rows."""
+
+    n: int
+    shards: dict[bytes, int]
+    view: CutView
 
 
 class _Replaced(Mapping[int, ShardRows]):
     """The rows of the shards that are taken, read one at a time."""
 
-    def __init__(self, candidate: Candidate, staged: Mapping[bytes, bytes], shard_bits: int) -> None:
+    def __init__(self, candidate: Candidate, staged: Staged, shard_bits: int) -> None:
         assert candidate.wanted is not None and candidate.shards is not None and candidate.cut is not None
         self._names = {shard: candidate.shards[shard] for shard in candidate.wanted}
         self._staged = staged

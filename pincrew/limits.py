@@ -44,6 +44,7 @@ BLOB_PIECE_BYTES_MAX = 256 * 1024
 BLOBS_IN_FLIGHT_MAX = 16
 BASE_LOG_BYTES_MIN = 16 * 1024 * 1024
 BASE_TOMBSTONES_MIN = 20_000
+BASE_QUIET_S = 10.0  # without a write, before a keeper makes a base that is due
 REISSUED_ENVELOPES_MAX = 64  # written again in one go
 BASES_KEPT = 16  # headers and cuts, by which a peer that holds the log goes on base by base; rows of the newest alone
 FORGOTTEN_PER_STEP = 2_000  # envelopes of the log, in one transaction
@@ -268,7 +269,7 @@ BITSWAP_MISSES_MAX = 16
 BITSWAP_STANDING_MAX = 768
 BITSWAP_FORGOTTEN_MAX = 4_096
 BITSWAP_UNTAKEN_BYTES_MAX = 4 * 1024 * 1024
-BITSWAP_STORING_BYTES_MAX = 3 * 1024 * 1024
+BITSWAP_STORING_BYTES_MAX = 4 * 1024 * 1024
 BITSWAP_UNSOLICITED_BYTES_MAX = 4 * 1024 * 1024
 BITSWAP_UNSOLICITED_BYTES_PER_S = 64 * 1024
 # Answering.

@@ -5,7 +5,7 @@ No network and no loop: the daemon's peer and the simulation drive the same obje
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, MutableMapping
+from collections.abc import Callable, Generator
 
 from pincrew import limits
 from pincrew.announcement import Announcements
@@ -17,6 +17,7 @@ from pincrew.gate import Received, Screening
 from pincrew.replica import Replica
 from pincrew.steps import Step
 from pincrew.store.database import Database
+from pincrew.store.staging import Staged
 from pincrew.store.trust_store import TrustStore
 from pincrew.trust import TrustChain, TrustRecord
 from pincrew.values import Dependency, Envelope, Head, SessionId
@@ -35,7 +36,7 @@ class Member:
         *,
         now_ms: Callable[[], int],
         now: Callable[[], float],
-        staged: MutableMapping[bytes, bytes] | None = None,
+        staged: Staged | None = None,
         author: bytes = b"",
     ) -> None:
         """Join what ``database`` holds with ``chain`` (of the config document).

@@ -92,7 +92,7 @@ class ClusterPaths:
     @property
     def staged(self) -> Path:
         """What was fetched of a base that is not complete yet."""
-        return self.folder / "base"
+        return self.folder / "base.staged"
 
     def api_socket(self, environment: Mapping[str, str]) -> Path:
         """The socket of ipfs-cluster's REST API for this cluster."""

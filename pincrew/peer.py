@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import random
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ from pincrew.store.database import Database
 from pincrew.store.events import Events
 from pincrew.store.listing import Listing
 from pincrew.store.rows import Rows
+from pincrew.store.staging import Staged
 from pincrew.store.statuses import Statuses
 from pincrew.succession import Succession
 from pincrew.sync import Sync
@@ -81,7 +82,7 @@ class PeerOptions:
     no_progress_timeout_s: float = limits.PIN_NO_PROGRESS_TIMEOUT_S
     node_kind: NodeKind = NodeKind.KUBO
     removals: RemovalsRules = field(default_factory=RemovalsRules)
-    staged: MutableMapping[bytes, bytes] = field(default_factory=dict)
+    staged: Staged = field(default_factory=dict[bytes, bytes])
 
 
 def now_ms() -> int:
@@ -318,7 +319,7 @@ class Peer:
         self.on_turned(turned)
 
     def _applied(self, applied: Applied) -> None:
-        self.succession.wake()
+        self.succession.applied()
         self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
         if applied.changed:
             self.pinner.changed()
@@ -333,6 +334,7 @@ class Peer:
 
     def written(self, sealed: Sequence[tuple[bytes, bytes]]) -> None:
         """Tell everybody of own envelopes (body, signature) that have become durable."""
+        self.succession.applied()
         self.neighbourhood.carry_out(self.sync.changed(trio.current_time()))
         self.pinner.changed()
         waiting = self._to_publish.statistics().current_buffer_used + len(sealed)

@@ -7,6 +7,7 @@ Checking runs aside, while windows go on; a base comes into force, and log is fo
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
 import trio
@@ -18,20 +19,25 @@ from pincrew.bases import Turned
 from pincrew.bell import Bell
 from pincrew.errors import NotAllowed, PincrewError, StoreFault
 from pincrew.keys import SigningKey
-from pincrew.limits import BASE_LOG_BYTES_MIN, BASE_TOMBSTONES_MIN, STORE_RETRY_DELAY_S
+from pincrew.limits import BASE_LOG_BYTES_MIN, BASE_QUIET_S, BASE_TOMBSTONES_MIN, STORE_RETRY_DELAY_S
 from pincrew.member import Member
 
+_BUSY_PATIENCE = 4
 _log = logging.getLogger("pincrew.succession")
 
 
-def is_due(*, log_bytes: int, base_bytes: int, items: int, pins: int) -> bool:
+def is_due(*, log_bytes: int, base_bytes: int, items: int, pins: int, is_quiet: bool) -> bool:
     """Say whether a keeper should make a base.
 
     It should when the log since the last one outgrows that base's rows, or puts that no longer hold pass half of those
-    that do; small lists wait until it is worth the work of everybody.
+    that do; small lists wait until it is worth the work of everybody. While a list is being written in bulk it waits
+    for a quiet moment, up to four times as long.
     """
+    patience = 1 if is_quiet else _BUSY_PATIENCE
     dead = items - pins
-    return log_bytes > max(BASE_LOG_BYTES_MIN, base_bytes) or dead > max(BASE_TOMBSTONES_MIN, pins // 2)
+    return log_bytes > patience * max(BASE_LOG_BYTES_MIN, base_bytes) or dead > patience * max(
+        BASE_TOMBSTONES_MIN, pins // 2
+    )
 
 
 class Succession:
@@ -45,9 +51,17 @@ class Succession:
         self._bell = Bell()
         self._limiter = trio.CapacityLimiter(1)
         self._making = trio.Lock()
+        self._last_applied = 0.0
+        self._is_grown = True  # since it was last looked whether a base is due
 
     def wake(self) -> None:
-        """Something was received, applied or trusted."""
+        """Something was received or trusted."""
+        self._bell.ring()
+
+    def applied(self) -> None:
+        """Something took effect."""
+        self._last_applied = trio.current_time()
+        self._is_grown = True
         self._bell.ring()
 
     @property
@@ -65,7 +79,8 @@ class Succession:
                 _log.error("a base cannot be taken in: %s", fault.sentence)
                 await trio.sleep(STORE_RETRY_DELAY_S)
                 continue
-            await self._bell.wait()
+            with trio.move_on_after(BASE_QUIET_S if self.is_keeper else math.inf):
+                await self._bell.wait()
 
     async def make(self) -> Turned:
         """Make the next base now, and wait until it is in force here. Raises NotAllowed, StoreFault."""
@@ -92,6 +107,13 @@ class Succession:
             raise PincrewError(f"The base did not come into force: {why}", next_step="Try again")
         return turned
 
+    def _is_due(self) -> bool:
+        if not self._is_grown:
+            return False
+        is_quiet = trio.current_time() >= self._last_applied + BASE_QUIET_S
+        self._is_grown = not is_quiet
+        return is_due(**self._member.bases.figures(), is_quiet=is_quiet)
+
     async def _go_on(self) -> Turned | None:
         """Do what can be done; return what came of the last candidate."""
         bases, last = self._member.bases, None
@@ -103,7 +125,7 @@ class Succession:
                 elif stage is Stage.READY:
                     turned = await self._applier.drive(self._member.turn())
                     await drive(bases.forget_log(), self._limiter)
-                elif self.is_keeper and stage is None and is_due(**bases.figures()):
+                elif self.is_keeper and stage is None and self._is_due():
                     header = await drive(
                         bases.header(self._member.chain.head.n, self._member.base_cut()), self._limiter
                     )

@@ -81,18 +81,19 @@ class Gathering(Generic[ItemT, ResultT]):
         while True:
             while not self._queue:
                 await self._idle.park()
-            group = self._take()
-            if not group:
-                continue
-            outcomes = await trio.to_thread.run_sync(
-                self._attempt, [call.item for call in group], limiter=self._limiter
-            )
-            for call, outcome in zip(group, outcomes, strict=False):
-                call.outcome = outcome
-                call.done.set()
-            for call in reversed(group[len(outcomes) :]):
-                self._queue.appendleft(call)
-                self._queue_size += call.size
+            # In a call of its own, so that what it held is not kept until the next calls come.
+            await self._work_on(self._take())
+
+    async def _work_on(self, group: list[_Call[ItemT, ResultT]]) -> None:
+        if not group:
+            return
+        outcomes = await trio.to_thread.run_sync(self._attempt, [call.item for call in group], limiter=self._limiter)
+        for call, outcome in zip(group, outcomes, strict=False):
+            call.outcome = outcome
+            call.done.set()
+        for call in reversed(group[len(outcomes) :]):
+            self._queue.appendleft(call)
+            self._queue_size += call.size
 
     def _take(self) -> list[_Call[ItemT, ResultT]]:
         group: list[_Call[ItemT, ResultT]] = []

@@ -8,14 +8,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from pincrew.base_form import Base, Cut, Row, ShardRows, encode_rows
 from pincrew.folding import KeyHistory, Numbers, StoredDelete, StoredPut
 from pincrew.limits import BASES_KEPT
-from pincrew.store.database import Database
-from pincrew.store.window import RowChange, write_rows
-from pincrew.values import Head, Put, SessionId
+from pincrew.record import decode_shown
+from pincrew.store.database import STATE_NUMBER, Database
+from pincrew.store.window import INSERT_QUEUED, RowChange, write_rows
+from pincrew.values import Head, PinState, Put, SessionId
 from pincrew.wire import client_id, decode_envelope
 
 
@@ -34,6 +37,17 @@ class Place(NamedTuple):
     sid: int
     client: int
     based: int
+
+
+@dataclass(frozen=True)
+class CutView:
+    """A cut in the numbers of one store. All by sid: how far it goes, the place of each session in it, how far the base
+    in force goes, and Yjs client ids."""
+
+    upto: Numbers
+    index: Mapping[int, int]
+    based: Numbers
+    clients: Mapping[int, int]
 
 
 @dataclass
@@ -94,31 +108,47 @@ class BaseStore:
         with self.database.reading() as db:
             return _places(db)
 
-    def rows_at(
-        self, shard: int, upto: Numbers, order: Sequence[int], places: Mapping[int, Place]
-    ) -> tuple[bytes, int]:
-        """Return one shard's rows as of a cut, encoded, and how many they are.
+    def view(self, cut: Cut) -> CutView:
+        """Return a cut in this store's own numbers, which stay true while windows go on."""
+        places = self.places()
+        order = [places[session].sid if session in places else -1 for session in sorted(cut)]
+        return CutView(
+            upto={places[session].sid: head.number for session, head in cut.items() if session in places},
+            index={sid: at for at, sid in enumerate(order)},
+            based={place.sid: place.based for place in places.values()},
+            clients={place.sid: place.client for place in places.values()},
+        )
 
-        ``order`` are the sids of the cut's sessions, ascending by session; ``places`` is by sid.
-        """
-        index = {sid: at for at, sid in enumerate(order)}
-        based = {sid: place.based for sid, place in places.items()}
-        clients = {sid: place.client for sid, place in places.items()}
+    def rows_at(self, shard: int, view: CutView) -> tuple[bytes, int]:
+        """Return one shard's rows as of a cut, encoded, and how many they are."""
+        rows: list[Row] = []
         with self.database.reading() as db:
-            histories = _histories(db, shard)
-            rows = []
-            for cid in sorted(histories):
-                history = histories[cid]
-                winner = history.live() if history.is_within(upto) else history.winner(clients, based, upto)
-                if winner is not None:
-                    is_based = winner.number <= based.get(winner.sid, 0)
-                    record = _record(db, shard, cid, winner, self._shard_bits, is_based=is_based)
-                    rows.append(Row(cid, record, index[winner.sid], winner.n))
+            deletes = _deletes(db, shard)
             puts = dict(db.execute("SELECT sid, puts FROM shard_puts WHERE shard=?", (shard,)))
-        for history in histories.values():
-            for put in history.puts:
-                puts[put.sid] -= put.number > upto.get(put.sid, 0)
-        counted = sorted((index[sid], count) for sid, count in puts.items() if count)
+            stored = db.execute(
+                "SELECT items.cid, items.sid, items.n, number, origin_sid, origin_n, item, pin, record"
+                " FROM items LEFT JOIN pins ON pins.id=items.pin WHERE shard=? ORDER BY items.cid",
+                (shard,),
+            )
+            for cid, group in groupby(stored, itemgetter(0)):
+                found = list(group)
+                if len(found) == 1 and cid not in deletes:
+                    _, sid, n, number, _, _, _, pin, record = found[0]
+                    if number > view.upto.get(sid, 0):
+                        puts[sid] -= 1
+                    elif pin is not None:  # by far the most: written once
+                        rows.append(Row(cid, record, view.index[sid], n))
+                    continue
+                history = KeyHistory([_stored_put(one[1:8]) for one in found], deletes.get(cid, []))
+                for put in history.puts:
+                    puts[put.sid] -= put.number > view.upto.get(put.sid, 0)
+                is_settled = history.is_within(view.upto)
+                winner = history.live() if is_settled else history.winner(view.clients, view.based, view.upto)
+                if winner is not None:
+                    is_based = winner.number <= view.based.get(winner.sid, 0)
+                    record = _record(db, shard, cid, winner, self._shard_bits, is_based=is_based)
+                    rows.append(Row(cid, record, view.index[winner.sid], winner.n))
+        counted = sorted((view.index[sid], count) for sid, count in puts.items() if count)
         return encode_rows(rows, counted), len(rows)
 
     # ---- coming into force ------------------------------------------------------------------------------------
@@ -148,7 +178,9 @@ class BaseStore:
                 " AND NOT EXISTS (SELECT 1 FROM temp.touched WHERE shard=items.shard AND cid=items.cid)"
             )
             kept: list[tuple[int, bytes, bytes]] = []
-            for shard in sorted({*touched, *adoption.replaced}):
+            if is_empty:
+                _fill(db, adoption.replaced, order, turn)
+            for shard in () if is_empty else sorted({*touched, *adoption.replaced}):
                 histories = _histories(db, shard)
                 if shard in adoption.replaced:
                     settled = _stated(adoption.replaced[shard], order, turn)
@@ -244,18 +276,30 @@ def _places(db: sqlite3.Connection) -> dict[SessionId, Place]:
     }
 
 
-def _histories(db: sqlite3.Connection, shard: int) -> dict[bytes, KeyHistory]:
-    histories: dict[bytes, KeyHistory] = {}
-    for cid, sid, n, number, origin_sid, origin_n, item, pin in db.execute(
-        "SELECT cid, sid, n, number, origin_sid, origin_n, item, pin FROM items WHERE shard=?", (shard,)
-    ):
-        origin = None if origin_sid is None else (origin_sid, origin_n)
-        histories.setdefault(cid, KeyHistory()).puts.append(StoredPut(sid, n, number, origin, item, pin))
+def _stored_put(row: tuple[int, int, int, int | None, int | None, int, int | None]) -> StoredPut:
+    sid, n, number, origin_sid, origin_n, item, pin = row
+    origin = None if origin_sid is None or origin_n is None else (origin_sid, origin_n)
+    return StoredPut(sid, n, number, origin, item, pin)
+
+
+def _deletes(db: sqlite3.Connection, shard: int) -> dict[bytes, list[StoredDelete]]:
+    deletes: dict[bytes, list[StoredDelete]] = {}
     for cid, sid, number, target_sid, target_n in db.execute(
         "SELECT cid, sid, number, target_sid, target_n FROM deletes WHERE shard=?", (shard,)
     ):
-        if cid in histories:
-            histories[cid].deletes.append(StoredDelete(sid, number, (target_sid, target_n)))
+        deletes.setdefault(cid, []).append(StoredDelete(sid, number, (target_sid, target_n)))
+    return deletes
+
+
+def _histories(db: sqlite3.Connection, shard: int) -> dict[bytes, KeyHistory]:
+    deletes = _deletes(db, shard)
+    histories: dict[bytes, KeyHistory] = {}
+    for cid, *row in db.execute(
+        "SELECT cid, sid, n, number, origin_sid, origin_n, item, pin FROM items WHERE shard=?", (shard,)
+    ):
+        if cid not in histories:
+            histories[cid] = KeyHistory([], deletes.get(cid, []))
+        histories[cid].puts.append(_stored_put(tuple(row)))
     return histories
 
 
@@ -307,6 +351,32 @@ def _stated(rows: ShardRows, order: Sequence[int], turn: _Turn) -> dict[bytes, t
         row.cid: (StoredPut(order[row.session], row.n, turn.cut[order[row.session]], None, 0, None), row.record)
         for row in rows.rows
     }
+
+
+def _fill(db: sqlite3.Connection, shards: Mapping[int, ShardRows], order: Sequence[int], turn: _Turn) -> None:
+    """Take over whole shards into a store that has nothing: what ``_settle`` would do, without looking for anything."""
+    change, pin, item = (turn.database.counter(key) for key in ("change", "pin", "item"))
+    count = size_known = size_total = 0
+    for shard in sorted(shards):
+        rows = shards[shard]
+        _state_puts(db, shard, rows, order, turn)
+        pins, items = [], []
+        for cid, record, session, n in rows.rows:
+            count += 1
+            sid = order[session]
+            name, size, added_ms = decode_shown(record)
+            size_total, size_known = size_total + (size or 0), size_known + (size is not None)
+            added = added_ms or turn.now_ms
+            pins.append((pin + count, cid, record, sid, n, change + count, name, added, size, turn.now_ms))
+            items.append((shard, cid, sid, n, turn.cut[sid], item + count, pin + count))
+        db.executemany(INSERT_QUEUED, pins)
+        db.executemany("INSERT INTO items (shard, cid, sid, n, number, item, pin) VALUES (?,?,?,?,?,?,?)", items)
+    db.execute(
+        "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
+        (count, size_total, size_known, STATE_NUMBER[PinState.QUEUED]),
+    )
+    for key in ("change", "pin", "item"):
+        turn.database.count(key, count)
 
 
 def _settle(

@@ -1,73 +1,98 @@
-"""Blobs that were fetched of a base and wait for the rest: files named by their hash, found again after a crash.
+"""Blobs that were fetched of a base and wait for the rest: one file to which they are appended, found again after a
+crash.
 
-Nothing here is acknowledged to anybody, so nothing is synced: a file that is not what its name says is dropped when
-the folder is opened.
+    staged = (length, 4 bytes; blob)*
+
+Nothing here is acknowledged to anybody, so nothing is synced. A blob is known by its hash alone: whatever a crash left,
+or a disk spoilt, is nobody's and is fetched again.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, MutableMapping
+import os
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from pincrew.base_form import blob_hash
 from pincrew.errors import StoreFault
 from pincrew.files import private_folder
+from pincrew.limits import BASE_BLOB_BYTES_MAX
+
+_LENGTH_BYTES = 4
 
 
-class StagedBlobs(MutableMapping[bytes, bytes]):
-    """The blobs in one folder, by hash. Reading and writing raise StoreFault."""
+class Staged(Protocol):
+    """Where fetched blobs wait, by hash; a dict is one."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open ``folder``, which need not be there."""
-        self._folder = folder
-        self._names: set[bytes] = set()
-        for path in folder.glob("*") if folder.is_dir() else ():
-            name = bytes.fromhex(path.name) if len(path.name) == 64 else b""
-            if name and blob_hash(path.read_bytes()) == name:
-                self._names.add(name)
-            else:
-                path.unlink(missing_ok=True)
+    def __contains__(self, name: bytes, /) -> bool: ...
+    def __getitem__(self, name: bytes, /) -> bytes: ...
+    def __setitem__(self, name: bytes, blob: bytes, /) -> None: ...
+    def clear(self) -> None: ...
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
+
+class StagedFile:
+    """Implements ``Staged`` on disk. Reading and writing raise StoreFault."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``, which need not be there."""
+        self._path = path
+        self._places: dict[bytes, tuple[int, int]] = {}
+        self._end = 0
+        self._file: BinaryIO | None = None
+        if path.exists():
+            self._find()
+
+    def _find(self) -> None:
+        file = self._opened()
+        while len(head := file.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
+            length = int.from_bytes(head)
+            blob = file.read(length) if length <= BASE_BLOB_BYTES_MAX else b""
+            if len(blob) < length or not length:
+                break
+            self._places[blob_hash(blob)] = self._end + _LENGTH_BYTES, length
+            self._end += _LENGTH_BYTES + length
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._places
 
     def __getitem__(self, name: bytes) -> bytes:
-        if name not in self._names:
-            raise KeyError(name)
+        place, length = self._places[name]
         try:
-            return self._path(name).read_bytes()
+            blob = os.pread(self._opened().fileno(), length, place)
         except OSError as error:
-            raise StoreFault("A part of a base cannot be read", where=str(self._folder)) from error
+            raise StoreFault("A part of a base cannot be read", where=str(self._path)) from error
+        if blob_hash(blob) != name:
+            raise StoreFault("A part of a base was damaged on the disk", where=str(self._path))
+        return blob
 
     def __setitem__(self, name: bytes, blob: bytes) -> None:
         try:
-            private_folder(self._folder)
-            self._path(name).write_bytes(blob)
+            record = len(blob).to_bytes(_LENGTH_BYTES) + blob
+            written = os.pwrite(self._opened().fileno(), record, self._end)
+            if written < len(record):
+                raise OSError(None, "the disk took only a part of it")
         except OSError as error:
-            self._path(name).unlink(missing_ok=True)
             raise StoreFault(
                 f"A part of a base cannot be kept: {error.strerror}",
-                where=str(self._folder),
+                where=str(self._path),
                 means="Nothing that is here already is lost",
                 next_step="Free some space on that volume; work goes on by itself",
             ) from error
-        self._names.add(name)
-
-    def __delitem__(self, name: bytes) -> None:
-        self._names.remove(name)
-        self._path(name).unlink(missing_ok=True)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(set(self._names))
-
-    def __len__(self) -> int:
-        return len(self._names)
+        self._places[name] = self._end + _LENGTH_BYTES, len(blob)
+        self._end += len(record)
 
     def clear(self) -> None:
         """Drop all of them."""
-        self._names.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._places.clear()
+        self._end = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._path.unlink(missing_ok=True)
 
-    def _path(self, name: bytes) -> Path:
-        return self._folder / name.hex()
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            private_folder(self._path.parent)
+            self._file = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
+        assert self._file is not None
+        return self._file

@@ -10,6 +10,12 @@ from pincrew.record import decode_shown
 from pincrew.store.database import STATE_NUMBER, Database
 from pincrew.values import PinState
 
+# A new row: id, CID, record, sid, n, change number, name, when it was added (ms), size, now (ms).
+INSERT_QUEUED = (
+    "INSERT INTO pins (id, cid, record, sid, n, change, name, added, state, size, updated)"
+    f" VALUES (?,?,?,?,?,?,?,?,{STATE_NUMBER[PinState.QUEUED]},?,?)"
+)
+
 
 class SessionRow(NamedTuple):
     """A session as stored. ``sid`` is this replica's own short number for it."""
@@ -160,11 +166,7 @@ def write_rows(database: Database, rows: Iterable[RowChange], now_ms: int) -> di
                 (record, *now, change, name, added_ms or now_ms, now_ms, old),
             )
             won[cid, *now] = old
-    db.executemany(
-        "INSERT INTO pins (id, cid, record, sid, n, change, name, added, state, size, updated)"
-        f" VALUES (?,?,?,?,?,?,?,?,{STATE_NUMBER[PinState.QUEUED]},?,?)",
-        added,
-    )
+    db.executemany(INSERT_QUEUED, added)
     if db.execute("SELECT EXISTS (SELECT 1 FROM removed)").fetchone()[0]:
         db.executemany("DELETE FROM removed WHERE cid=?", [(row[1],) for row in added])
     db.execute(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pincrew import limits
 from pincrew.errors import Malformed
-from pincrew.frames import Heads, decode_frame, encode_frame
+from pincrew.frames import BaseFrame, Blob, Heads, decode_frame, encode_frame
 from pincrew.values import Head, SessionId
 from unit.golden.vectors import frames
 
@@ -27,7 +27,7 @@ BAD: dict[str, Any] = {
     "empty": [],
     "kind is text": ["0"],
     "kind is true": [True, bytes(32), bytes(16), 1],
-    "kind unknown": [9, 0],
+    "kind unknown": [13, 0],
     "kind negative": [-1, 0],
     "hello of five": [0, 1, bytes(32), 0, bytes(32), 0],
     "hello with a short cluster": [0, 1, bytes(31), 0, bytes(32), 0, bytes(32)],
@@ -52,6 +52,17 @@ BAD: dict[str, Any] = {
     "trust of text": [7, ["x"]],
     "too many trust records": [7, [b""] * (limits.TRUST_RECORDS_PER_FRAME_MAX + 1)],
     "announcement of number": [8, [1]],
+    "base want of null": [9, None],
+    "base want below zero": [9, -1],
+    "base want of two": [9, 1, 1],
+    "base of text": [10, "x"],
+    "blob want with a short hash": [11, bytes(31), 0],
+    "blob want below zero": [11, bytes(32), -1],
+    "blob of three": [12, bytes(32), 0, 1],
+    "blob of text": [12, bytes(32), 0, 1, "x"],
+    "blob with a short hash": [12, bytes(33), 0, 1, b"x"],
+    "blob that is too large to count": [12, bytes(32), 0, 2**53, b"x"],
+    "blob at no number": [12, bytes(32), True, 1, b"x"],
     "too many announcements": [8, [b""] * (limits.ANNOUNCEMENTS_PER_FRAME_MAX + 1)],
 }
 
@@ -71,6 +82,9 @@ def test_the_largest_frames_fit() -> None:
     head = (SessionId(b"\xff" * 32, b"\xff" * 16), Head(2**53 - 1, b"\xff" * 32))
     assert len(encode_frame(Heads((head,) * limits.HEADS_PER_FRAME_MAX))) <= limits.FRAME_BYTES_MAX
     assert limits.ANNOUNCEMENTS_PER_FRAME_MAX * (limits.ANNOUNCEMENT_BYTES_MAX + 5) < limits.FRAME_BYTES_MAX
+    piece = Blob(b"\xff" * 32, 2**53 - 1, 2**53 - 1, bytes(limits.BLOB_PIECE_BYTES_MAX))
+    assert len(encode_frame(piece)) <= limits.FRAME_BYTES_MAX
+    assert len(encode_frame(BaseFrame(bytes(limits.BASE_HEADER_BYTES_MAX)))) <= limits.FRAME_BYTES_MAX
     assert limits.PAGE_BYTES_MAX + 5 * limits.PAGE_ENVELOPES_MAX + 200 < limits.FRAME_BYTES_MAX
 
 

@@ -24,6 +24,7 @@ class Past:
     hashes: dict[tuple[int, int], bytes] = field(default_factory=dict)
     known: dict[int, dict[int, int]] = field(default_factory=dict)
     counts: dict[int, dict[int, int]] = field(default_factory=dict)
+    based: dict[int, dict[int, int]] = field(default_factory=dict)
 
     def dependencies(self, sid: int) -> dict[int, int]:
         return dict(self.known.get(sid, {}))
@@ -33,6 +34,9 @@ class Past:
 
     def hash_at(self, sid: int, number: int) -> bytes | None:
         return self.hashes.get((sid, number))
+
+    def base_puts(self, sid: int) -> dict[int, int]:
+        return dict(self.based.get(sid, {}))
 
     def put_number(self, shard: int, key: bytes, sid: int, n: int) -> int | None:
         return self.puts.get((shard, key, sid, n))
@@ -76,6 +80,17 @@ class Doorkeeper:
         again.gate = Gate(CLUSTER, self.gate.curators, 3, self.past)
         again.gate.restore(
             SessionState(one.sid, one.id, one.client, one.number, one.hash, one.stopped)
+            for one in self.gate.sessions.values()
+        )
+        return again
+
+    def turned(self) -> Doorkeeper:
+        """The same on the next base, whose cut is all that is here; what lies within it is forgotten."""
+        again = Doorkeeper()
+        again.past = Past(known=self.past.known, counts=self.past.counts, based=dict(self.past.counts))
+        again.gate = Gate(CLUSTER, self.gate.curators, 3, again.past, self.gate.base + 1)
+        again.gate.restore(
+            SessionState(one.sid, one.id, one.client, one.number, one.hash, one.stopped, cut=one.head)
             for one in self.gate.sessions.values()
         )
         return again
@@ -125,9 +140,15 @@ def test_untrusted_author() -> None:
 
 
 def test_newer_base_waits() -> None:
+    """Neighbouring bases understand each other; what was made on one further on waits."""
     one = author()
     one.base = 1
-    assert Doorkeeper().gate.screen(one.sign(put(cid(1))).read()) is Screening.NEWER_BASE
+    assert Doorkeeper().gate.screen(one.copy().sign(put(cid(1))).read()) is Screening.CHECK
+    one.base = 2
+    assert Doorkeeper().gate.screen(one.copy().sign(put(cid(1))).read()) is Screening.NEWER_BASE
+    assert Doorkeeper().turned().gate.screen(one.copy().sign(put(cid(1))).read()) is Screening.CHECK
+    one.base = 0
+    assert Doorkeeper().turned().turned().gate.screen(one.sign(put(cid(1))).read()) is Screening.CHECK
 
 
 def test_stopped_session() -> None:
@@ -309,3 +330,115 @@ def test_a_refused_envelope_moves_nothing(door: Doorkeeper) -> None:
     door.admit(one.copy().sign(put(cid(2), origin=OperationId(one.session, 9))))
     assert door.gate.sessions[one.session].head == before
     assert isinstance(door.admit(one.sign(put(cid(1), "z", origin=OperationId(one.session, 0)))), Admitted)
+
+
+# ---- beyond a base --------------------------------------------------------------------------------------------------
+
+
+def based(*forged: Forged) -> Doorkeeper:
+    """A door that took these in, and then a base that settled them."""
+    keeper = Doorkeeper()
+    for one in forged:
+        assert isinstance(keeper.admit(one), Admitted)
+    return keeper.turned()
+
+
+def test_what_a_base_forgot_is_held_and_proves_nothing() -> None:
+    """A replay, or another branch below the cut: nobody can tell them apart any more, and neither matters."""
+    one = author()
+    twin = one.copy()
+    first, second = one.sign(put(cid(1))), one.sign(put(cid(2)))
+    keeper = based(first, second)
+    for forged in (first, second, twin.sign(put(cid(3)))):
+        assert keeper.gate.screen(forged.read()) is Screening.HELD
+        assert isinstance(keeper.gate.admit(forged.read()), Held)
+    other = twin.sign(put(cid(4)))
+    assert keeper.gate.screen(other.read()) is Screening.CHECK, "that of the cut itself is known by its hash"
+    verdict = keeper.admit(other)
+    assert isinstance(verdict, Stopped) and verdict.fork
+
+
+def test_a_session_goes_on_from_the_cut_and_only_from_it() -> None:
+    one = author()
+    first, twin = one.sign(put(cid(1))), one.copy()
+    keeper = based(first, one.sign(put(cid(2))))
+    assert isinstance(keeper.admit(one.copy().sign(put(cid(1), origin=OperationId(one.session, 0)))), Admitted)
+    twin.sign(put(cid(3)))
+    verdict = based(first).admit(twin.sign(put(cid(4))))
+    assert verdict == Gap(1)
+    keeper = based(first)
+    again = author()
+    again.sign(put(cid(5)))
+    verdict = keeper.admit(again.sign(put(cid(6))))
+    assert isinstance(verdict, Stopped) and verdict.fork, "it names another envelope before than that of the cut"
+
+
+def test_puts_are_counted_over_a_base() -> None:
+    one = author()
+    keeper = based(one.sign(put(cid(1))))
+    (part,) = one.parts(put(cid(1), "again"))
+    bad = one.copy().sign_parts((Part(part.shard, 0, part.operations),))
+    verdict = keeper.admit(bad)
+    assert isinstance(verdict, Stopped) and "numbered in order" in verdict.reason
+    assert isinstance(keeper.admit(one.sign_parts((part,))), Admitted)
+
+
+def test_dependencies_below_the_cut_are_settled_whatever_their_hash() -> None:
+    one, two = author(), author("b")
+    first = one.sign(put(cid(1)))
+    below = one.dependency()
+    keeper = based(first, one.sign(put(cid(2))))
+    for dependency in (below, Dependency(one.session, 1, bytes(32))):
+        assert isinstance(keeper.admit(two.sign(put(cid(9), f"{dependency.hash!r}"), depends=(dependency,))), Admitted)
+    assert isinstance(keeper.admit(two.sign(depends=(one.dependency(),))), Admitted)
+
+
+def test_a_dependency_at_the_cut_or_beyond_is_looked_at() -> None:
+    one, two = author(), author("b")
+    keeper = based(one.sign(put(cid(1))), one.sign(put(cid(2))))
+    wrong = Dependency(one.session, 2, bytes(32))
+    verdict = keeper.admit(two.copy().sign(put(cid(9)), depends=(wrong,)))
+    assert isinstance(verdict, Stopped) and "another branch" in verdict.reason
+    keeper.admit(one.sign(put(cid(3))))
+    beyond = one.dependency()
+    assert isinstance(keeper.admit(two.sign(depends=(beyond,))), Admitted)
+    verdict = keeper.admit(two.sign(put(cid(9)), depends=(beyond,)))
+    assert isinstance(verdict, Stopped) and "does not rise" in verdict.reason
+
+
+@pytest.mark.parametrize("kind", ["origin", "target"])
+def test_an_operation_below_the_cut_may_be_named_by_anybody(kind: str) -> None:
+    """On whatever key, and whether its author depended on it: nobody could look. One that was not made is refused."""
+    one, two = author(), author("b")
+    keeper = based(one.sign(put(cid(1))))
+    for n, expected in ((0, Admitted), (1, Stopped)):
+        named = OperationId(one.session, n)
+        forged = two.sign(put(cid(1), origin=named) if kind == "origin" else Delete(cid(1), (named,)))
+        assert isinstance(keeper.admit(forged), expected)
+
+
+@pytest.mark.parametrize("kind", ["origin", "target"])
+def test_an_operation_beyond_the_cut_is_looked_at_as_ever(kind: str) -> None:
+    one, two = author(), author("b")
+    keeper = based(one.sign(put(cid(1))))
+    assert isinstance(keeper.admit(one.sign(put(cid(1), "y", origin=OperationId(one.session, 0)))), Admitted)
+    named = OperationId(one.session, 1)
+
+    def naming() -> Forged:
+        return two.copy().sign(put(cid(1), origin=named) if kind == "origin" else Delete(cid(1), (named,)))
+
+    verdict = keeper.admit(naming())
+    assert isinstance(verdict, Stopped) and "does not depend on" in verdict.reason
+    other = next(n for n in range(2, 99) if shard_of(cid(n), 2) != shard_of(cid(1), 2))
+    verdict = keeper.admit(two.copy().sign(Delete(cid(other), (OperationId(one.session, 0),)), depends=()))
+    assert isinstance(verdict, Stopped), "puts are counted by shard"
+
+
+def test_a_session_of_a_stranger_to_the_base_names_nothing_below_it() -> None:
+    """A session that began after the base has no put within its cut."""
+    one, two = author(), author("b")
+    keeper = based(one.sign(put(cid(1))))
+    forged = one.copy().sign(Delete(cid(1), (OperationId(two.session, 0),)))
+    assert isinstance(keeper.admit(forged), Stopped)
+    assert isinstance(keeper.admit(two.sign(put(cid(1)))), Admitted)
+    assert not keeper.gate.is_based(keeper.gate.sessions[two.session], shard_of(cid(1), 2), 0)

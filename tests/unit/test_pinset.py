@@ -182,3 +182,66 @@ def test_many_clients_on_one_key_rebuild() -> None:
     winner = live.winner()
     again = KeyDocument(2, [Item(ItemId(client, 0), None, ItemId(client, 0) == winner) for client in clients])
     assert again.winner() == winner == ItemId(max(clients), 0)
+
+
+# ---- over a base ----------------------------------------------------------------------------------------------------
+
+ROW, GONE, AFTER, OTHER = ItemId(900, 4), ItemId(900, 1), ItemId(50, 0), ItemId(60, 0)
+
+
+def over_a_base(*more: Item, live: bool = True) -> KeyDocument:
+    return KeyDocument(2, [Item(ROW, None, live, based=True), *more])
+
+
+def test_a_put_made_on_what_a_base_settled_follows_its_row() -> None:
+    for origin in (ROW, GONE):
+        document = over_a_base()
+        document.put(AFTER, origin)
+        assert document.winner() == AFTER
+        document.delete([AFTER])
+        assert document.winner() is None
+
+
+def test_a_put_concurrent_with_the_row_holds_whoever_wrote_the_row() -> None:
+    document = over_a_base()
+    document.put(AFTER, None)
+    assert document.winner() == AFTER
+
+
+def test_two_puts_on_what_a_base_settled_are_decided_by_client_in_any_order() -> None:
+    for order in ((AFTER, OTHER), (OTHER, AFTER)):
+        document = over_a_base()
+        for put, origin in zip(order, (GONE, ROW), strict=True):
+            document.put(put, origin)
+        assert document.winner() == OTHER
+
+
+def test_without_a_row_the_origin_below_the_cut_is_none() -> None:
+    document = KeyDocument(2)
+    document.put(AFTER, GONE)
+    assert document.winner() == AFTER
+    document.put(OTHER, None)
+    assert document.winner() == OTHER
+
+
+def test_a_delete_below_the_cut_counts_only_for_the_row_itself() -> None:
+    document = over_a_base()
+    document.delete([GONE])
+    assert document.winner() == ROW
+    document.delete([ROW])
+    assert document.winner() is None
+    assert over_a_base(live=False).winner() is None
+
+
+def test_the_writer_names_the_row_by_its_own_id() -> None:
+    document = KeyDocument(50, [Item(ROW, None, True, based=True)])
+    assert document.write_put(AFTER) == ROW
+    assert document.winner() == AFTER
+
+
+def test_the_rows_own_session_goes_on_beyond_the_cut() -> None:
+    later = ItemId(900, 7)
+    document = KeyDocument(900, [Item(ROW, None, True, based=True)])
+    assert document.write_put(later) == ROW
+    again = KeyDocument(2, [Item(ROW, None, False, based=True), Item(later, ROW, True)])
+    assert again.winner() == later

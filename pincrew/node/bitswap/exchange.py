@@ -242,7 +242,14 @@ class Exchange:
     async def heard(self, peer: str, message: Message) -> None:
         """Take in what a peer said."""
         self.counts.messages_received += 1
-        multihashes = await _hashed(message.blocks) if message.blocks else []
+        # They count from now on: whoever is heard beside this waits, too.
+        came_bytes = sum(len(block.data) for block in message.blocks)
+        self._storing_bytes += came_bytes
+        try:
+            multihashes = await _hashed(message.blocks) if message.blocks else []
+        except BaseException:
+            self._stored(came_bytes)
+            raise
         now = trio.current_time()
         if message.wants or message.full:
             self._ledger.received(peer, message.wants, message.full, now)
@@ -258,11 +265,12 @@ class Exchange:
                         self._sessions[number].refuse(cid, size)
                     continue
                 self._storing.append((multihash, block.data))
-                self._storing_bytes += size
+                came_bytes -= size
                 self._store_due.set()
             else:
                 self.counts.duplicate_blocks_received += 1
                 self.counts.duplicate_data_received += size
+        self._stored(came_bytes)
         self._decide()
 
     # ---- the store -----------------------------------------------------------------------------------------------
@@ -271,24 +279,32 @@ class Exchange:
         while True:
             await self._store_due.wait()
             self._store_due = trio.Event()
-            blocks, self._storing = self._storing, []
-            try:
-                await self._store.put_many(blocks, verified=True)
-            except PincrewError as error:
-                # Full or broken: those who wait for these blocks must hear it. Others may still be served.
-                log.warning("blocks could not be stored: %s", error.sentence)
-                for multihash, _ in blocks:
-                    for number, _ in self._wants.stored(multihash, 0):
-                        self._sessions[number].fail(error)
-            else:
-                for multihash, data in blocks:
-                    for number, cid in self._wants.stored(multihash, len(data)):
-                        self._sessions[number].deliver(cid, data)
-                    self._ledger.came(multihash, len(data))
-            self._storing_bytes -= sum(len(data) for _, data in blocks)
-            self._store_room.set()
-            self._store_room = trio.Event()
-            self._decide()
+            # In a call of its own, so that what it held is not kept until the next blocks come.
+            await self._store_some()
+
+    async def _store_some(self) -> None:
+        blocks, self._storing = self._storing, []
+        try:
+            await self._store.put_many(blocks, verified=True)
+        except PincrewError as error:
+            # Full or broken: those who wait for these blocks must hear it. Others may still be served.
+            log.warning("blocks could not be stored: %s", error.sentence)
+            for multihash, _ in blocks:
+                for number, _ in self._wants.stored(multihash, 0):
+                    self._sessions[number].fail(error)
+        else:
+            for multihash, data in blocks:
+                for number, cid in self._wants.stored(multihash, len(data)):
+                    self._sessions[number].deliver(cid, data)
+                self._ledger.came(multihash, len(data))
+        self._stored(sum(len(data) for _, data in blocks))
+        self._decide()
+
+    def _stored(self, size: int) -> None:
+        """Make room for what comes next: so much of what came is stored, or not needed."""
+        self._storing_bytes -= size
+        self._store_room.set()
+        self._store_room = trio.Event()
 
     async def _keep_looking(self) -> None:
         """Ask the store for what sessions want."""

@@ -7,6 +7,7 @@ The files hold sections, ``[name]`` and then hexadecimal; docs/protocol.md shows
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def envelopes() -> dict[str, Forged]:
     return made
 
 
+@functools.cache
 def base() -> dict[str, bytes]:
     """A base of the first three of those envelopes: the keeper's seal, the cut, and the rows of one shard."""
     made = [forged.read(SHARD_BITS) for forged in list(envelopes().values())[:3]]
