@@ -148,6 +148,10 @@ class BaseSync:
             del self._partial[frame.name]
             link.lacks.add(frame.name)
             return "it sent a blob in pieces that do not fit"
+        if sum(len(one.blob) for one in self._partial.values()) + len(frame.piece) > limits.BLOBS_PARTIAL_BYTES_MAX:
+            del self._partial[frame.name]
+            link.lacks.add(frame.name)
+            return "its blobs are larger than a list can be"
         partial.blob += frame.piece
         if len(partial.blob) < partial.size:
             link.asked[frame.name] = now + limits.WANT_TIMEOUT_S

@@ -14,11 +14,12 @@ computed one by one meanwhile; only ``adopt`` must have the replica to itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from pincrew.base_form import (
     Base,
@@ -73,6 +74,8 @@ class Candidate:
     is_taken: bool = False
     is_refuted: bool = False
     wanted: list[int] | None = None
+    looked_at: object = None
+    is_held: bool = False
     lacks: dict[bytes, None] = field(default_factory=dict)  # the blobs of these that are not here, in their order
 
 
@@ -133,8 +136,7 @@ class Bases:
         shard = self._served.shards.get(name)
         if shard is None:
             return None
-        blob = self.store.rows_at(shard, self._served.view)[0]
-        return blob if blob_hash(blob) == name else None
+        return self.store.rows_as_stated(shard, self._served.view, name)
 
     # ---- candidates -------------------------------------------------------------------------------------------
 
@@ -148,12 +150,8 @@ class Bases:
             return "its base is of another cluster"
         if base.n <= self.n or base.hash in self._refused or base.trust > chain.head.n:
             return None
-        record = chain.records[base.trust]
-        if base.signer in record.owners:
-            signer = Signer.OWNER
-        elif base.signer == record.keeper:
-            signer = Signer.KEEPER
-        else:
+        signer = _signer(base, chain)
+        if signer is None:
             return "its base is signed by nobody who may"
         if self.candidate is None or self._is_better(base, signer, self.candidate):
             is_owners = signer is Signer.OWNER
@@ -205,7 +203,7 @@ class Bases:
         if candidate.cut is None or candidate.shards is None:
             return Stage.MANIFEST
         if candidate.wanted is None:
-            is_held = not candidate.is_refuted and self._holds(candidate.cut)
+            is_held = not candidate.is_refuted and self._holds(candidate)
             return Stage.CHECK if candidate.is_taken or is_held else Stage.CUT
         return Stage.ROWS if self.missing(1) else Stage.READY
 
@@ -244,6 +242,30 @@ class Bases:
         self._is_stranded = True
         if self.candidate is not None:
             self.candidate.is_taken = True
+
+    def doubt(self, shards: Collection[int], chain: TrustChain) -> int:
+        """Fetch these shards of the base in force anew: what is here of them is damaged. Return how many that are.
+
+        Everything else goes on meanwhile. Where neighbours are on a newer base already, that one is taken with
+        whatever differs, also one that was refused: it may be the damage that it did not follow from.
+        """
+        held, base = self.held, self.base
+        signer = None if base is None else _signer(base, chain)
+        if held is None or base is None or signer is None or not shards:
+            return 0
+        names = decode_shards(held.shards, self._windows.shard_bits)
+        candidate = Candidate(base, signer, decode_cut(held.cut), names)
+        self._want(candidate, sorted(shard for shard in shards if 0 <= shard < len(names)))
+        self.candidate = candidate
+        self._is_stranded = True
+        self._refused.clear()
+        return len(candidate.wanted or ())
+
+    def _want(self, candidate: Candidate, shards: list[int]) -> None:
+        assert candidate.shards is not None
+        candidate.wanted = shards
+        names = (candidate.shards[shard] for shard in shards)
+        candidate.lacks = {name: None for name in names if name != _EMPTY_HASH and name not in self._staged}
 
     def drop(self) -> None:
         """Nobody has what the candidate consists of any more: a newer one will be offered."""
@@ -287,8 +309,14 @@ class Bases:
         self.candidate = None
         self._staged.clear()
 
-    def _holds(self, cut: Cut) -> bool:
-        """Return whether everything up to a cut took effect here, on the same branches."""
+    def _holds(self, candidate: Candidate) -> bool:
+        """Return whether everything up to its cut took effect here, on the same branches."""
+        heads = self._windows.heads
+        if candidate.looked_at is not heads:  # replaced whenever one of them moves
+            candidate.looked_at, candidate.is_held = heads, self._is_held(candidate.cut or {})
+        return candidate.is_held
+
+    def _is_held(self, cut: Cut) -> bool:
         gate = self._windows.gate
         for session, head in cut.items():
             state = gate.sessions.get(session)
@@ -315,7 +343,7 @@ class Bases:
             for first in range(0, len(shards), _SHARDS_PER_STEP):
                 some = range(first, min(first + _SHARDS_PER_STEP, len(shards)))
                 yield lambda some=some: different.extend(  # type: ignore[misc]
-                    shard for shard in some if blob_hash(self.store.rows_at(shard, view[0])[0]) != shards[shard]
+                    shard for shard in some if self.store.rows_as_stated(shard, view[0], shards[shard]) is None
                 )
         if self.candidate is not candidate:
             return None
@@ -325,9 +353,7 @@ class Bases:
                 return None
             self._refuse()
             return Turned(candidate.base, f"{len(different)} of its shards are not what its cut makes of them")
-        candidate.wanted = different
-        names = (shards[shard] for shard in different)
-        candidate.lacks = {name: None for name in names if name != _EMPTY_HASH and name not in self._staged}
+        self._want(candidate, different)
         return None
 
     def adopt(self, chain: TrustChain) -> Generator[Step, None, Turned]:
@@ -336,9 +362,14 @@ class Bases:
         assert candidate is not None and candidate.cut is not None and candidate.shards is not None
         assert candidate.wanted is not None
         turned = Turned(candidate.base, taken=len(candidate.wanted))
+        if self._leaves_out_what_is_settled(candidate.cut):
+            self._refuse()
+            return Turned(candidate.base, "it leaves out what the base in force here has settled; it must be made anew")
         try:
             replaced = _Replaced(candidate, self._staged, self._windows.shard_bits)
-            void = (yield from self._void(candidate, chain)) if candidate.signer is Signer.OWNER else {}
+            is_again = candidate.base.n == self.n
+            is_owners = candidate.signer is Signer.OWNER
+            void = (yield from self._void(candidate, chain)) if is_owners and not is_again else {}
             turned.void = len(void)
             adoption = Adoption(
                 candidate.base,
@@ -348,7 +379,8 @@ class Bases:
                 replaced,
                 void,
                 self._author,
-                candidate.signer is Signer.OWNER,
+                is_owners and not is_again,
+                is_again,
             )
             yield lambda: _ignore(self.store.adopt(adoption, self._now_ms()))
         except Malformed as fault:
@@ -360,6 +392,11 @@ class Bases:
         self.candidate = None
         self._staged.clear()
         return turned
+
+    def _leaves_out_what_is_settled(self, cut: Cut) -> bool:
+        """Return whether a cut goes less far than that of the base in force: two were made at the same time."""
+        sessions = self._windows.gate.sessions.values()
+        return any(one.cut.number > cut.get(one.id, Head(0, b"")).number for one in sessions)
 
     def _void(
         self, candidate: Candidate, chain: TrustChain
@@ -375,21 +412,21 @@ class Bases:
                 void[state.sid] = end, None
             elif state.number > end.number and not chain.is_curator(session.author):
                 void[state.sid] = end, "its author is no curator any more"
-        beyond: list[tuple[int, int, bytes, list[tuple[int, int]]]] = []
+        beyond: list[_Beyond] = []
         yield lambda: beyond.extend(self._beyond(cut))
         found = bool(void)
         while found:
             found = False
-            for sid, number, previous, dependencies in beyond:
-                if sid in void and void[sid][0].number < number:
+            for one in beyond:
+                if one.sid in void and void[one.sid][0].number < one.number:
                     continue
-                if any(dep in void and needed > void[dep][0].number for dep, needed in dependencies):
-                    void[sid] = Head(number - 1, previous), "it builds on what an owner's base made void"
+                if any(sid in void and number > void[sid][0].number for sid, number in one.dependencies):
+                    void[one.sid] = Head(one.number - 1, one.previous), "it builds on what an owner's base made void"
                     found = True
         return void
 
-    def _beyond(self, cut: Cut) -> list[tuple[int, int, bytes, list[tuple[int, int]]]]:
-        """Return (sid, number, previous hash, dependencies) of every envelope beyond a cut."""
+    def _beyond(self, cut: Cut) -> list[_Beyond]:
+        """Return every envelope beyond a cut."""
         sessions = self._windows.gate.sessions
         found = []
         for session, state in sessions.items():
@@ -397,35 +434,34 @@ class Bases:
             for body in self.store.log_after(state.sid, end.number, state.number):
                 envelope = decode_envelope(body, self._windows.shard_bits)
                 named = [(sessions[one.session].sid, one.number) for one in envelope.dependencies]
-                found.append((state.sid, envelope.number, envelope.previous, named))
+                found.append(_Beyond(state.sid, envelope.number, envelope.previous, named))
         return found
 
     def figures(self) -> dict[str, int]:
-        """Return what decides whether another base is due (``pincrew.succession.is_due``)."""
+        """Return what decides whether another base is due (``pincrew.base_due``)."""
         return {"base_bytes": 0 if self.base is None else self.base.size, **self.store.figures()}
 
-    def allowed_cut(self, chain: TrustChain) -> dict[SessionId, Head]:
+    def allowed_cut(self, chain: TrustChain) -> Generator[Step, None, dict[SessionId, Head]]:
         """Return how far everything that took effect here counts: wholly, but for former curators and what builds on
         their writing beyond their cut. Never less than the base in force."""
         gate = self._windows.gate
+        sessions = list(gate.sessions.items())
         allowed = {(cut.author, last.nonce): last.number for cut in chain.head.cuts for last in cut.sessions}
-        ends: dict[int, int] = {}
-        for session, state in gate.sessions.items():
-            if not chain.is_curator(session.author):
-                ends[state.sid] = max(state.cut.number, min(state.number, allowed.get(session, 0)))
-        beyond = self._beyond({session: state.cut for session, state in gate.sessions.items()}) if ends else []
+        ends = {state.sid: state.number for _, state in sessions}
+        former = [(session, state) for session, state in sessions if not chain.is_curator(session.author)]
+        for session, state in former:
+            ends[state.sid] = max(state.cut.number, min(state.number, allowed.get(session, 0)))
+        beyond: list[_Beyond] = []
+        if any(ends[state.sid] < state.number for _, state in former):
+            yield lambda: beyond.extend(self._beyond({session: state.cut for session, state in sessions}))
         is_stable = False
         while not is_stable:
             is_stable = True
-            for sid, number, _, dependencies in beyond:
-                if number <= ends.get(sid, number) and any(need > ends.get(dep, need) for dep, need in dependencies):
-                    ends[sid], is_stable = number - 1, False
-        cut = {}
-        for session, state in gate.sessions.items():
-            end = ends.get(state.sid, state.number)
-            if end:
-                cut[session] = Head(end, gate.hash_at(state, end) or b"")
-        return cut
+            for one in beyond:
+                if one.number <= ends[one.sid] and any(number > ends[sid] for sid, number in one.dependencies):
+                    ends[one.sid], is_stable = one.number - 1, False
+        heads = [(session, ends[state.sid], gate.hash_at(state, ends[state.sid])) for session, state in sessions]
+        return {session: Head(end, digest or b"") for session, end, digest in heads if end}
 
     def header(self, trust: int, cut: Cut) -> Generator[Step, None, bytes]:
         """Return what is to be signed of the next base with this cut, which must be held; its manifest is staged."""
@@ -469,6 +505,15 @@ class Bases:
             yield lambda: more.append(self.store.forget_log(cut, FORGOTTEN_PER_STEP))
 
 
+class _Beyond(NamedTuple):
+    """An envelope beyond a cut: its session (sid), number, the hash before it, and what it depends on (sid, number)."""
+
+    sid: int
+    number: int
+    previous: bytes
+    dependencies: list[tuple[int, int]]
+
+
 @dataclass
 class _Served:
     """What the base in force is served from: its shards by the hash of their rows."""
@@ -502,3 +547,11 @@ class _Replaced(Mapping[int, ShardRows]):
 
 def _ignore(_: object) -> None:
     """Make a step of a call that returns something."""
+
+
+def _signer(base: Base, chain: TrustChain) -> Signer | None:
+    """Return whose right a base was signed by, under the trust record that it names."""
+    record = chain.records[base.trust]
+    if base.signer in record.owners:
+        return Signer.OWNER
+    return Signer.KEEPER if base.signer == record.keeper else None

@@ -25,11 +25,12 @@ from pincrew.api import shapes
 from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
 from pincrew.cluster import Cluster
-from pincrew.doors import LOCAL_HOSTS, Lock, serve_socket, serve_tcp
+from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
 from pincrew.errors import Misuse, NotFound, PincrewError, unwrapped
 from pincrew.files import private_folder
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
+from pincrew.home_lock import Lock
 from pincrew.keys import peer_id
 from pincrew.node.web import Server
 from pincrew.node_address import NodeKind

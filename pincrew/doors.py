@@ -1,8 +1,7 @@
-"""The daemon's doors: its lock, its unix socket, and a TCP address where the user asked for one."""
+"""The daemon's doors: its unix socket, and a TCP address where the user asked for one."""
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import os
 from functools import partial
@@ -14,36 +13,9 @@ import hypercorn.trio
 import trio
 from hypercorn.trio.tcp_server import TCPServer
 
-from pincrew.errors import Conflict, PortInUse, leaf
+from pincrew.errors import PortInUse, leaf
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-
-class Lock:
-    """`daemon.lock`: one daemon per home. The lock goes with the process, however that ends."""
-
-    def __init__(self, path: Path) -> None:
-        """Take the lock. Raises Conflict with the other daemon's process id."""
-        self._file = path.open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise Conflict(
-                f"Another pincrew daemon (process {holder}) uses this home",
-                where=str(path),
-                next_step="Use that one, or end it with `pincrew daemon stop`",
-            ) from error
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let go."""
-        self._file.truncate(0)
-        self._file.close()
 
 
 class _Connection(TCPServer):  # type: ignore[misc] # hypercorn's trio side has no types

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pincrew.pinset import Item, KeyDocument
 from pincrew.yjs import ItemId
 
 # The number of the last envelope of each session (by sid) that lies within a cut; a session that is not named has none.
@@ -70,6 +69,9 @@ class KeyHistory:
         happened = [put for put in self.puts if upto is None or put.number <= upto.get(put.sid, 0)]
         if not happened:
             return None
+        # Only here: `doctor` computes shards where pycrdt is missing, as long as no key needs it.
+        from pincrew.pinset import Item, KeyDocument
+
         happened.sort(key=lambda put: (put.number > based.get(put.sid, 0), put.item))
         by_id = {ItemId(clients[put.sid], put.n): put for put in happened}
         document = KeyDocument(

@@ -23,7 +23,7 @@ TRUST_KEYS_MAX = 256
 CONFIG_DOCUMENT_BYTES_MAX = 256 * 1024
 BASE_FORMAT_VERSION = 1
 BASE_HEADER_BYTES_MAX = 1024
-BASE_BLOB_BYTES_MAX = 64 * 1024 * 1024
+BASE_BLOB_BYTES_MAX = 16 * 1024 * 1024
 
 # What a writer refuses; a reader keeps what it does not understand.
 PIN_NAME_BYTES_MAX = 1_024
@@ -42,6 +42,8 @@ SESSIONS_MAX = 100_000
 # A base's blobs travel in pieces; so many may be asked of one neighbour at once.
 BLOB_PIECE_BYTES_MAX = 256 * 1024
 BLOBS_IN_FLIGHT_MAX = 16
+BLOBS_PARTIAL_BYTES_MAX = 64 * 1024 * 1024  # of all that are under way together
+BLOBS_SERVED_KEPT = 8
 BASE_LOG_BYTES_MIN = 16 * 1024 * 1024
 BASE_TOMBSTONES_MIN = 20_000
 BASE_QUIET_S = 10.0  # without a write, before a keeper makes a base that is due
@@ -148,6 +150,13 @@ REMOVALS_FREE_PINS = 20
 REMOVALS_PINS_MAX = 1_000
 EVENTS_KEPT_MAX = 10_000
 EVENTS_INTERVAL_S = 0.25
+
+# ---- doctor: what is looked at without `--all` --------------------------------------------------------------------
+AUDIT_ROWS = 50_000  # of the list; a list of fewer is looked at whole
+AUDIT_SHARDS_MIN = 16
+AUDIT_ENVELOPES = 200  # the newest of the log, and as many at random
+AUDIT_PAGES_S_MAX = 30.0
+AUDIT_FAULTS_SHOWN = 3
 
 # ---- the API ------------------------------------------------------------------------------------------------------
 API_BODY_BYTES_MAX = 64 * 1024

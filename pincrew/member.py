@@ -59,7 +59,7 @@ class Member:
         )
         self.bases = Bases(self.replica.windows, {} if staged is None else staged, now_ms=now_ms, author=author)
         self.replica.is_held_back = self.is_held_back
-        self._served: tuple[bytes, bytes | None] = b"", None
+        self._served: dict[bytes, bytes] = {}
         self.heard = Announcements(chain.cluster_id)
         self._now = now
 
@@ -101,13 +101,14 @@ class Member:
             return (yield from self.bases.adopt(self.chain))
         return None
 
-    def base_cut(self) -> dict[SessionId, Head]:
-        """Return the cut that the next base should have: everything that took effect here and that trust lets count.
+    def base_header(self) -> Generator[Step, None, bytes]:
+        """Return what is to be signed of the next base: all that took effect here and that trust lets count.
 
         Of a former curator that is what the trust record says was its last good envelope, and nobody's writing counts
         that builds on more than that.
         """
-        return self.bases.allowed_cut(self.chain)
+        cut = yield from self.bases.allowed_cut(self.chain)
+        return (yield from self.bases.header(self.chain.head.n, cut))
 
     # ---- sync.Pinset ------------------------------------------------------------------------------------------
 
@@ -145,11 +146,12 @@ class Member:
         return self.replica.inbox.is_blocked(session)
 
     def differs(self, session: SessionId, head: Head) -> bool:
-        """Whether a claimed head is of another branch than the envelope of that number here."""
+        """Whether a claimed head is of another branch than the envelope of that number here, where that is still known."""
         state = self.replica.gate.sessions.get(session)
         if state is None or not 0 < head.number <= self.head(session).number or not head.hash:
             return False
-        return self.replica.history.hash_at(state.sid, head.number) != head.hash
+        known = self.replica.gate.hash_at(state, head.number)
+        return known is not None and known != head.hash
 
     def page(self, session: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None:
         """Envelopes of a session for a neighbour."""
@@ -190,13 +192,15 @@ class Member:
     def blob_piece(self, name: bytes, offset: int) -> Blob:
         """A piece of a blob for a neighbour. Blocks, unless ``prepare_blob`` was called for it."""
         self.prepare_blob(name)
-        blob = self._served[1] or b""
+        blob = self._served[name]
         return Blob(name, offset, len(blob), blob[offset : offset + limits.BLOB_PIECE_BYTES_MAX])
 
     def prepare_blob(self, name: bytes) -> None:
-        """Compute a blob that a neighbour asks for; any thread may do it."""
-        if self._served[0] != name:
-            self._served = name, self.bases.blob(name)
+        """Compute a blob that a neighbour asks for; any thread may do it. The last few are kept for further pieces."""
+        if name not in self._served:
+            for old in list(self._served)[: -limits.BLOBS_SERVED_KEPT]:
+                self._served.pop(old, None)
+            self._served[name] = self.bases.blob(name) or b""
 
     def trust_records(self, first: int) -> list[bytes]:
         """Signed trust records from number ``first``, and the proof of a conflict."""

@@ -56,7 +56,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         curators_connected=curators_connected,
         has_compared=peer.sync.has_compared,
         envelopes=have,
-        envelopes_expected=expected,
+        envelopes_expected=expected + peer.member.bases.is_taking,
         pins_ours=total - counts[PinState.REMOTE],
         pins_pinned=counts[PinState.PINNED],
         pins_user_skipped=counts[PinState.SKIPPED],
@@ -75,7 +75,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         consensus="crdt",
         state=state.value,
         reasons=[shapes.Reason(r.code.value, r.text, time_text(r.since_ms)) for r in reasons],
-        list=shapes.ListProgress(have, expected if peer.sync.has_compared or have else None),
+        list=_list_progress(peer, have, expected),
         pins=shapes.PinCounts(
             total=total,
             pinned=counts[PinState.PINNED],
@@ -104,6 +104,14 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             peer_id=identity.peer_id if identity else None,
         ),
     )
+
+
+def _list_progress(peer: Peer, have: int, expected: int) -> shapes.ListProgress:
+    """Return how far the list came: in pins where a base is taken as it is, else in envelopes."""
+    candidate = peer.member.bases.candidate
+    if candidate is not None and candidate.is_taken:
+        return shapes.ListProgress(peer.member.bases.fetched(), candidate.base.pins)
+    return shapes.ListProgress(have, expected if peer.sync.has_compared or have else None)
 
 
 def down_summary(paths: ClusterPaths, failure: PincrewError | None, *, is_leaving: bool) -> shapes.Summary:

@@ -8,36 +8,22 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import trio
 
 from pincrew.applier import Applier, drive
-from pincrew.base_form import seal
+from pincrew.base_due import is_due
+from pincrew.base_form import decode_base, seal
 from pincrew.base_sync import Stage
 from pincrew.bases import Turned
 from pincrew.bell import Bell
 from pincrew.errors import NotAllowed, PincrewError, StoreFault
 from pincrew.keys import SigningKey
-from pincrew.limits import BASE_LOG_BYTES_MIN, BASE_QUIET_S, BASE_TOMBSTONES_MIN, STORE_RETRY_DELAY_S
+from pincrew.limits import BASE_QUIET_S, STORE_RETRY_DELAY_S
 from pincrew.member import Member
 
-_BUSY_PATIENCE = 4
 _log = logging.getLogger("pincrew.succession")
-
-
-def is_due(*, log_bytes: int, base_bytes: int, items: int, pins: int, is_quiet: bool) -> bool:
-    """Say whether a keeper should make a base.
-
-    It should when the log since the last one outgrows that base's rows, or puts that no longer hold pass half of those
-    that do; small lists wait until it is worth the work of everybody. While a list is being written in bulk it waits
-    for a quiet moment, up to four times as long.
-    """
-    patience = 1 if is_quiet else _BUSY_PATIENCE
-    dead = items - pins
-    return log_bytes > patience * max(BASE_LOG_BYTES_MIN, base_bytes) or dead > patience * max(
-        BASE_TOMBSTONES_MIN, pins // 2
-    )
 
 
 class Succession:
@@ -82,30 +68,35 @@ class Succession:
             with trio.move_on_after(BASE_QUIET_S if self.is_keeper else math.inf):
                 await self._bell.wait()
 
-    async def make(self) -> Turned:
+    async def make(self) -> None:
         """Make the next base now, and wait until it is in force here. Raises NotAllowed, StoreFault."""
         if not self.is_keeper:
             raise NotAllowed(
                 "This peer is not the keeper of the cluster, so it makes no bases",
                 next_step="Ask the keeper (`pincrew trust ls`), or sign one with an owner key: `--owner-key FILE`",
             )
-        return await self.offer(seal(await self.header(), self._key))
+        await self.offer(seal(await self.header(), self._key))
 
     async def header(self) -> bytes:
         """Return what an owner, or the keeper, is to sign of the next base: all that took effect here."""
         async with self._making:
-            member = self._member
-            return await drive(member.bases.header(member.chain.head.n, member.base_cut()), self._limiter)
+            return await drive(self._member.base_header(), self._limiter)
 
-    async def offer(self, sealed: bytes) -> Turned:
+    async def offer(self, sealed: bytes) -> None:
         """Take in a base that was signed here, and put it in force. Raises PincrewError where it cannot be."""
+        wanted, bases = decode_base(sealed), self._member.bases
         fault = self._member.base_offered(sealed)
-        before = self._member.bases.n
         turned = None if fault else await self._go_on()
-        if turned is None or turned.base is None or self._member.bases.n == before:
+        if bases.base is None or bases.base.hash != wanted.hash:
             why = fault or (turned.fault if turned is not None else None) or "another one came first"
             raise PincrewError(f"The base did not come into force: {why}", next_step="Try again")
-        return turned
+
+    async def mend(self, shards: Collection[int]) -> int:
+        """Fetch damaged shards of the base in force anew, from whoever has them; return how many are to be fetched."""
+        async with self._making:
+            wanted = self._member.bases.doubt(shards, self._member.chain)
+        self._bell.ring()
+        return wanted
 
     def _is_due(self) -> bool:
         if not self._is_grown:
@@ -126,9 +117,7 @@ class Succession:
                     turned = await self._applier.drive(self._member.turn())
                     await drive(bases.forget_log(), self._limiter)
                 elif self.is_keeper and stage is None and self._is_due():
-                    header = await drive(
-                        bases.header(self._member.chain.head.n, self._member.base_cut()), self._limiter
-                    )
+                    header = await drive(self._member.base_header(), self._limiter)
                     self._member.base_offered(seal(header, self._key))
                     continue
                 else:

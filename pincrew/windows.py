@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pincrew import domains
+from pincrew.base_form import decode_base
 from pincrew.errors import PincrewError
 from pincrew.gate import Gate, SessionState
 from pincrew.inbox import Sealed
@@ -102,7 +103,9 @@ class Windows:
 
     def _build(self) -> None:
         self._stale = False
-        self.gate = Gate(self.cluster, self._curators, self._trust, self.history, self.history.base())
+        base, sealed = self.history.base()
+        self._base_hash = decode_base(sealed).hash if sealed else b""
+        self.gate = Gate(self.cluster, self._curators, self._trust, self.history, base)
         self.gate.restore(
             SessionState(
                 row.sid,
@@ -137,9 +140,9 @@ class Windows:
         return self._heads
 
     def digest(self) -> bytes:
-        """Return a hash of trust number, base number and all heads: equal digests, equal pinsets (invariant 11)."""
+        """Return a hash of trust number, base and all heads: equal digests, equal pinsets (invariant 11)."""
         if not self._digest:
-            self._digest = heads_digest(self._trust, self.gate.base, self._heads)
+            self._digest = heads_digest(self._trust, self.gate.base, self._base_hash, self._heads)
         return self._digest
 
     def stop_session(self, session: SessionId, reason: str, proof: Sequence[Sealed], rest: Sequence[Sealed]) -> None:
@@ -313,9 +316,9 @@ def live_of(items: Sequence[Item]) -> ItemId | None:
     return next((item.id for item in items if item.live), None)
 
 
-def heads_digest(trust: int, base: int, heads: dict[SessionId, Head]) -> bytes:
-    """Return SHA-256 over trust number, base number and the heads in ascending order of session."""
-    digest = hashlib.sha256(domains.HEADS + trust.to_bytes(8) + base.to_bytes(8))
+def heads_digest(trust: int, base: int, base_hash: bytes, heads: dict[SessionId, Head]) -> bytes:
+    """Return SHA-256 over trust number, base number and hash, and the heads in ascending order of session."""
+    digest = hashlib.sha256(domains.HEADS + trust.to_bytes(8) + base.to_bytes(8) + base_hash)
     for session in sorted(heads):
         head = heads[session]
         digest.update(session.author + session.nonce + head.number.to_bytes(8) + head.hash)

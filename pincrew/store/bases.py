@@ -5,6 +5,7 @@ Calls block; raise StoreFault.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from pincrew.base_form import Base, Cut, Row, ShardRows, encode_rows
+from pincrew.base_form import Base, Cut, Row, ShardRows, blob_hash, encode_rows
+from pincrew.errors import PincrewError, StoreFault
 from pincrew.folding import KeyHistory, Numbers, StoredDelete, StoredPut
 from pincrew.limits import BASES_KEPT
 from pincrew.record import decode_shown
@@ -20,6 +22,8 @@ from pincrew.store.database import STATE_NUMBER, Database
 from pincrew.store.window import INSERT_QUEUED, RowChange, write_rows
 from pincrew.values import Head, PinState, Put, SessionId
 from pincrew.wire import client_id, decode_envelope
+
+_log = logging.getLogger("pincrew.bases")
 
 
 class HeldBase(NamedTuple):
@@ -57,7 +61,8 @@ class Adoption:
     ``replaced`` gives the rows of shards that are taken from the base as they are; all others were recomputed here and
     found equal. ``void`` says for sessions (sid) of which something counts no longer how far they do count, and why no
     further (None: they go on from there); of void envelopes those of ``author`` are kept, to be written again. An
-    owner's base lets every session of its cut go on that was stopped.
+    owner's base lets every session of its cut go on that was stopped. ``is_again``: it is in force already, and only
+    rows that were damaged are replaced.
     """
 
     base: Base
@@ -68,6 +73,7 @@ class Adoption:
     void: Mapping[int, tuple[Head, str | None]] = field(default_factory=dict)
     author: bytes = b""
     is_owners: bool = False
+    is_again: bool = False
 
 
 class BaseStore:
@@ -151,6 +157,17 @@ class BaseStore:
         counted = sorted((view.index[sid], count) for sid, count in puts.items() if count)
         return encode_rows(rows, counted), len(rows)
 
+    def rows_as_stated(self, shard: int, view: CutView, name: bytes) -> bytes | None:
+        """Return one shard's rows as of a cut, None where they do not have this hash: something here is damaged."""
+        try:
+            rows = self.rows_at(shard, view)[0]
+        except StoreFault:
+            raise
+        except (LookupError, TypeError, ValueError, AssertionError, PincrewError) as error:
+            _log.warning("shard %d is damaged: %r", shard, error)  # what is stored contradicts itself, in whatever way
+            return None
+        return rows if blob_hash(rows) == name else None
+
     # ---- coming into force ------------------------------------------------------------------------------------
 
     def adopt(self, adoption: Adoption, now_ms: int) -> int:
@@ -181,6 +198,8 @@ class BaseStore:
             if is_empty:
                 _fill(db, adoption.replaced, order, turn)
             for shard in () if is_empty else sorted({*touched, *adoption.replaced}):
+                if shard in adoption.replaced:
+                    _let_go_of_lost_rows(db, shard)
                 histories = _histories(db, shard)
                 if shard in adoption.replaced:
                     settled = _stated(adoption.replaced[shard], order, turn)
@@ -195,7 +214,8 @@ class BaseStore:
             db.execute("DELETE FROM deletes WHERE number <= (SELECT cut FROM sessions WHERE sid=deletes.sid)")
             _drop_void(db, adoption)
             db.execute(
-                "INSERT INTO bases (n, sealed, cut, cut_hash, shards, shards_hash, adopted_ms) VALUES (?,?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO bases (n, sealed, cut, cut_hash, shards, shards_hash, adopted_ms)"
+                " VALUES (?,?,?,?,?,?,?)",
                 (
                     adoption.base.n,
                     adoption.base.sealed,
@@ -207,7 +227,8 @@ class BaseStore:
                 ),
             )
             db.execute("DELETE FROM bases WHERE n <= ?", (adoption.base.n - BASES_KEPT,))
-            db.execute("UPDATE meta SET value=0 WHERE key='log_bytes'")
+            if not adoption.is_again:
+                db.execute("UPDATE meta SET value=0 WHERE key='log_bytes'")
             db.execute("UPDATE meta SET value=(SELECT count(*) FROM items) WHERE key='items'")
             for statement in indexes:
                 db.execute(statement)
@@ -321,6 +342,8 @@ def _take_sessions(db: sqlite3.Connection, adoption: Adoption, now_ms: int) -> N
         db.execute("UPDATE sessions SET number=?, hash=? WHERE sid=? AND number<?", (*head, sid, head.number))
         if adoption.is_owners:
             db.execute("UPDATE sessions SET stopped=NULL WHERE sid=?", (sid,))
+            # The unapplied rest of its last page makes room for what comes next.
+            db.execute("DELETE FROM log WHERE sid=?1 AND number>(SELECT number FROM sessions WHERE sid=?1)", (sid,))
     for sid, (head, reason) in adoption.void.items():
         db.execute("UPDATE sessions SET number=?, hash=?, stopped=? WHERE sid=?", (*head, reason, sid))
 
@@ -410,7 +433,7 @@ def _settle(
             if winner is not row:
                 kept.append((shard, cid, record))
         was, now_id = (None if put is None else put.id for put in (live, winner))
-        if was == now_id:
+        if was == now_id and not (winner is row and _is_rewritten(db, live, record)):
             if live is not None and live.pin is not None:
                 pins[cid, *live.id] = live.pin
         else:
@@ -434,6 +457,20 @@ def _settle(
         ((pin, shard, *name) for name, pin in pins.items()),
     )
     return kept
+
+
+def _let_go_of_lost_rows(db: sqlite3.Connection, shard: int) -> None:
+    """Let puts of a shard hold no longer whose rows a damaged store does not have, or has for another put."""
+    db.execute(
+        "UPDATE items SET pin=NULL WHERE shard=? AND pin IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pins"
+        " WHERE id=items.pin AND pins.cid=items.cid AND pins.sid=items.sid AND pins.n=items.n)",
+        (shard,),
+    )
+
+
+def _is_rewritten(db: sqlite3.Connection, live: StoredPut | None, record: bytes) -> bool:
+    """Return whether what holds has another record than the base says: one branch of a fork, of which that is another."""
+    return live is not None and db.execute("SELECT record FROM pins WHERE id=?", (live.pin,)).fetchone()[0] != record
 
 
 def _refolded(
@@ -500,13 +537,14 @@ def _state_puts(db: sqlite3.Connection, shard: int, rows: ShardRows, order: Sequ
 
 def _drop_void(db: sqlite3.Connection, adoption: Adoption) -> None:
     """Drop the envelopes that count no longer; an author of some keeps its own, to write them again."""
-    for sid, (head, _) in adoption.void.items():
+    for sid, (head, reason) in adoption.void.items():
         db.execute(
             "INSERT INTO reissues (body) SELECT body FROM log JOIN sessions USING (sid)"
             " WHERE sid=? AND log.number>? AND author=? ORDER BY log.number",
             (sid, head.number, adoption.author),
         )
-        db.execute("DELETE FROM log WHERE sid=? AND number>?", (sid, head.number))
+        # Where the base names another branch, all that is here of the session may be of the wrong one.
+        db.execute("DELETE FROM log WHERE sid=? AND number>?", (sid, 0 if reason is None else head.number))
         db.execute("DELETE FROM deletes WHERE sid=? AND number>?", (sid, head.number))
         db.execute("DELETE FROM dependencies WHERE sid=? OR (dep=? AND number>?)", (sid, sid, head.number))
 

@@ -88,7 +88,8 @@ class Database:
                     connection.execute(statement)
                 connection.execute("INSERT INTO meta VALUES ('cluster', ?)", (cluster,))
                 connection.execute(
-                    "INSERT INTO meta VALUES ('change', 0), ('item', 0), ('pin', 0), ('cursor', 0), ('log_bytes', 0)"
+                    "INSERT INTO meta VALUES ('change', 0), ('item', 0), ('pin', 0), ('cursor', 0), ('log_bytes', 0),"
+                    " ('items', 0)"
                 )
                 connection.executemany(
                     "INSERT INTO counters VALUES (?, 0, 0, 0)", [(number,) for number in range(len(STATES))]
@@ -123,7 +124,7 @@ class Database:
                 "The state file is damaged",
                 where=str(self.path),
                 means="The pinned content itself is not affected",
-                next_step="Move the file away and start again: the list is fetched anew from the other peers",
+                next_step="Stop the daemon and type `pincrew doctor --repair`: the list is fetched anew from the other peers",
             )
         return StoreFault(f"The state file cannot be used: {text}", where=str(self.path))
 

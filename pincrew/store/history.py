@@ -49,11 +49,11 @@ class History:
                 )
             ]
 
-    def base(self) -> int:
-        """Return the number of the base in force."""
+    def base(self) -> tuple[int, bytes]:
+        """Return number and sealed header of the base in force; base 0 has none."""
         with self.database.reading() as db:
-            (n,) = db.execute("SELECT coalesce(max(n), 0) FROM bases").fetchone()
-        return int(n)
+            row = db.execute("SELECT n, sealed FROM bases ORDER BY n DESC LIMIT 1").fetchone()
+        return (0, b"") if row is None else (row[0], row[1])
 
     def base_puts(self, sid: int) -> dict[int, int]:
         """Return, per shard, how many puts of a session lie within the base in force."""

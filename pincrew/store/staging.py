@@ -38,12 +38,11 @@ class StagedFile:
         self._path = path
         self._places: dict[bytes, tuple[int, int]] = {}
         self._end = 0
-        self._file: BinaryIO | None = None
         if path.exists():
-            self._find()
+            with path.open("rb") as file:
+                self._find(file)
 
-    def _find(self) -> None:
-        file = self._opened()
+    def _find(self, file: BinaryIO) -> None:
         while len(head := file.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
             length = int.from_bytes(head)
             blob = file.read(length) if length <= BASE_BLOB_BYTES_MAX else b""
@@ -58,7 +57,8 @@ class StagedFile:
     def __getitem__(self, name: bytes) -> bytes:
         place, length = self._places[name]
         try:
-            blob = os.pread(self._opened().fileno(), length, place)
+            with self._path.open("rb", buffering=0) as file:
+                blob = os.pread(file.fileno(), length, place)
         except OSError as error:
             raise StoreFault("A part of a base cannot be read", where=str(self._path)) from error
         if blob_hash(blob) != name:
@@ -67,8 +67,10 @@ class StagedFile:
 
     def __setitem__(self, name: bytes, blob: bytes) -> None:
         try:
+            private_folder(self._path.parent)
             record = len(blob).to_bytes(_LENGTH_BYTES) + blob
-            written = os.pwrite(self._opened().fileno(), record, self._end)
+            with self._path.open("r+b" if self._path.exists() else "wb", buffering=0) as file:
+                written = os.pwrite(file.fileno(), record, self._end)
             if written < len(record):
                 raise OSError(None, "the disk took only a part of it")
         except OSError as error:
@@ -85,14 +87,4 @@ class StagedFile:
         """Drop all of them."""
         self._places.clear()
         self._end = 0
-        if self._file is not None:
-            self._file.close()
-            self._file = None
         self._path.unlink(missing_ok=True)
-
-    def _opened(self) -> BinaryIO:
-        if self._file is None:
-            private_folder(self._path.parent)
-            self._file = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
-        assert self._file is not None
-        return self._file

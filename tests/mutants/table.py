@@ -751,7 +751,7 @@ NODE_WORK: tuple[Mutant, ...] = (
         "node/bitswap/partner.py",
         "        load = len(self.in_flight) / self.window\n",
         "        load = 0.0\n",
-        BITSWAP + "test_wants.py::test_what_is_asked_of_a_peer_is_bounded",
+        BITSWAP + "test_partner.py::test_a_full_window_opens_again_when_a_quarter_is_free",
     ),
     Mutant(
         "bitswap: chatter counts as an answer",

@@ -314,8 +314,8 @@ class Swarm:
         """Let the keeper make the next base at its heads, or an owner, whose ``key`` that is."""
         assert node.member is not None and node.key is not None and node.sync is not None
         member = node.member
-        cut = member.base_cut()
-        header = finish(member.bases.header(member.chain.head.n, cut))
+        cut = finish(member.bases.allowed_cut(member.chain))
+        header = finish(member.base_header())
         assert member.base_offered(seal(header, key or node.key)) is None
         assert self._turn(node), "a keeper does not adopt its own base"
         self.cuts.append({session: head.number for session, head in cut.items()})

@@ -1,16 +1,42 @@
 """Bases under bad weather: made while others write, adopted at different times, joined by newcomers.
 
+    PINCREW_SIM_SEED=123 pytest tests/sim/test_bases.py -k among     one seed again
+    PINCREW_SIM_SEEDS=500 pytest tests/sim/test_bases.py             more seeds of each scenario than the default
+
 The rows must be what one document gives that is begun anew from the rows at each cut (oracle.py), at every peer.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 
 import pytest
 
-from sim.swarm import Swarm, Weather, key_of
+from pincrew.base_form import (
+    ShardRows,
+    blob_hash,
+    decode_base,
+    decode_cut,
+    decode_rows,
+    decode_shards,
+    encode_header,
+    encode_rows,
+    seal,
+)
+from pincrew.base_sync import Stage
+from pincrew.frames import Blob
+from pincrew.keys import SigningKey
+from pincrew.member import Member
+from pincrew.steps import finish
+from pincrew.trust import TrustChain, TrustRecord
+from sim.forge import Author as Forger
+from sim.forge import put
+from sim.swarm import Node, Swarm, Weather, cid_of, key_of
 from sim.test_swarm import storm
+
+OWNER = key_of("owner")
+SHARD_BITS = 2
 
 
 def seeds(default: int) -> list[int]:
@@ -18,38 +44,344 @@ def seeds(default: int) -> list[int]:
     return [int(one)] if one else list(range(int(os.environ.get("PINCREW_SIM_SEEDS", default))))
 
 
-@pytest.mark.parametrize("seed", seeds(40))
+def up(swarm: Swarm, node: Node) -> Member:
+    """The member of a peer, which is started where it is down."""
+    if node.member is None:
+        swarm.start(node)
+    assert node.member is not None
+    return node.member
+
+
+def numbers(swarm: Swarm) -> set[int]:
+    return {node.member.bases.n for node in swarm.nodes.values() if node.member}
+
+
+@pytest.mark.parametrize("seed", seeds(16))
 def test_bases_among_writers(seed: int) -> None:
     swarm = Swarm(seed, curators=3, followers=3, weather=Weather(gossip=seed % 2 == 0))
     keeper = swarm.nodes["curator0"]
     for _ in range(3):
         storm(swarm, 25)
-        if keeper.member is None:
-            swarm.start(keeper)
+        up(swarm, keeper)
         swarm.make_base(keeper)
         storm(swarm, 10)
     swarm.add("newcomer", None)
     swarm.settle()
     swarm.agreed()
-    assert {node.member.bases.n for node in swarm.nodes.values() if node.member} == {3}
+    assert numbers(swarm) == {3}
 
 
-@pytest.mark.parametrize("seed", seeds(40))
+@pytest.mark.parametrize("seed", seeds(16))
 def test_a_revoked_curator(seed: int) -> None:
     """What an owner cuts off is gone everywhere, and whoever had built on it has written that again."""
     swarm = Swarm(seed, curators=3, followers=3, keys=6, weather=Weather(gossip=seed % 2 == 0))
     keeper = swarm.nodes["curator0"]
     storm(swarm, 25)
-    swarm.start(keeper)
+    up(swarm, keeper)
     swarm.make_base(keeper)
     storm(swarm, 10)
-    swarm.start(keeper)
+    up(swarm, keeper)
     swarm.revoke("curator1", keeper)
     storm(swarm, 15)
-    swarm.start(keeper)
-    swarm.make_base(keeper, key_of("owner"))
+    up(swarm, keeper)
+    swarm.make_base(keeper, OWNER)
     storm(swarm, 10)
     swarm.settle()
     swarm.agreed()
     for node in swarm.nodes.values():
         assert (node.member is not None and not node.member.bases.store.reissues(1)) or node.name == "curator1"
+
+
+@pytest.mark.parametrize("seed", seeds(6))
+def test_newcomers_while_bases_follow_each_other(seed: int) -> None:
+    """Each joins somewhere between two bases, and the rows that it fetches are those of one or of the next."""
+    swarm = Swarm(seed, curators=2, followers=2, weather=Weather(gossip=seed % 2 == 0))
+    keeper = swarm.nodes["curator0"]
+    for number in range(4):
+        storm(swarm, 12)
+        up(swarm, keeper)
+        swarm.make_base(keeper)
+        late = swarm.add(f"newcomer{number}", None)
+        swarm.connect(late, swarm.random.choice(list(swarm.nodes.values())))
+        swarm.run(swarm.now + swarm.random.random())
+    swarm.settle()
+    swarm.agreed()
+    assert numbers(swarm) == {4}
+
+
+@pytest.mark.parametrize("seed", seeds(6))
+def test_bases_while_a_follower_is_away(seed: int) -> None:
+    """Nobody has the log any more that would lead it on, so it takes the newest base; so does a late curator."""
+    swarm = Swarm(seed, curators=3, followers=2, weather=Weather(gossip=False))
+    storm(swarm, 20)
+    away = [swarm.nodes["follower0"], swarm.nodes["curator2"]]
+    swarm.settle()
+    for node in away:
+        swarm.crash(node)
+    present = [("curator0", "curator1"), ("curator1", "follower1")]
+    for _ in range(3):
+        for _ in range(5):
+            swarm.write(swarm.nodes["curator1"], swarm.random_requests())
+            swarm.write(swarm.nodes["curator0"], swarm.random_requests())
+        for a, b in present:
+            swarm.connect(swarm.nodes[a], swarm.nodes[b])
+        swarm.run(swarm.now + 60)
+        swarm.tick()
+        swarm.make_base(swarm.nodes["curator0"])
+        swarm.run(swarm.now + 60)
+        swarm.tick()
+    swarm.settle()
+    swarm.agreed()
+    assert numbers(swarm) == {3}
+
+
+@pytest.mark.parametrize("seed", seeds(6))
+def test_a_crash_at_every_step_on_the_way_into_force(seed: int) -> None:
+    """At any step of checking, fetching or adopting: the peer comes up on one base or on the other, and whole."""
+    swarm = Swarm(seed, curators=2, followers=1, weather=Weather(gossip=False))
+    keeper = swarm.nodes["curator0"]
+    storm(swarm, 20)
+    swarm.settle()
+    swarm.write(swarm.nodes["curator1"], swarm.random_requests())
+    swarm.settle()
+    disks = {"recomputing": swarm.copy_disk(swarm.nodes["follower0"]), "taking": None}
+    up(swarm, keeper)
+    swarm.make_base(keeper, OWNER if seed % 2 else None)
+    assert keeper.member is not None
+    sealed = keeper.member.base_sealed(0)
+    assert sealed is not None
+    for name, disk in disks.items():
+        crashes = 0
+        node = swarm.add(name, None, disk)
+        while up(swarm, node).bases.n == 0:
+            member = up(swarm, node)
+            assert member.base_offered(sealed) is None
+            steps = _steps(member, keeper.member)
+            for _ in range(crashes):
+                next(steps, None)
+            steps.close()
+            swarm.crash(node)
+            crashes += 1
+            assert crashes < 100, "it never comes into force"
+        assert crashes > 2
+    swarm.settle()
+    swarm.agreed()
+
+
+def _steps(member: Member, source: Member) -> Generator[None, None, None]:
+    """Everything on the way to a base in force, with a place to die after each step."""
+    while True:
+        for name in member.bases.missing(1):
+            assert member.bases.keep(name, source.bases.blob(name) or b"")
+        if member.bases.missing(1):
+            yield
+        elif member.bases.stage() in (Stage.CHECK, Stage.READY):
+            for step in member.turn():
+                if step is not None:
+                    step()
+                yield
+        else:
+            return
+
+
+@pytest.mark.parametrize("seed", seeds(6))
+def test_a_backup_from_before_a_base_is_put_back(seed: int) -> None:
+    """A curator writes on in a new session; what it knew of the base comes again."""
+    swarm = Swarm(seed, curators=3, followers=2, weather=Weather(gossip=seed % 2 == 0))
+    keeper, other = swarm.nodes["curator0"], swarm.nodes["curator1"]
+    storm(swarm, 20)
+    swarm.settle()
+    backups = {node.name: swarm.copy_disk(node) for node in (keeper, other)}
+    for _ in range(1 + seed % 3):
+        storm(swarm, 10)
+        up(swarm, keeper)
+        swarm.make_base(keeper)
+        swarm.settle()
+    for node in (keeper, other):
+        swarm.crash(node)
+        node.disk, node.restored = backups[node.name], True
+        node.highest.clear()
+        swarm.start(node)
+        swarm.write(node, swarm.random_requests())
+    swarm.settle()
+    swarm.agreed()
+    up(swarm, keeper)
+    swarm.make_base(keeper)
+    swarm.settle()
+    swarm.agreed()
+
+
+def lie_of(node: Node, key: SigningKey) -> tuple[bytes, dict[bytes, bytes]]:
+    """The next base as a lying keeper would sign it: a row is missing in each shard. With all blobs."""
+    assert node.member is not None
+    member = node.member
+    cut = finish(member.bases.allowed_cut(member.chain))
+    honest = decode_base(seal(finish(member.bases.header(member.chain.head.n, cut)), key))
+    cut_blob = node.staged[honest.cut_hash]
+    shards = decode_shards(node.staged[honest.shards_hash], SHARD_BITS)
+    assert decode_cut(cut_blob) == cut
+    view = member.bases.store.view(cut)
+    blobs = {honest.cut_hash: cut_blob}
+    hashes, pins, size = [], 0, 0
+    for shard in range(len(shards)):
+        rows = decode_rows(member.bases.store.rows_at(shard, view)[0], shard, SHARD_BITS, len(cut))
+        blob = encode_rows(*ShardRows(rows.rows[1:], rows.puts))
+        blobs[blob_hash(blob)] = blob
+        hashes.append(blob_hash(blob))
+        pins, size = pins + len(rows.rows[1:]), size + len(blob)
+    shards_blob = b"".join(hashes)
+    blobs[blob_hash(shards_blob)] = shards_blob
+    header = encode_header(
+        cluster=honest.cluster,
+        n=honest.n,
+        previous=honest.previous,
+        trust=honest.trust,
+        cut_hash=honest.cut_hash,
+        shards_hash=blob_hash(shards_blob),
+        pins=pins,
+        size=size,
+    )
+    return seal(header, key), blobs
+
+
+def tell_a_lie(swarm: Swarm, keeper: Node) -> None:
+    """Let the keeper adopt its own lie; from then on it serves it."""
+    sealed, blobs = lie_of(keeper, key_of("curator0"))
+    member = keeper.member
+    assert member is not None and keeper.sync is not None
+    assert member.base_offered(sealed) is None
+    member.bases.take()
+    while member.bases.n == 0:
+        for name in member.bases.missing(100):
+            assert member.bases.keep(name, blobs[name])
+        finish(member.turn())
+    swarm._carry(keeper, keeper.sync.changed(swarm.now))
+
+
+@pytest.mark.parametrize("seed", seeds(6))
+def test_a_lying_keeper_among_honest_peers(seed: int) -> None:
+    """Nobody who holds the log takes its base; a newcomer may; an owner's base heals both."""
+    swarm = Swarm(seed, curators=2, followers=3, keys=16, weather=Weather(gossip=False))
+    liar, honest = swarm.nodes["curator0"], swarm.nodes["curator1"]
+    storm(swarm, 30)
+    swarm.settle()
+    while len(swarm.rows(honest)) < 5:
+        swarm.write(honest, swarm.random_requests())
+    swarm.settle()
+    rows = swarm.rows(honest)
+    tell_a_lie(swarm, liar)
+    swarm.live(60.0)
+    for node in swarm.nodes.values():
+        if node is not liar:
+            assert swarm.rows(node) == rows and up(swarm, node).bases.n == 0, f"{node.name} took a lie"
+    refused = {name for name, turned in swarm.turned if turned.fault}
+    assert refused and liar.name not in refused
+    swarm._rows_at.clear()
+    fooled = swarm.add("fooled", None)
+    swarm.connect(fooled, liar)
+    swarm.run(swarm.now + 30)
+    swarm.tick()
+    assert fooled.member is not None and fooled.member.bases.n == 1 and swarm.rows(fooled) != rows
+    for _ in range(2):  # of one number with the lie, and beyond it: see docs/adr/0009-bases.md
+        swarm.make_base(honest, OWNER)
+        swarm._rows_at.clear()
+    swarm.settle()
+    assert swarm.agreed() == rows and numbers(swarm) == {2}
+
+
+@pytest.mark.parametrize("seed", seeds(6))
+def test_an_owner_heals_a_forked_session(seed: int) -> None:
+    """Both branches are about, each stops the session where it came second; the base says which one counts."""
+    swarm = Swarm(seed, curators=2, followers=4, weather=Weather(gossip=False))
+    swarm.authors.add(key_of("curator1").public)
+    swarm.crash(swarm.nodes["curator1"])
+    del swarm.nodes["curator1"]
+    ben = Forger(key_of("curator1"), swarm.chain.cluster_id, b"f" * 16, SHARD_BITS)
+    first = ben.sign(put(cid_of(1), "first"), put(cid_of(2), "first"))
+    twin = ben.copy()
+    branches = [ben.sign(put(cid_of(3), "left")), twin.sign(put(cid_of(3), "right"))]
+    nodes = list(swarm.nodes.values())
+    for index, node in enumerate(nodes):
+        for forged in (first, *(branches if index % 2 else branches[::-1])):
+            assert node.member is not None
+            node.member.replica.receive(forged.sealed)
+            swarm.apply(node)
+    keeper = swarm.nodes["curator0"]
+    swarm.live(30.0)
+    assert all(up(swarm, node).replica.stopped for node in nodes)
+    swarm.write(keeper, swarm.random_requests())
+    swarm._rows_at.clear()
+    swarm.make_base(keeper, OWNER)
+    swarm.settle()
+    rows = swarm.rows(keeper)
+    assert all(swarm.rows(node) == rows for node in nodes) and numbers(swarm) == {1}
+    held = next(forged for forged in branches if up(swarm, keeper).head(ben.session).hash == forged.hash)
+    winner = ben if held is branches[0] else twin
+    more = winner.sign(put(cid_of(4), "more"))
+    assert keeper.member is not None and keeper.sync is not None
+    received = keeper.member.replica.receive(more.sealed)
+    print(received, keeper.member.replica.stopped)
+    swarm.apply(keeper)
+    print(keeper.member.replica.stopped, keeper.member.head(ben.session), more.read().number)
+    swarm.settle()
+    rows = swarm.rows(keeper)
+    assert cid_of(4) in {row[0] for row in rows} and all(swarm.rows(node) == rows for node in nodes)
+    swarm.add("newcomer", None)
+    swarm.settle()
+    assert swarm.rows(swarm.nodes["newcomer"]) == rows
+
+
+@pytest.mark.parametrize("seed", seeds(6))
+def test_another_keeper(seed: int) -> None:
+    """The next record names another curator; bases of both count, each by the record that it names."""
+    swarm = Swarm(seed, curators=3, followers=2, weather=Weather(gossip=seed % 2 == 0))
+    keeper, heir = swarm.nodes["curator0"], swarm.nodes["curator1"]
+    storm(swarm, 20)
+    up(swarm, keeper)
+    swarm.make_base(keeper)
+    swarm.settle()
+    chain = _with_keeper(up(swarm, heir).chain, key_of("curator1"))
+    assert up(swarm, heir).adopt(chain)
+    storm(swarm, 10)
+    swarm.settle()
+    swarm.make_base(heir)
+    swarm.add("newcomer", None)
+    storm(swarm, 10)
+    swarm.settle()
+    swarm.agreed()
+    assert numbers(swarm) == {2}
+    assert up(swarm, keeper).chain.keeper == key_of("curator1").public
+
+
+def _with_keeper(chain: TrustChain, keeper: SigningKey) -> TrustChain:
+    head = chain.head
+    record = TrustRecord(head.n + 1, head.hash, head.owners, head.curators, keeper=keeper.public)
+    return chain.extended(record.signed(OWNER))
+
+
+@pytest.mark.parametrize("seed", seeds(4))
+def test_a_neighbour_that_has_blobs_and_sends_none(seed: int) -> None:
+    """It is passed over; the others have them, and where it is alone the newcomer gets through once it sends."""
+    swarm = Swarm(seed, curators=2, followers=2, weather=Weather(gossip=False))
+    storm(swarm, 20)
+    swarm.settle()
+    swarm.make_base(swarm.nodes["curator0"])
+    swarm.settle()
+    mute = swarm.nodes["follower0"]
+    assert mute.member is not None
+    send, swarm_send = mute.member.blob_piece, swarm._send
+    swarm._send = lambda node, sent: (  # type: ignore[method-assign]
+        None if node is mute and isinstance(sent.frame, Blob) else swarm_send(node, sent)
+    )
+    swarm.add("newcomer", None)
+    swarm.live(60.0, [("newcomer", "follower0")])
+    assert swarm.nodes["newcomer"].member is not None and swarm.nodes["newcomer"].member.bases.n == 0
+    if seed % 2:
+        swarm._send = swarm_send  # type: ignore[method-assign]
+        swarm.live(60.0, [("newcomer", "follower0")])
+    else:
+        swarm.live(60.0, [("newcomer", "follower0"), ("newcomer", "follower1")])
+    assert swarm.nodes["newcomer"].member.bases.n == 1 and send is not None
+    swarm._send = swarm_send  # type: ignore[method-assign]
+    swarm.settle()
+    swarm.agreed()

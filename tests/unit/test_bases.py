@@ -13,6 +13,7 @@ import pytest
 from pincrew.trusted.author import Author, WriteRequest
 
 from pincrew.base_form import (
+    Base,
     ShardRows,
     blob_hash,
     decode_base,
@@ -25,7 +26,8 @@ from pincrew.base_form import (
     seal,
 )
 from pincrew.base_sync import Stage
-from pincrew.bases import Turned
+from pincrew.bases import Bases, Turned
+from pincrew.cid import shard_of
 from pincrew.errors import StoreFault
 from pincrew.frames import Page
 from pincrew.gate import Screening
@@ -37,7 +39,7 @@ from pincrew.store.database import Database
 from pincrew.store.rows import Rows
 from pincrew.store.staging import Staged, StagedFile
 from pincrew.trust import Cut, LastGood, TrustChain, TrustRecord, first_record
-from pincrew.values import Head, SessionId
+from pincrew.values import Delete, Dependency, Head, OperationId, SessionId
 from pincrew.wire import encode_sealed
 from sim.forge import Author as Forger
 from sim.forge import Forged, put
@@ -115,6 +117,10 @@ class Peer:
         while finish(self.member.replica.apply()).envelopes:
             pass
 
+    def base(self) -> Base:
+        """The base in force."""
+        return decode_base(self.member.base_sealed(0) or b"")
+
     def rows(self) -> list[tuple[bytes, bytes, bytes, bytes, int]]:
         return list(Rows(self.disk).contents())
 
@@ -128,9 +134,13 @@ class Peer:
 
     # ---- bases ------------------------------------------------------------------------------------------------
 
+    def cut(self) -> dict[SessionId, Head]:
+        """The cut that the next base should have."""
+        return finish(self.bases.allowed_cut(self.member.chain))
+
     def signs(self, key: SigningKey) -> bytes:
         """The next base, as of now."""
-        return seal(finish(self.bases.header(self.member.chain.head.n, self.member.base_cut())), key)
+        return seal(finish(self.bases.header(self.member.chain.head.n, self.cut())), key)
 
     def makes(self, key: SigningKey | None = None) -> bytes:
         """Make the next base, and put it in force here."""
@@ -183,10 +193,11 @@ def forged_base(
     """A base of what is at a peer, made by hand; return it with all of its blobs."""
     honest = decode_base(peer.signs(key))
     true_cut = decode_cut(peer.bases._staged[honest.cut_hash])
+    view = peer.bases.store.view(true_cut)
     made: dict[bytes, bytes] = {}
     hashes, pins, size = [], 0, 0
     for shard in range(1 << SHARD_BITS):
-        blob, _ = peer.bases._rows_at(shard, true_cut)
+        blob, _ = peer.bases.store.rows_at(shard, view)
         changed = rows(shard, decode_rows(blob, shard, SHARD_BITS, len(true_cut)))
         blob = encode_rows(*changed)
         made[blob_hash(blob)] = blob
@@ -233,7 +244,7 @@ def test_who_holds_the_log_recomputes_it(ann: Peer) -> None:
     ann.makes()
     turned = bob.follows(ann)
     assert turned is not None and (turned.fault, turned.taken, turned.void) == (None, 0, 0)
-    assert bob.bases.n == 1 and bob.bases.hash == ann.bases.hash and bob.rows() == before == ann.rows()
+    assert bob.bases.n == 1 and bob.base().hash == ann.base().hash and bob.rows() == before == ann.rows()
     assert bob.member.standing() == ann.member.standing()
 
 
@@ -350,7 +361,7 @@ def test_a_restart_changes_nothing(ann: Peer) -> None:
     ann.makes()
     ann.write(1, name="z")
     again = Peer("a", disk=ann.disk, first_nonce=500)
-    assert again.bases.n == 1 and again.bases.hash == ann.bases.hash
+    assert again.bases.n == 1 and again.base().hash == ann.base().hash
     assert again.member.standing() == ann.member.standing()
     base = decode_base(again.member.base_sealed(0) or b"")
     for name in decode_shards(again.bases.blob(base.shards_hash) or b"", SHARD_BITS):
@@ -367,8 +378,6 @@ def test_the_golden_base_is_what_its_envelopes_make() -> None:
         shard_bits=vectors.SHARD_BITS,
         now_ms=lambda: 5,
     )
-    from pincrew.bases import Bases
-
     for forged in list(vectors.envelopes().values())[:3]:
         assert replica.receive(encode_sealed(forged.body, forged.signature)).fault is None
     finish(replica.apply())
@@ -406,7 +415,7 @@ def test_a_lie_is_refused_by_who_holds_the_log_and_the_list_stays(ann: Peer, lie
     assert bob.bases.candidate is None and not bob.bases._staged
     assert bob.takes(sealed, blobs.get) is None and bob.bases.candidate is None, "it is not looked at twice"
     ann.makes()
-    assert bob.follows(ann) is not None and bob.bases.hash == ann.bases.hash
+    assert bob.follows(ann) is not None and bob.base().hash == ann.base().hash
 
 
 def test_a_newcomer_takes_a_lie_and_an_owner_heals_it(ann: Peer) -> None:
@@ -527,7 +536,7 @@ def test_an_owners_base_with_what_a_keepers_says_is_the_same_base(ann: Peer) -> 
     assert decode_base(keepers).hash == decode_base(owners).hash
     ann.makes()
     assert bob.takes(owners, ann.bases.blob) is not None
-    assert bob.member.standing() == ann.member.standing() and bob.bases.hash == ann.bases.hash
+    assert bob.member.standing() == ann.member.standing() and bob.base().hash == ann.base().hash
     assert bob.member.base_offered(keepers) is None and bob.bases.candidate is None
     for peer, other in ((bob, ann), (ann, bob)):
         peer.hears(other)
@@ -667,33 +676,23 @@ def test_a_neighbour_that_lags_behind_what_was_forgotten_is_on_no_other_branch(a
 
 
 def test_what_names_things_below_the_cut_means_the_same_everywhere(ann: Peer) -> None:
-    """An origin becomes the base's row, a delete counts only if it names that row; taken and recomputed alike."""
-    ben = Forger(key_of("b"), chain().cluster_id, b"B" * 16)
-    puts = {number: [(row[3], row[4]) for row in ann.rows() if row[0] == cid(number)] for number in (1, 5)}
+    """An origin becomes the base's row, a delete counts only if it names that row: at who took the base, and at who
+    recomputed it. Who is not on the base yet comes to the same when it is."""
     (session,) = ann.heads()
-    from pincrew.values import Delete, OperationId
-
-    bob, slow = follower(ann), follower(ann)
+    live = {row[0]: OperationId(session, row[4]) for row in ann.rows()}
+    shard = shard_of(cid(1), SHARD_BITS)
+    number_of = ann.member.replica.history.put_number
+    (overwritten,) = [
+        one for n in range(20) if number_of(shard, cid(1), 1, n) and (one := OperationId(session, n)) != live[cid(1)]
+    ]
+    bob, slow, eve = follower(ann), follower(ann), Peer()
     ann.makes()
-    bob.follows(ann)
-    eve = Peer()
-    eve.follows(ann)
-    live = {number: OperationId(session, puts[number][0][1]) for number in (1, 5)}
-    overwritten = next(
-        OperationId(session, n)
-        for n in range(9)
-        if slow.member.replica.history.put_number(
-            0, cid(1), 1, n) or any(
-            slow.member.replica.history.put_number(shard, cid(1), 1, n) for shard in range(4))
-        and OperationId(session, n) != live[1]
-    )  # fmt: skip
-    depends = tuple(
-        Forged_dependency for Forged_dependency in (
-            _dependency(session, ann.heads()[session]),)
-    )  # fmt: skip
-    ben.base = 0
+    for peer in (bob, eve):
+        assert peer.follows(ann) is not None
+    ben = Forger(key_of("b"), chain().cluster_id, b"B" * 16)
+    depends = (Dependency(session, *ann.heads()[session]),)
     envelopes = [
-        ben.sign(Delete(cid(1), (overwritten,)), Delete(cid(5), (live[5],)), depends=depends),
+        ben.sign(Delete(cid(1), (overwritten,)), Delete(cid(5), (live[cid(5)],)), depends=depends),
         ben.sign(put(cid(1), "after", origin=overwritten)),
     ]
     for number, forged in enumerate(envelopes):
@@ -701,16 +700,10 @@ def test_what_names_things_below_the_cut_means_the_same_everywhere(ann: Peer) ->
             assert peer.member.replica.receive(forged.sealed).fault is None
             peer.apply()
             assert peer.heads()[ben.session].number == number + 1
+        for peer in (ann, bob, eve):
             assert 5 not in peer.names() and peer.names()[1] == ("y", "after")[number]
             assert peer.rows() == ann.rows()
-    slow.follows(ann)
-    assert slow.bases.n == 1 and slow.rows() == ann.rows()
-
-
-def _dependency(session: SessionId, head: Head):  # type: ignore[no-untyped-def]
-    from pincrew.values import Dependency
-
-    return Dependency(session, *head)
+    assert slow.follows(ann) is not None and slow.rows() == ann.rows()
 
 
 # ---- owners ---------------------------------------------------------------------------------------------------------
@@ -727,11 +720,12 @@ def test_what_an_owner_cuts_off_is_void_and_what_was_built_on_it_is_written_agai
     ann.hears(ben)
     ann.write(2, 4, name="mine")
     bob.hears(ann, ben)
+    ben.hears(ann)
     assert bob.names() == {1: "good", 2: "mine", 3: "bad", 4: "mine"}
     known = after(chain(), curators=frozenset([key_of("a").public]), cuts=(cut,))
     for peer in (ann, ben, bob):
         peer.member.adopt(known)
-    assert ann.member.base_cut() == good, "nor does what builds on more than that"
+    assert ann.cut() == good, "nor does what builds on more than that"
     ann.makes(OWNER)
     for peer in (bob, ben):
         turned = peer.follows(ann)
@@ -771,6 +765,33 @@ def test_an_owner_settles_a_fork() -> None:
     receive(ann, (more := [ben.sign(put(cid(3)))]))
     receive(bob, more)
     assert bob.names()[3] == "x" and bob.rows() == ann.rows()
+    page = bob.member.page(ben.session, 0)
+    assert page is None, "what is of the wrong branch is served to nobody"
+    assert bob.member.page(ben.session, 2) == ann.member.page(ben.session, 2)
+
+
+def test_a_session_that_was_stopped_within_a_page_goes_on_after_an_owners_base() -> None:
+    """The unapplied rest of its last page stood in the log, where the envelopes of its true branch go."""
+    ann, bob = Peer("a"), Peer()
+    ben = Forger(key_of("b"), chain().cluster_id, b"B" * 16)
+    first = ben.sign(put(cid(1)))
+    twin = ben.copy()
+    bad = [first, twin.sign(put(cid(1), origin=OperationId(ben.session, 9))), twin.sign(put(cid(7)))]
+    page = bob.member.receive_page(ben.session, tuple(one.body for one in bad), bad[-1].signature)
+    assert page.fault is None
+    bob.apply()
+    assert ben.session in bob.member.replica.stopped and bob.names() == {1: "x"}
+    assert ann.member.replica.receive(first.sealed).fault is None
+    ann.apply()
+    ann.makes(OWNER)
+    turned = bob.follows(ann)
+    assert turned is not None and turned.fault is None and not bob.member.replica.stopped
+    more = ben.sign(put(cid(3)))
+    for peer in (ann, bob):
+        assert peer.member.replica.receive(more.sealed).fault is None
+        peer.apply()
+        assert peer.names() == {1: "x", 3: "x"}
+    assert bob.member.standing() == ann.member.standing() and bob.rows() == ann.rows()
 
 
 def test_pages_are_taken_up_again_after_a_base(ann: Peer) -> None:

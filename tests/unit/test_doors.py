@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from pincrew.doors import Lock, serve_socket, serve_tcp
-from pincrew.errors import Conflict
+from pincrew.doors import serve_socket, serve_tcp
 
 DEADLINE_S = 20.0
 
@@ -58,11 +57,3 @@ def test_a_tcp_door_says_where_it_is() -> None:
                 stopping.set()
 
     trio.run(main)
-
-
-def test_one_home_has_one_lock(tmp_path: Path) -> None:
-    lock = Lock(tmp_path / "daemon.lock")
-    with pytest.raises(Conflict, match="Another pincrew daemon"):
-        Lock(tmp_path / "daemon.lock")
-    lock.release()
-    Lock(tmp_path / "daemon.lock").release()

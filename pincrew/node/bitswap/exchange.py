@@ -247,7 +247,7 @@ class Exchange:
         self._storing_bytes += came_bytes
         try:
             multihashes = await _hashed(message.blocks) if message.blocks else []
-        except BaseException:
+        except BaseException:  # a prefix that describes no CID, or the stream's end: they are stored no more
             self._stored(came_bytes)
             raise
         now = trio.current_time()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import trio
 
 from pincrew.node.bitswap.conversations import Conversations
