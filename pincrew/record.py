@@ -17,6 +17,7 @@ from pincrew.values import Pin, PinMode
 
 # A claim of 64 TiB or more counts as none: the sums that counters keep must fit 63 bits for every window.
 _SIZE_BELOW = 2**46
+_INTEGER_BELOW = 2**53
 
 
 def encode_record(pin: Pin) -> bytes:
@@ -104,11 +105,11 @@ def _fields(record: bytes) -> dict[Any, Any]:
 
 
 def _shown(fields: dict[Any, Any]) -> Shown:
-    name, size = fields.get("name"), _whole(fields.get("size"))
+    name, size, added = fields.get("name"), fields.get("size"), fields.get("added")
     return Shown(
-        name if isinstance(name, str) else "",
-        size if size is not None and size < _SIZE_BELOW else None,
-        _whole(fields.get("added")) or 0,
+        name if type(name) is str else "",
+        size if type(size) is int and 0 <= size < _SIZE_BELOW else None,
+        added if type(added) is int and 0 <= added < _INTEGER_BELOW else 0,
     )
 
 
@@ -117,4 +118,4 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _whole(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < 2**53 else None
+    return value if type(value) is int and 0 <= value < _INTEGER_BELOW else None

@@ -106,7 +106,7 @@ def _data(cluster: Summary) -> str:
 def _list(cluster: Summary, now: datetime) -> str:
     have, expected = cluster.list.have, cluster.list.expected
     if expected is not None and have < expected:
-        current = f"{figures.count(have)} of {figures.count(expected)} changes"
+        current = f"{figures.count(have)} of {figures.count(expected)}"
     elif expected is None:
         current = "as last known"
     else:
