@@ -26,6 +26,7 @@ from pincrew.peer import Peer, now_ms
 from pincrew.policy import Method
 from pincrew.record import decode_record
 from pincrew.removals import Decision, RemovalsState
+from pincrew.repair_desk import RepairDesk
 from pincrew.requests import Answer, CidStatus, Request
 from pincrew.store.listing import Filter, parse_states
 from pincrew.tracker import Leaving
@@ -57,6 +58,7 @@ class Cluster:
         self.paths = paths
         self.trust = TrustDesk(peer, paths)
         self.bases = BaseDesk(peer)
+        self.repairs = RepairDesk(peer)
         self.published_at: str | None = None
         self._api_address = api_address
 

@@ -79,6 +79,7 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "node_down": str(fields.get("trouble") or fields.get("error") or "the IPFS node does not answer"),
         "trust_changed": f"trust record {fields.get('record')} is in force: {fields.get('changes')}",
         "trust_conflict": f"two different trust records {fields.get('record')} were signed: trust changes stop",
+        "counters_repaired": f"figures were wrong and were counted anew: {fields.get('figures')}",
         "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
     }
     return texts.get(kind) or kind.replace("_", " ") + (f": {what}" if what else "")

@@ -102,6 +102,12 @@ class StoreFault(WorldFault):
     code = "store"
 
 
+class DamagedStore(StoreFault):
+    """The state on disk is damaged."""
+
+    code = "damaged_store"
+
+
 class NewerStore(StoreFault):
     """The state on disk was written by a newer pincrew."""
 

@@ -56,6 +56,7 @@ class Screening(Enum):
     NEWER_TRUST = "made under a trust record that is not here yet"
     NEWER_BASE = "made on a base that is not here yet"
     STOPPED = "its session was stopped"
+    SETTLED = "it goes on from a branch that a base left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,8 @@ class Gate:
                 return Screening.STOPPED
             if self._is_held(session, envelope):
                 return Screening.HELD
+            if envelope.number == session.cut.number + 1 and envelope.previous != session.cut.hash:
+                return Screening.SETTLED
         return Screening.CHECK
 
     def admit(self, envelope: Envelope) -> Verdict:
@@ -296,10 +299,10 @@ class Gate:
         return n < session.base_puts.get(shard, 0)
 
     def _is_held(self, session: SessionState, envelope: Envelope) -> bool:
-        """Return whether an envelope took effect before; one below the cut may be forgotten, and does not again."""
+        """Return whether an envelope took effect before, or a base settled which one of its number did."""
         if envelope.number > session.number:
             return False
-        return envelope.number < session.cut.number or self.hash_at(session, envelope.number) == envelope.hash
+        return envelope.number <= session.cut.number or self.hash_at(session, envelope.number) == envelope.hash
 
     def hash_at(self, session: SessionState, number: int) -> bytes | None:
         """Return the hash of an applied envelope, None where it is forgotten."""

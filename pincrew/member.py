@@ -146,7 +146,7 @@ class Member:
         return self.replica.inbox.is_blocked(session)
 
     def differs(self, session: SessionId, head: Head) -> bool:
-        """Whether a claimed head is of another branch than the envelope of that number here, where that is still known."""
+        """Whether a claimed head is of another branch than the envelope of that number here, if that is still known."""
         state = self.replica.gate.sessions.get(session)
         if state is None or not 0 < head.number <= self.head(session).number or not head.hash:
             return False

@@ -89,6 +89,10 @@ class ClusterPaths:
         """The store."""
         return self.folder / "state.db"
 
+    def damaged_state(self, time: str) -> Path:
+        """Where a store goes that cannot be mended, at a time."""
+        return self.folder / f"{self.state.name}.damaged-{time}"
+
     @property
     def staged(self) -> Path:
         """What was fetched of a base that is not complete yet."""

@@ -221,6 +221,11 @@ class Client:
         body = shapes.BaseSealed(sealed)
         return self._one("POST", f"{_cluster(name)}/base", shapes.BaseInfo, body=body, timeout_s=FETCH_TIMEOUT_S)
 
+    def mend(self, name: str, shards: Sequence[int]) -> shapes.Mended:
+        """Have the figures of a cluster's store recounted, and these shards of its base fetched anew."""
+        body = shapes.MendOrder(list(shards))
+        return self._one("POST", f"{_cluster(name)}/repair", shapes.Mended, body=body, timeout_s=STREAM_TIMEOUT_S)
+
     # ---- how -------------------------------------------------------------------------------------------------------
 
     def _one(

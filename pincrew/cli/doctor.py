@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 
 import pincrew
 from pincrew.api.shapes import Check
 from pincrew.cli import background, figures, selection
+from pincrew.cli.doctor_lines import failed, guarded, note, ok, wrong
+from pincrew.cli.doctor_machine import home_checks, node_check, node_of, port_checks
+from pincrew.cli.doctor_repair import repair
+from pincrew.cli.doctor_store import ANEW, StoreLook
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
@@ -23,14 +24,10 @@ from pincrew.errors import Conflict, DaemonNotRunning, NotFound, PincrewError
 from pincrew.files import read_file
 from pincrew.identity import load_key
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
-from pincrew.node_address import FoundBy, NodeAddress, NodeKind
-from pincrew.node_choice import node_version
-from pincrew.node_finding import address_of, kind_of
-from pincrew.paths import ClusterPaths, Home
-from pincrew.settings import ClusterSettings, Settings, load_cluster, load_settings
-from pincrew.store.database import Database
+from pincrew.node_finding import address_of
+from pincrew.paths import ClusterPaths
+from pincrew.settings import Settings, load_cluster, load_settings
 
-_ROOM_BYTES = 1_000_000_000
 _LINE_COLUMNS_MIN = 40
 
 
@@ -39,11 +36,19 @@ def register(app: typer.Typer) -> None:
     command(app, "doctor")(doctor)
 
 
-def doctor(invocation: Invocation, cluster: ClusterOption = None) -> int:
+def doctor(
+    invocation: Invocation,
+    cluster: ClusterOption = None,
+    is_whole: Annotated[bool, typer.Option("--all", help="Look at all of a large list, not at samples.")] = False,
+    is_repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; looks at all of a list.")
+    ] = False,
+    is_agreed: Annotated[bool, typer.Option("--yes", help="With --repair: move a broken state away, unasked.")] = False,
+) -> int:
     """Check this machine and every cluster on it. Exit code 1 when a check fails."""
     output = invocation.output
     has_failed = False
-    for check in _checks(invocation, cluster):
+    for check in Doctor(invocation, is_whole=is_whole, is_repair=is_repair, is_agreed=is_agreed).checks(cluster):
         has_failed = has_failed or check.result == "FAIL"
         if output.is_json:
             output.lines([check])
@@ -67,176 +72,105 @@ def _wrapped(output: Output, text: str, indent: int) -> str:
     return f"\n{' ' * indent}".join(lines)
 
 
-def _checks(invocation: Invocation, cluster: str | None) -> Iterator[Check]:
-    home = invocation.home
-    yield _ok("version", f"pincrew {pincrew.__version__}")
-    yield from _home(home)
-    yield _guarded("socket", lambda: f"{home.daemon_socket(invocation.environment)}")
-    settings = Settings()
-    try:
-        settings = load_settings(home.settings, invocation.environment)
-        yield _ok("settings", str(home.settings) if home.settings.exists() else "all at their defaults")
-    except PincrewError as error:
-        yield _failed("settings", error)
-    daemon = None
-    try:
-        daemon = background.running(invocation.client)
-        yield (
-            _daemon(daemon.version, daemon.pid)
-            if daemon
-            else _note("daemon", "not running: nothing is fetched", "Start it: `pincrew daemon start`")
-        )
-    except PincrewError as error:
-        yield _failed("daemon", error)
-    chosen = [selection.cluster(home, cluster)] if cluster else home.joined()
-    nodes: set[str] = set()
-    for paths in chosen:
-        yield from _cluster(paths, is_running=daemon is not None)
-    if daemon is None:
+class Doctor:
+    """One run of the command."""
+
+    def __init__(self, invocation: Invocation, *, is_whole: bool, is_repair: bool, is_agreed: bool) -> None:
+        self._invocation = invocation
+        self._is_whole = is_whole or is_repair
+        self._is_repair = is_repair
+        self._is_agreed = is_agreed
+        self._is_daemon_running = False
+
+    def checks(self, cluster: str | None) -> Iterator[Check]:
+        """Yield every line, as soon as it is known; ``cluster`` names the only one to look at."""
+        invocation, home = self._invocation, self._invocation.home
+        yield ok("version", f"pincrew {pincrew.__version__}")
+        yield from home_checks(home)
+        yield guarded("socket", lambda: f"{home.daemon_socket(invocation.environment)}")
+        settings = Settings()
+        try:
+            settings = load_settings(home.settings, invocation.environment)
+            yield ok("settings", str(home.settings) if home.settings.exists() else "all at their defaults")
+        except PincrewError as error:
+            yield failed("settings", error)
+        yield self._daemon()
+        chosen = [selection.cluster(home, cluster)] if cluster else home.joined()
         for paths in chosen:
-            yield from _node_of(paths, home, settings, invocation.environment, nodes)
+            yield from self._cluster(paths)
+        if self._is_daemon_running:
+            yield from self._of_the_daemon(chosen)
+            return
+        nodes: set[str] = set()
+        for paths in chosen:
+            yield from node_of(paths, home, settings, invocation.environment, nodes)
         if not chosen:
             address = address_of(settings.ipfs, home, invocation.environment)
-            yield _node(settings.ipfs, address, invocation.environment)
-        return
-    for paths in chosen:
+            yield node_check(settings.ipfs, address, invocation.environment)
+
+    def _daemon(self) -> Check:
         try:
-            yield from invocation.client.doctor(paths.name)
-        except DaemonNotRunning:
-            return
-        except NotFound:
-            text = "the daemon runs but not this cluster: nothing of it is fetched"
-            yield _note("daemon", text, f"Run it: `pincrew serve {paths.name}`", paths.name)
-        except Conflict as error:  # it is being left, or still starting
-            yield _note("daemon", error.what, error.next_step, paths.name)
+            daemon = background.running(self._invocation.client)
         except PincrewError as error:
-            yield _failed("daemon", error, paths.name)
+            return failed("daemon", error)
+        if daemon is None:
+            return note("daemon", "not running: nothing is fetched", "Start it: `pincrew daemon start`")
+        self._is_daemon_running = True
+        if daemon.version != pincrew.__version__:
+            text = f"process {daemon.pid} has version {daemon.version}, this command {pincrew.__version__}"
+            return note("daemon", text, "Restart it: `pincrew daemon stop`, then `pincrew daemon start`")
+        return ok("daemon", f"process {daemon.pid} answers")
 
-
-def _home(home: Home) -> Iterator[Check]:
-    if not home.root.exists():
-        yield _note("home", f"{home.root} is not there yet: nothing was joined or created")
-        return
-    if not os.access(home.root, os.R_OK | os.W_OK | os.X_OK):
-        yield Check(None, "home", "FAIL", f"{home.root} cannot be written to", f"Type `chmod u+rwx '{home.root}'`")
-        return
-    if home.root.stat().st_mode & 0o077:
-        yield _note("home", f"{home.root} is open to other users", f"Type `chmod 700 '{home.root}'`")
-    else:
-        yield _ok("home", str(home.root))
-    free = shutil.disk_usage(home.root).free
-    if free < _ROOM_BYTES:
-        yield _note("room", f"{figures.size(free)} free where pincrew keeps its state", "Free some space there")
-    else:
-        yield _ok("room", f"{figures.size(free)} free where pincrew keeps its state")
-
-
-def _cluster(paths: ClusterPaths, *, is_running: bool) -> Iterator[Check]:
-    name = paths.name
-    try:
-        settings = load_cluster(paths.settings)
-        yield _ok("settings", f"{settings.role.value}, cluster {settings.cluster_id[:12]}…", name)
-    except PincrewError as error:
-        yield _failed("settings", error, name)
-        return
-    yield _guarded(
-        "identity", lambda: f"peer key {paths.identity.name} is readable" if load_key(paths.identity) else "", name
-    )
-    yield _guarded("config document", lambda: _revision(paths), name)
-    yield _guarded("store", lambda: _store(paths), name)
-    try:
-        yield from trust_checks(paths, settings)
-    except PincrewError as error:
-        yield _failed("trust", error, name)
-    if paths.owner.exists():
-        yield _note(
-            "owner key",
-            "it is on this machine: who breaks in here owns the cluster",
-            f"Move {paths.owner} to a safe place, and keep a second copy",
-            name,
+    def _cluster(self, paths: ClusterPaths) -> Iterator[Check]:
+        name = paths.name
+        try:
+            settings = load_cluster(paths.settings)
+            yield ok("settings", f"{settings.role.value}, cluster {settings.cluster_id[:12]}…", name)
+        except PincrewError as error:
+            yield failed("settings", error, name)
+            return
+        yield guarded(
+            "identity", lambda: f"peer key {paths.identity.name} is readable" if load_key(paths.identity) else "", name
         )
-    if not is_running:
-        yield from _ports(settings, name)
+        yield guarded("config document", lambda: _revision(paths), name)
+        look = StoreLook(paths, is_whole=self._is_whole, is_daemon_running=self._is_daemon_running)
+        yield from look.checks()
+        try:
+            yield from trust_checks(paths, settings)
+        except PincrewError as error:
+            yield wrong("trust", error.what, error.next_step or ANEW, name)
+        if paths.owner.exists():
+            yield note(
+                "owner key",
+                "it is on this machine: who breaks in here owns the cluster",
+                f"Move {paths.owner} to a safe place, and keep a second copy",
+                name,
+            )
+        if not self._is_daemon_running:
+            yield from port_checks(settings, name)
+        if self._is_repair:
+            yield repair(
+                self._invocation,
+                paths,
+                look,
+                is_daemon_running=self._is_daemon_running,
+                is_agreed=self._is_agreed,
+            )
+
+    def _of_the_daemon(self, chosen: list[ClusterPaths]) -> Iterator[Check]:
+        for paths in chosen:
+            try:
+                yield from self._invocation.client.doctor(paths.name)
+            except DaemonNotRunning:
+                return
+            except NotFound:
+                text = "the daemon runs but not this cluster: nothing of it is fetched"
+                yield note("daemon", text, f"Run it: `pincrew serve {paths.name}`", paths.name)
+            except Conflict as error:  # it is being left, or still starting
+                yield note("daemon", error.what, error.next_step, paths.name)
+            except PincrewError as error:
+                yield failed("daemon", error, paths.name)
 
 
 def _revision(paths: ClusterPaths) -> str:
     return f"revision {parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).revision}, signature checked"
-
-
-def _store(paths: ClusterPaths) -> str:
-    if not paths.state.exists():
-        return "nothing stored yet"
-    with closing(Database(paths.state, read_only=True)):
-        return f"{figures.size(paths.state.stat().st_size)}, readable"
-
-
-def _ports(settings: ClusterSettings, name: str) -> Iterator[Check]:
-    """Try the ports that the daemon will need."""
-    for address in settings.listen:
-        parts = address.split("/")
-        if len(parts) < 5 or parts[3] != "tcp" or not parts[4].isdigit():
-            continue
-        family = socket.AF_INET6 if parts[1] == "ip6" else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((parts[2], int(parts[4])))
-                yield _ok("port", f"{address} is free for the daemon", name)
-            except OSError as error:
-                reason = os.strerror(error.errno or 0)
-                fix = "End the program that uses it, or change `listen` in cluster.toml"
-                yield Check(name, "port", "FAIL", f"{address} cannot be used: {reason}", fix)
-
-
-def _node_of(
-    paths: ClusterPaths, home: Home, settings: Settings, environment: Mapping[str, str], asked: set[str]
-) -> Iterator[Check]:
-    try:
-        wanted = load_cluster(paths.settings).ipfs or settings.ipfs
-        address = address_of(wanted, home, environment)
-    except PincrewError:
-        return  # it was told above
-    if str(address) not in asked:
-        asked.add(str(address))
-        yield _node(wanted, address, environment)
-
-
-def _node(wanted: str, address: NodeAddress, environment: Mapping[str, str]) -> Check:
-    """Ask a node for its version."""
-    how = "" if address.found_by is FoundBy.ASKED else f" (from {address.found_by.value})"
-    is_ours = kind_of(wanted) is NodeKind.EMBEDDED
-    version = node_version(address, environment)
-    if version is not None:
-        name = "pincrew's own node" if is_ours else "Kubo"
-        return _ok("IPFS node", f"{name} {version} answers at {address}{how}")
-    if is_ours:
-        return _note("IPFS node", "pincrew's own node is not running", "It starts with the daemon, where it is needed")
-    fix = "Start it with `ipfs daemon`; another address: PINCREW_IPFS"
-    return _note("IPFS node", f"nothing answers at {address}{how}", fix)
-
-
-def _daemon(version: str, pid: int) -> Check:
-    if version != pincrew.__version__:
-        text = f"process {pid} has version {version}, this command {pincrew.__version__}"
-        return _note("daemon", text, "Restart it: `pincrew daemon stop`, then `pincrew daemon start`")
-    return _ok("daemon", f"process {pid} answers")
-
-
-def _guarded(check: str, ask: Callable[[], str], cluster: str | None = None) -> Check:
-    try:
-        return _ok(check, ask(), cluster)
-    except PincrewError as error:
-        return _failed(check, error, cluster)
-
-
-def _ok(check: str, text: str, cluster: str | None = None) -> Check:
-    return Check(cluster, check, "ok", text, None)
-
-
-def _note(check: str, text: str, fix: str | None = None, cluster: str | None = None) -> Check:
-    return Check(cluster, check, "note", text, fix)
-
-
-def _failed(check: str, error: PincrewError, cluster: str | None = None) -> Check:
-    where = f" ({error.where})" if error.where else ""
-    return Check(cluster, check, "FAIL", f"{error.what.rstrip('.')}{where}", error.next_step or error.means or None)

@@ -35,4 +35,4 @@ def trust_checks(paths: ClusterPaths, settings: ClusterSettings) -> Iterator[Che
         yield Check(name, "trust", "note", text, fix)
     else:
         counts = f"owners: {len(chain.owners)}, curators: {len(chain.curators)}"
-        yield Check(name, "trust", "ok", f"record {chain.head.n}: {counts}", None)
+        yield Check(name, "trust", "ok", f"record {chain.head.n}, signatures checked; {counts}", None)

@@ -154,7 +154,9 @@ class Audit:
                 ).fetchone()
                 if wrong:
                     found.shards.add(shard)
-                counted = dict(db.execute("SELECT sid, puts-base FROM shard_puts WHERE shard=? AND puts>base", (shard,)))
+                counted = dict(
+                    db.execute("SELECT sid, puts-base FROM shard_puts WHERE shard=? AND puts>base", (shard,))
+                )
                 stored = dict(
                     db.execute(
                         "SELECT sid, count(*) FROM items JOIN sessions USING (sid)"

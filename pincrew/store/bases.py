@@ -18,6 +18,7 @@ from pincrew.errors import PincrewError, StoreFault
 from pincrew.folding import KeyHistory, Numbers, StoredDelete, StoredPut
 from pincrew.limits import BASES_KEPT
 from pincrew.record import decode_shown
+from pincrew.store.counting import recount
 from pincrew.store.database import STATE_NUMBER, Database
 from pincrew.store.window import INSERT_QUEUED, RowChange, write_rows
 from pincrew.values import Head, PinState, Put, SessionId
@@ -100,14 +101,14 @@ class BaseStore:
         return None if row is None else row[0]
 
     def figures(self) -> dict[str, int]:
-        """Return the bytes of log since the base in force, the puts that are stored, and the rows."""
+        """Return the bytes of log since the base in force, the puts that are stored, and the rows.
+
+        By a reader: the writer may be busy for seconds, and nobody here should wait for it.
+        """
         with self.database.reading() as db:
             (pins,) = db.execute("SELECT total(pins) FROM counters").fetchone()
-        return {
-            "log_bytes": self.database.counter("log_bytes"),
-            "items": self.database.counter("items"),
-            "pins": int(pins),
-        }
+            counted = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('log_bytes', 'items')"))
+        return {**counted, "pins": int(pins)}
 
     def places(self) -> dict[SessionId, Place]:
         """Return where every session stands."""
@@ -164,7 +165,8 @@ class BaseStore:
         except StoreFault:
             raise
         except (LookupError, TypeError, ValueError, AssertionError, PincrewError) as error:
-            _log.warning("shard %d is damaged: %r", shard, error)  # what is stored contradicts itself, in whatever way
+            # What is stored contradicts itself, in whatever way. The error itself would hold the open query.
+            _log.warning("shard %d is damaged: %s", shard, repr(error))
             return None
         return rows if blob_hash(rows) == name else None
 
@@ -232,6 +234,8 @@ class BaseStore:
             db.execute("UPDATE meta SET value=(SELECT count(*) FROM items) WHERE key='items'")
             for statement in indexes:
                 db.execute(statement)
+            if adoption.replaced and not is_empty:
+                recount(db)  # what was damaged may have been counted, too
             return self.database.counter("change")
 
     def reissues(self, most: int) -> list[tuple[int, bytes]]:
@@ -314,12 +318,12 @@ def _deletes(db: sqlite3.Connection, shard: int) -> dict[bytes, list[StoredDelet
 
 def _histories(db: sqlite3.Connection, shard: int) -> dict[bytes, KeyHistory]:
     deletes = _deletes(db, shard)
-    histories: dict[bytes, KeyHistory] = {}
+    histories = {cid: KeyHistory([], found) for cid, found in deletes.items()}
     for cid, *row in db.execute(
         "SELECT cid, sid, n, number, origin_sid, origin_n, item, pin FROM items WHERE shard=?", (shard,)
     ):
         if cid not in histories:
-            histories[cid] = KeyHistory([], deletes.get(cid, []))
+            histories[cid] = KeyHistory()
         histories[cid].puts.append(_stored_put(tuple(row)))
     return histories
 
@@ -469,7 +473,7 @@ def _let_go_of_lost_rows(db: sqlite3.Connection, shard: int) -> None:
 
 
 def _is_rewritten(db: sqlite3.Connection, live: StoredPut | None, record: bytes) -> bool:
-    """Return whether what holds has another record than the base says: one branch of a fork, of which that is another."""
+    """Return whether what holds has another record than the base says: that of another branch of a fork."""
     return live is not None and db.execute("SELECT record FROM pins WHERE id=?", (live.pin,)).fetchone()[0] != record
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from pincrew.store.database import STATE_NUMBER, STATES, Database
+from pincrew.store.database import STATE_NUMBER, STATES
 from pincrew.values import PinState
 
 _UNPINNING = STATE_NUMBER[PinState.UNPINNING]
@@ -28,28 +28,27 @@ def miscounts(db: sqlite3.Connection) -> list[str]:
     return wrong
 
 
-def recount(database: Database) -> list[str]:
-    """Set the figures right, in one transaction, and drop rows that no put is; return which were wrong.
+def recount(db: sqlite3.Connection) -> list[str]:
+    """Set the figures right within the caller's transaction, and drop rows that no put is; return which were wrong.
 
     Nothing of the list is lost by that: what is on it is what puts say, and a row without one is seen by nobody else.
     """
-    with database.transaction() as db:
-        strays = db.execute("DELETE FROM pins WHERE id NOT IN (SELECT pin FROM items WHERE pin IS NOT NULL)").rowcount
-        wrong = [*(["rows"] if strays else []), *miscounts(db)]
-        db.executemany(
-            "INSERT OR REPLACE INTO counters (state, pins, bytes, sized) VALUES (?,?,?,?)",
-            ((state, *counts) for state, counts in _counted(db).items()),
-        )
-        db.executemany(
-            "INSERT INTO meta VALUES (?1,?2) ON CONFLICT DO UPDATE SET value=max(cast(value AS INTEGER), ?2)",
-            _least(db).items(),
-        )
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('items', ?)", (_items(db),))
+    strays = db.execute("DELETE FROM pins WHERE id NOT IN (SELECT pin FROM items WHERE pin IS NOT NULL)").rowcount
+    wrong = [*(["rows"] if strays else []), *miscounts(db)]
+    db.executemany(
+        "INSERT OR REPLACE INTO counters (state, pins, bytes, sized) VALUES (?,?,?,?)",
+        ((state, *counts) for state, counts in _counted(db).items()),
+    )
+    db.executemany(
+        "INSERT INTO meta VALUES (?1,?2) ON CONFLICT DO UPDATE SET value=max(cast(value AS INTEGER), ?2)",
+        _least(db).items(),
+    )
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('items', ?)", (_items(db),))
     return wrong
 
 
 def _counted(db: sqlite3.Connection) -> dict[int, tuple[int, int, int]]:
-    counted = {number: (0, 0, 0) for number in range(len(STATES))}
+    counted = dict.fromkeys(range(len(STATES)), (0, 0, 0))
     for state, pins, size, sized in db.execute(
         "SELECT state, count(*), sum(coalesce(size,0)), count(size) FROM pins GROUP BY state"
     ):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pincrew.errors import NewerStore, StoreFault
-from pincrew.store.schema import CREATE, MIGRATIONS, SCHEMA_VERSION
+from pincrew.errors import DamagedStore, NewerStore, StoreFault
+from pincrew.store.schema import CREATE, MIGRATIONS, SCHEMA_VERSION, SCHEMA_VERSION_OLDEST
 from pincrew.values import PinState
 
 STATES: tuple[PinState, ...] = (
@@ -95,11 +95,8 @@ class Database:
                     "INSERT INTO counters VALUES (?, 0, 0, 0)", [(number,) for number in range(len(STATES))]
                 )
                 connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        elif version < SCHEMA_VERSION and not self.read_only:
-            for script in MIGRATIONS[version - 1 :]:
-                with self.transaction() as connection:
-                    for statement in script.split(";"):
-                        connection.execute(statement)
+        elif version < SCHEMA_VERSION:
+            self._migrate(version)
         found = self.meta("cluster")
         if cluster and found and found != cluster:
             raise StoreFault(
@@ -108,6 +105,20 @@ class Database:
                 means="Nothing was changed",
                 next_step="Give the other cluster another folder with --name",
             )
+
+    def _migrate(self, version: int) -> None:
+        """Bring the file from an older format to this one, a version at a time: each is whole or did not happen."""
+        if self.read_only:
+            raise StoreFault(
+                f"The state was written by an older pincrew (format {version}, this one reads {SCHEMA_VERSION})",
+                where=str(self.path),
+                next_step="The daemon brings it up to date: `pincrew daemon start`",
+            )
+        for number, script in enumerate(MIGRATIONS[version - SCHEMA_VERSION_OLDEST :], version + 1):
+            with self.transaction() as connection:
+                for statement in script.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={number}")
 
     def fault(self, error: sqlite3.Error) -> StoreFault:
         """Return ``error`` in words, with what to do."""
@@ -120,11 +131,11 @@ class Database:
                 next_step="Free some space on that volume; work goes on by itself",
             )
         if "malformed" in text or "not a database" in text:
-            return StoreFault(
+            return DamagedStore(
                 "The state file is damaged",
                 where=str(self.path),
                 means="The pinned content itself is not affected",
-                next_step="Stop the daemon and type `pincrew doctor --repair`: the list is fetched anew from the other peers",
+                next_step="`pincrew doctor --repair` has the list fetched anew from the other peers",
             )
         return StoreFault(f"The state file cannot be used: {text}", where=str(self.path))
 

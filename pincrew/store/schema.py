@@ -145,5 +145,6 @@ CREATE TABLE peers (
 ) WITHOUT ROWID;
 """
 
-# What leads from a released version to the next; index 0 leads from version 1 to 2.
+# What leads from a released version to the next, without its last word, `PRAGMA user_version`, which the runner adds;
+# index 0 leads from the oldest to the next. A fixture of each version is kept in tests/fixtures.
 MIGRATIONS: tuple[str, ...] = ()

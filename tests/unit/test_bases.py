@@ -82,9 +82,7 @@ class Peer:
         self.chain = known or chain()
         self.disk = disk or Database(None, cluster=self.chain.cluster_id)
         public = b"" if self.key is None else self.key.public
-        self.member = Member(
-            self.disk, self.chain, now_ms=lambda: 5, now=lambda: 0.0, staged=staged, author=public
-        )
+        self.member = Member(self.disk, self.chain, now_ms=lambda: 5, now=lambda: 0.0, staged=staged, author=public)
         self.bases = self.member.bases
         nonces = iter(range(first_nonce, 1000))
         if self.key is not None:
@@ -520,6 +518,14 @@ def test_a_base_under_newer_trust_waits_for_the_record(ann: Peer) -> None:
     assert bob.takes(sealed, blobs.get) is not None and bob.bases.n == 1
     wrong, _ = forged_base(ann, key_of("a"), n=2, trust=1)
     assert bob.member.base_offered(wrong) == "its base is signed by nobody who may", "not the keeper of that record"
+
+
+def test_a_base_counts_by_the_record_that_it_names(ann: Peer) -> None:
+    """Made before another keeper was named, it is good after."""
+    bob = follower(ann)
+    sealed, blobs = forged_base(ann, key_of("a"), trust=0)
+    bob.member.adopt(after(chain(), keeper=key_of("b").public))
+    assert bob.takes(sealed, blobs.get) is not None and bob.bases.n == 1
 
 
 def test_an_owners_base_goes_before_a_keepers_of_the_same_number(ann: Peer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,7 +87,6 @@ class _Peer:
     n: int = 0
 
 
-
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.booleans()), max_size=14), st.integers(0, 14))
 def test_the_state_at_a_cut_is_what_a_document_said_there(script: list[tuple[int, bool, bool]], at: int) -> None:
@@ -100,7 +99,7 @@ def test_the_state_at_a_cut_is_what_a_document_said_there(script: list[tuple[int
     deletes: list[StoredDelete] = []
     numbers = dict.fromkeys(CLIENTS, 0)
     log: list[tuple[int, StoredPut | None, StoredDelete | None]] = []
-    heard = {sid: 0 for sid in CLIENTS}
+    heard = dict.fromkeys(CLIENTS, 0)
     cut, said = {}, None
     whole = KeyDocument(2)
 
@@ -149,8 +148,10 @@ def test_the_state_at_a_cut_is_what_a_document_said_there(script: list[tuple[int
 
 
 def test_a_row_of_the_base_comes_first_whatever_its_place_in_the_store() -> None:
-    """Its item is younger than that of the put beyond the cut: it was written when the base came into force."""
-    row, after = stored(1, 0, 1, item=50), stored(2, 0, 1, (1, 0), item=3)
+    """Its item is younger than those beyond the cut: it was written when the base came into force."""
+    row, after, other = stored(1, 0, 1, item=50), stored(3, 0, 1, (1, 0), item=3), stored(2, 0, 1, item=4)
     assert KeyHistory([after, row]).winner(CLIENTS, {1: 1}, None) == after
-    document = KeyDocument(2, [Item(ItemId(100, 0), None, True, True), Item(ItemId(50, 0), ItemId(100, 0), True)])
+    assert KeyHistory([after, other, row]).winner(CLIENTS, {1: 1}, None) == other
+    document = KeyDocument(2, [Item(ItemId(100, 0), None, True, True), Item(ItemId(75, 0), ItemId(100, 0), False)])
+    document.put(ItemId(50, 0), None)
     assert document.winner() == ItemId(50, 0)

@@ -216,6 +216,15 @@ def test_two_puts_on_what_a_base_settled_are_decided_by_client_in_any_order() ->
         assert document.winner() == OTHER
 
 
+def test_what_was_made_without_the_row_holds_over_what_was_made_on_it() -> None:
+    """Though its client is the lower one: what was made on something settled stands behind the row."""
+    for order in (((AFTER, None), (OTHER, GONE)), ((OTHER, GONE), (AFTER, None))):
+        document = over_a_base()
+        for put, origin in order:
+            document.put(put, origin)
+        assert document.winner() == AFTER
+
+
 def test_without_a_row_the_origin_below_the_cut_is_none() -> None:
     document = KeyDocument(2)
     document.put(AFTER, GONE)

@@ -62,7 +62,7 @@ def watch(one: Replica, steps: Generator[Any, None, Any]) -> Any:
     while True:
         disk = on_disk(one)
         assert all(disk[session].number >= head.number for session, head in one.heads.items())
-        assert one.digest() == heads_digest(0, 0, one.heads)
+        assert one.digest() == heads_digest(0, 0, b"", one.heads)
         assert all(one.page(session, head.number - 1) is not None for session, head in one.heads.items())
         try:
             step = next(steps)

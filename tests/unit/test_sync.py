@@ -11,6 +11,7 @@ from pincrew.errors import Malformed
 from pincrew.frames import (
     Absent,
     AnnouncementsFrame,
+    Blob,
     Digest,
     Heads,
     Hello,
@@ -23,6 +24,7 @@ from pincrew.frames import (
 from pincrew.gate import Received, Screening
 from pincrew.sync import Blame, Effect, Send, Sync
 from pincrew.values import Dependency, Envelope, Head, SessionId
+from unit.test_base_sync import Choice
 
 CLUSTER, AUTHOR = bytes(32), b"a" * 32
 HERE, THERE = b"h" * 32, b"t" * 32
@@ -46,6 +48,16 @@ class Pins:
         self.digest = HERE
         self.trust = 1
         self.answer: Received | None = None
+        self.bases = Choice()
+
+    def base_sealed(self, n: int) -> bytes | None:
+        return None
+
+    def base_offered(self, sealed: bytes) -> str | None:
+        return None
+
+    def blob_piece(self, name: bytes, offset: int) -> Blob:
+        return Blob(name, offset, 0, b"")
 
     def standing(self) -> Standing:
         return Standing(self.trust, bytes([self.trust]) * 32, 0, self.digest)

@@ -102,15 +102,16 @@ def test_the_digest_is_over_everything() -> None:
     session, other = SessionId(bytes(32), bytes(16)), SessionId(bytes(32), b"o" * 16)
     heads = {session: Head(1, bytes(32)), other: Head(2, bytes(32))}
     digests = {
-        heads_digest(0, 0, heads),
-        heads_digest(1, 0, heads),
-        heads_digest(0, 1, heads),
-        heads_digest(0, 0, {session: heads[session]}),
-        heads_digest(0, 0, {**heads, session: Head(2, bytes(32))}),
-        heads_digest(0, 0, {**heads, session: Head(1, b"x" * 32)}),
+        heads_digest(0, 0, b"", heads),
+        heads_digest(1, 0, b"", heads),
+        heads_digest(0, 1, b"", heads),
+        heads_digest(0, 1, bytes(32), heads),
+        heads_digest(0, 0, b"", {session: heads[session]}),
+        heads_digest(0, 0, b"", {**heads, session: Head(2, bytes(32))}),
+        heads_digest(0, 0, b"", {**heads, session: Head(1, b"x" * 32)}),
     }
-    assert len(digests) == 6
-    assert heads_digest(0, 0, dict(reversed(heads.items()))) == heads_digest(0, 0, heads)
+    assert len(digests) == 7
+    assert heads_digest(0, 0, b"", dict(reversed(heads.items()))) == heads_digest(0, 0, b"", heads)
 
 
 def test_what_an_author_named_is_known_after_a_restart() -> None:

@@ -39,6 +39,8 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     GET    /api/v1/clusters/{name}/base                BaseInfo
     POST   /api/v1/clusters/{name}/base                BaseSealed: it is put in force; BaseInfo
     GET    /api/v1/clusters/{name}/base/header         BaseHeader
+    POST   /api/v1/clusters/{name}/repair              MendOrder: figures are recounted, shards of the base fetched
+                                                       anew; Mended
     GET    /api/v1/clusters/{name}/trust/sessions      SessionHead per line; query: author (a peer id), before (counting
                                                        only envelopes of lower numbers)
 
@@ -85,6 +87,7 @@ from pincrew.api.shapes.pins import (
     Removals,
     Retried,
 )
+from pincrew.api.shapes.repairs import Mended, MendOrder
 from pincrew.api.shapes.trust import (
     FormerCurator,
     SessionHead,
@@ -113,6 +116,8 @@ __all__ = [
     "GlobalPinInfo",
     "Left",
     "ListProgress",
+    "MendOrder",
+    "Mended",
     "NodeInfo",
     "NodeSwitched",
     "Offer",
