@@ -22,6 +22,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from pincrew.base_form import (
+    HASH_BYTES,
     Base,
     Cut,
     ShardRows,
@@ -57,6 +58,7 @@ class Signer(Enum):
 
     KEEPER = "keeper"
     OWNER = "owner"
+    FORMER = "a keeper of then, who is none now: what it signed must be recomputed, and is never taken"
 
 
 @dataclass
@@ -102,6 +104,7 @@ class Bases:
         self._hold(self.store.held())
         self.candidate: Candidate | None = None
         self._is_stranded = False
+        self._highest = 0  # number of any base that was signed by who might
         self._served: _Served | None = None
         self._refused: set[bytes] = set()
 
@@ -148,21 +151,24 @@ class Bases:
             return fault.what
         if base.cluster != self._windows.cluster:
             return "its base is of another cluster"
-        if base.n <= self.n or base.hash in self._refused or base.trust > chain.head.n:
+        if base.trust > chain.head.n:
             return None
         signer = _signer(base, chain)
         if signer is None:
             return "its base is signed by nobody who may"
+        self._highest = max(self._highest, base.n)
+        if base.n <= self.n or base.hash in self._refused:
+            return None
         if self.candidate is None or self._is_better(base, signer, self.candidate):
-            is_owners = signer is Signer.OWNER
-            self.candidate = Candidate(base, signer, is_taken=is_owners or self.is_new or self._is_stranded)
+            is_needed = signer is Signer.KEEPER and (self.is_new or self._is_stranded)
+            self.candidate = Candidate(base, signer, is_taken=signer is Signer.OWNER or is_needed)
             return self._read_manifest()
         return None
 
     def _is_better(self, base: Base, signer: Signer, known: Candidate) -> bool:
         """Return whether a base is worth more than the candidate: one that follows ours can be recomputed."""
         if base.n == known.base.n:
-            return signer is Signer.OWNER and known.signer is Signer.KEEPER
+            return signer is Signer.OWNER and known.signer is not Signer.OWNER
         if known.is_taken:
             return base.n > known.base.n
         follows = base.n == self.n + 1
@@ -240,7 +246,7 @@ class Bases:
     def take(self) -> None:
         """Nobody can bring this replica up to the candidate's cut: what differs is taken from the base."""
         self._is_stranded = True
-        if self.candidate is not None:
+        if self.candidate is not None and self.candidate.signer is not Signer.FORMER:
             self.candidate.is_taken = True
 
     def doubt(self, shards: Collection[int], chain: TrustChain) -> int:
@@ -386,6 +392,9 @@ class Bases:
         except Malformed as fault:
             self._refuse()
             return Turned(candidate.base, fault.what)
+        except KeyError as lost:  # a staged blob was damaged on the disk: it is fetched again
+            candidate.lacks[lost.args[0]] = None
+            return Turned()
         self._windows.turned(is_interrupted=bool(void))
         self._hold(self.store.held())
         self._is_stranded = False
@@ -463,8 +472,12 @@ class Bases:
         heads = [(session, ends[state.sid], gate.hash_at(state, ends[state.sid])) for session, state in sessions]
         return {session: Head(end, digest or b"") for session, end, digest in heads if end}
 
-    def header(self, trust: int, cut: Cut) -> Generator[Step, None, bytes]:
-        """Return what is to be signed of the next base with this cut, which must be held; its manifest is staged."""
+    def header(self, trust: int, cut: Cut, *, is_owners: bool = False) -> Generator[Step, None, bytes]:
+        """Return what is to be signed of the next base with this cut, which must be held; its manifest is staged.
+
+        An owner's has a number above every base that was seen, lies included: whoever took one goes on to it.
+        """
+        n = max(self.n, self._highest if is_owners else 0) + 1
         view: list[CutView] = []
         yield lambda: view.append(self.store.view(cut))
         hashes: list[bytes] = []
@@ -485,8 +498,8 @@ class Bases:
             self._staged[blob_hash(blob)] = blob
         return encode_header(
             cluster=self._windows.cluster,
-            n=self.n + 1,
-            previous=b"" if self.base is None else self.base.hash,
+            n=n,
+            previous=b"" if n == 1 else bytes(HASH_BYTES) if self.base is None else self.base.hash,
             trust=trust,
             cut_hash=blob_hash(manifest[0]),
             shards_hash=blob_hash(manifest[1]),
@@ -550,8 +563,10 @@ def _ignore(_: object) -> None:
 
 
 def _signer(base: Base, chain: TrustChain) -> Signer | None:
-    """Return whose right a base was signed by, under the trust record that it names."""
+    """Return whose right a base was signed by: it must have had it then, and an owner must have it still."""
     record = chain.records[base.trust]
-    if base.signer in record.owners:
+    if base.signer in record.owners & chain.owners:
         return Signer.OWNER
-    return Signer.KEEPER if base.signer == record.keeper else None
+    if base.signer != record.keeper:
+        return None
+    return Signer.KEEPER if base.signer == chain.keeper else Signer.FORMER

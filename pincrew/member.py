@@ -101,14 +101,14 @@ class Member:
             return (yield from self.bases.adopt(self.chain))
         return None
 
-    def base_header(self) -> Generator[Step, None, bytes]:
-        """Return what is to be signed of the next base: all that took effect here and that trust lets count.
+    def base_header(self, *, is_owners: bool = False) -> Generator[Step, None, bytes]:
+        """Return what the keeper, or an owner, is to sign of the next base: all that took effect and trust lets count.
 
         Of a former curator that is what the trust record says was its last good envelope, and nobody's writing counts
         that builds on more than that.
         """
         cut = yield from self.bases.allowed_cut(self.chain)
-        return (yield from self.bases.header(self.chain.head.n, cut))
+        return (yield from self.bases.header(self.chain.head.n, cut, is_owners=is_owners))
 
     # ---- sync.Pinset ------------------------------------------------------------------------------------------
 

@@ -75,12 +75,14 @@ class Succession:
                 "This peer is not the keeper of the cluster, so it makes no bases",
                 next_step="Ask the keeper (`pincrew trust ls`), or sign one with an owner key: `--owner-key FILE`",
             )
-        await self.offer(seal(await self.header(), self._key))
+        async with self._making:
+            header = await drive(self._member.base_header(), self._limiter)
+        await self.offer(seal(header, self._key))
 
     async def header(self) -> bytes:
-        """Return what an owner, or the keeper, is to sign of the next base: all that took effect here."""
+        """Return what an owner is to sign of the next base: all that took effect here and that trust lets count."""
         async with self._making:
-            return await drive(self._member.base_header(), self._limiter)
+            return await drive(self._member.base_header(is_owners=True), self._limiter)
 
     async def offer(self, sealed: bytes) -> None:
         """Take in a base that was signed here, and put it in force. Raises PincrewError where it cannot be."""
@@ -99,6 +101,9 @@ class Succession:
         return wanted
 
     def _is_due(self) -> bool:
+        base, chain = self._member.bases.base, self._member.chain
+        if base is not None and base.signer not in {chain.keeper, *chain.owners}:
+            return True  # newcomers take nobody's but the present keeper's
         if not self._is_grown:
             return False
         is_quiet = trio.current_time() >= self._last_applied + BASE_QUIET_S
@@ -117,6 +122,7 @@ class Succession:
                     turned = await self._applier.drive(self._member.turn())
                     await drive(bases.forget_log(), self._limiter)
                 elif self.is_keeper and stage is None and self._is_due():
+                    self._is_grown = False  # where it is refused, the next write is soon enough
                     header = await drive(self._member.base_header(), self._limiter)
                     self._member.base_offered(seal(header, self._key))
                     continue

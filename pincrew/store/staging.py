@@ -34,13 +34,16 @@ class StagedFile:
     """Implements ``Staged`` on disk. Reading and writing raise StoreFault."""
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``, which need not be there."""
+        """Open ``path``, which need not be there. Blocks while it reads all of it."""
         self._path = path
         self._places: dict[bytes, tuple[int, int]] = {}
         self._end = 0
-        if path.exists():
-            with path.open("rb") as file:
-                self._find(file)
+        try:
+            if path.exists():
+                with path.open("rb") as file:
+                    self._find(file)
+        except OSError as error:
+            raise StoreFault("A part of a base cannot be read", where=str(path)) from error
 
     def _find(self, file: BinaryIO) -> None:
         while len(head := file.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
@@ -61,8 +64,9 @@ class StagedFile:
                 blob = os.pread(file.fileno(), length, place)
         except OSError as error:
             raise StoreFault("A part of a base cannot be read", where=str(self._path)) from error
-        if blob_hash(blob) != name:
-            raise StoreFault("A part of a base was damaged on the disk", where=str(self._path))
+        if blob_hash(blob) != name:  # damaged on the disk: it is not here
+            del self._places[name]
+            raise KeyError(name)
         return blob
 
     def __setitem__(self, name: bytes, blob: bytes) -> None:

@@ -315,7 +315,7 @@ class Swarm:
         assert node.member is not None and node.key is not None and node.sync is not None
         member = node.member
         cut = finish(member.bases.allowed_cut(member.chain))
-        header = finish(member.base_header())
+        header = finish(member.base_header(is_owners=key is not None))
         assert member.base_offered(seal(header, key or node.key)) is None
         assert self._turn(node), "a keeper does not adopt its own base"
         self.cuts.append({session: head.number for session, head in cut.items()})

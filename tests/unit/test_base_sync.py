@@ -70,10 +70,16 @@ class Holder:
 
     def blob_piece(self, name: bytes, offset: int) -> Blob:
         blob = BLOBS.get(name, b"")
-        return Blob(name, offset, len(blob), blob[offset : offset + 10])
+        return Blob(name, offset, len(blob), blob[offset : offset + limits.BLOB_PIECE_BYTES_MAX])
 
     def is_open(self, session: SessionId) -> bool:
         return self.open
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of ten bytes, so that a blob has three."""
+    monkeypatch.setattr(limits, "BLOB_PIECE_BYTES_MAX", 10)
 
 
 @pytest.fixture
@@ -100,7 +106,15 @@ def asked(sync: BaseSync, now: float = 0.0) -> list[tuple[str, bytes]]:
 
 
 def arrives(sync: BaseSync, peer: str, blob: bytes, now: float = 0.0) -> object:
-    return sync.received(peer, Blob(blob_hash(blob), 0, len(blob), blob), now)
+    """A neighbour sends a whole blob, in pieces; returns what was said to the last."""
+    at, answer = 0, None
+    while at < len(blob):
+        piece = blob[at : at + limits.BLOB_PIECE_BYTES_MAX]
+        answer = sync.received(peer, Blob(blob_hash(blob), at, len(blob), piece), now)
+        if not isinstance(answer, BlobWant):
+            break
+        at = answer.offset
+    return answer
 
 
 # ---- serving --------------------------------------------------------------------------------------------------------
@@ -175,6 +189,7 @@ def test_a_few_at_a_time(sync: BaseSync, holder: Holder) -> None:
     assert len(fetching(holder, sync, "p", "q", names=names)) == 2 * limits.BLOBS_IN_FLIGHT_MAX
 
 
+@pytest.mark.usefixtures("small_pieces")
 def test_piece_by_piece(sync: BaseSync, holder: Holder) -> None:
     fetching(holder, sync, "p", names=[ONE])
     answer: object = BlobWant(ONE, 0)
@@ -205,11 +220,13 @@ def test_a_bad_piece_is_blamed_and_another_is_asked(sync: BaseSync, holder: Hold
     assert arrives(sync, second[0], BLOBS[ONE]) is None and ONE in holder.bases.kept
 
 
+@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize(
     "second",
-    [Blob(ONE, 10, 28, b"x"), Blob(ONE, 9, 27, b"x"), Blob(ONE, 0, 27, b"x"), Blob(ONE, 10, 27, b""),
+    [Blob(ONE, 10, 28, b"x"),
+     Blob(ONE, 10, 27, b"x"), Blob(ONE, 9, 27, b"x"), Blob(ONE, 0, 27, b"x"), Blob(ONE, 10, 27, b""),
      Blob(ONE, 10, 27, b"x" * 18)],
-    ids=["another size", "overlapping", "from the start", "never ends", "too much"],
+    ids=["another size", "in drops", "overlapping", "from the start", "never ends", "too much"],
 )  # fmt: skip
 def test_a_bad_second_piece(sync: BaseSync, holder: Holder, second: Blob) -> None:
     fetching(holder, sync, "p", "q", names=[ONE])
@@ -239,6 +256,7 @@ def test_who_does_not_have_it_or_does_not_send_it_is_passed_over(sync: BaseSync,
     assert arrives(sync, third[0], BLOBS[ONE], LATE) is None
 
 
+@pytest.mark.usefixtures("small_pieces")
 def test_who_went_away_half_way_is_replaced_and_starts_anew(sync: BaseSync, holder: Holder) -> None:
     fetching(holder, sync, "p", "q", names=[ONE])
     peer = next(peer for peer in "pq" if isinstance(sync.received(peer, holder.blob_piece(ONE, 0), 0.0), BlobWant))
