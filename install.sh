@@ -303,7 +303,8 @@ main() {
             if [ "${PINCREW_REQUIRE_KUBO:-}" = 1 ]; then
                 packaging/dev/get-kubo.sh >/dev/null || failed "PINCREW_REQUIRE_KUBO=1 is set, and Kubo was not built."
             fi
-            exec .venv/bin/python -m pytest "$@"
+            # Two at a time, file by file: most tests wait for processes and deadlines, and any two cores will do.
+            exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
             ;;
         -h | --help | help) usage ;;
         *) usage >&2 && missing "there is no \`$verb\`." ;;

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pincrew.errors import Misuse, WorldFault
 from pincrew.limits import CONFIG_PEER_BYTES_MAX
 
+_KEPT_PORTS = range(10_000, 32_000)
+_PORT_TRIES = 100
 _HOSTS = ("ip4", "ip6", "dns", "dns4", "dns6")
 
 
@@ -37,15 +41,17 @@ def with_peer(address: str, peer: str) -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on at this moment."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind(("0.0.0.0", 0))
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        raise WorldFault(
-            f"No free port was found: {error.strerror}", next_step="Name one: `--listen /ip4/0.0.0.0/tcp/PORT`"
-        ) from error
+    """Return a TCP port that nobody listens on at this moment.
+
+    It will be kept for years, so it comes from below those that systems lend to outgoing connections: one of these
+    could be taken at any start.
+    """
+    for _ in range(_PORT_TRIES):
+        port = _KEPT_PORTS.start + secrets.randbelow(len(_KEPT_PORTS))
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            return port
+    raise WorldFault("No free port was found", next_step="Name one: `--listen /ip4/0.0.0.0/tcp/PORT`")
 
 
 def _with_port(text: str) -> str:

@@ -256,9 +256,10 @@ class Bases:
         whatever differs, also one that was refused: it may be the damage that it did not follow from.
         """
         held, base = self.held, self.base
-        signer = None if base is None else _signer(base, chain)
-        if held is None or base is None or signer is None or not shards:
+        if held is None or base is None or not shards:
             return 0
+        # It was right to put it in force, whoever its signer may be by now.
+        signer = _signer(base, chain) or Signer.FORMER
         names = decode_shards(held.shards, self._windows.shard_bits)
         candidate = Candidate(base, signer, decode_cut(held.cut), names)
         self._want(candidate, sorted(shard for shard in shards if 0 <= shard < len(names)))

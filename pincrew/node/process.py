@@ -21,6 +21,7 @@ from functools import partial
 import trio
 
 from pincrew import __version__
+from pincrew.addresses import free_port
 from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
 from pincrew.errors import Misuse, unwrapped
 from pincrew.files import private_folder
@@ -94,7 +95,7 @@ def _with_port(paths: NodePaths, settings: NodeSettings) -> NodeSettings:
     """Choose a port to listen on at the first start, and keep it: other nodes remember where they found this one."""
     if settings.listen:
         return settings
-    port = NODE_PORT_DEFAULT if _is_free(NODE_PORT_DEFAULT) else _any_port()
+    port = NODE_PORT_DEFAULT if _is_free(NODE_PORT_DEFAULT) else free_port()
     listen = [f"/ip4/0.0.0.0/tcp/{port}"]
     if _is_free(port, socket.AF_INET6):
         listen.append(f"/ip6/::/tcp/{port}")
@@ -114,13 +115,6 @@ def _is_free(port: int, family: socket.AddressFamily = socket.AF_INET) -> bool:
     except OSError:
         return False
     return True
-
-
-def _any_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("0.0.0.0", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

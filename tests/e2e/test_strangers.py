@@ -51,7 +51,7 @@ def test_a_peer_of_another_cluster_is_named_as_such(crew: Crew) -> None:
     # A document of one cluster that leads to a peer of the other.
     document = crew.folder / "here.toml"
     stranger = f"{ready['p2p'].split(',')[0]}/p2p/{elsewhere['peer_id']}"
-    publish(curator.home.cluster("here"), addresses=(), followers=[[stranger]], now_s=1_800_000_000, output=document)
+    publish(curator.home.cluster("here"), addresses=(), others=[[stranger]], now_s=1_800_000_000, output=document)
     curator.client.stop_cluster("here")
     follower.follow(f"{document}#{here['id']}")
     text = follower.until_reason("here", "handshake_failed", TOLD_WITHIN_S)

@@ -87,9 +87,9 @@ def test_a_damaged_page_is_found(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek((root - 1) * size + 100)
         file.write(b"\xff" * (size - 200))
-    with closing(Database(path, read_only=True)) as database:
-        with suppress(DamagedStore):  # SQLite may refuse the page outright
-            assert looking(database).pages().faults
+    # SQLite may refuse the page outright.
+    with suppress(DamagedStore), closing(Database(path, read_only=True)) as database:
+        assert looking(database).pages().faults
 
 
 def test_an_index_that_says_something_else_than_the_rows_is_found_by_a_whole_look(path: Path) -> None:

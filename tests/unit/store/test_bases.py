@@ -10,7 +10,8 @@ import pytest
 from pincrew.base_sync import Stage
 from pincrew.store.audit import Audit
 from pincrew.store.rows import Rows
-from support.stored_cluster import KEY, SHARD_BITS, StoredCluster, one_keeper
+from pincrew.trust_change import with_keeper
+from support.stored_cluster import KEY, OWNER, SHARD_BITS, StoredCluster, one_keeper
 
 DAMAGE = [
     "UPDATE pins SET record=zeroblob(10) WHERE id=3",
@@ -116,6 +117,14 @@ def test_what_was_stopped_since_an_owners_base_stays_stopped(ann: StoredCluster,
     bob.bases.doubt(wrong(bob)[0], bob.chain)
     bob.take_blobs(ann)
     assert bob.database.writer.execute("SELECT stopped FROM sessions").fetchall() == [("a fork",)]
+
+
+def test_a_base_in_force_is_mended_whoever_signs_bases_by_now(ann: StoredCluster, bob: StoredCluster) -> None:
+    later = bob.chain.extended(with_keeper(bob.chain, None).signed(OWNER))
+    bob.database.writer.execute("UPDATE pins SET record=zeroblob(10) WHERE id=3")
+    assert bob.member.adopt(later) and bob.bases.doubt(wrong(bob)[0], later) == 1
+    (turned,) = bob.take_blobs(ann)
+    assert turned.fault is None and contents(bob) == contents(ann)
 
 
 def test_there_is_nothing_to_doubt_without_a_base() -> None:
