@@ -11,6 +11,7 @@ from typing import Any
 from pincrew.trusted.creation import create
 
 from pincrew.api import shapes
+from pincrew.base_form import decode_base, encode_header
 from pincrew.identity import load_key
 from pincrew.keys import peer_id
 from pincrew.paths import ClusterPaths, Home
@@ -146,7 +147,27 @@ def test_revoke_asks_how_far_the_author_came(shell: Shell, daemon: FakeDaemon) -
     chain = start.extended(with_more(start, curators=[SECOND_CURATOR.public]).signed(owner))
     taken = answering(daemon, paths, chain)
     daemon.on("GET", f"{TRUST}/sessions", [shapes.SessionHead("01" * 16, 5, "02" * 32)])
+    header = encode_header(
+        cluster=chain.cluster_id,
+        n=1,
+        previous=b"",
+        trust=2,
+        cut_hash=bytes(32),
+        shards_hash=bytes(32),
+        pins=0,
+        size=0,
+    )
+    made = shapes.BaseInfo("books", 1, None, 0, 0, 0, None, None)
+    sealed: list[bytes] = []
+
+    def make(request: Request) -> Any:
+        sealed.append(base64.b64decode(request.json["sealed"]))
+        return made
+
+    daemon.on("GET", "/clusters/books/base/header", shapes.BaseHeader(base64.b64encode(header).decode()))
+    daemon.on("POST", "/clusters/books/base", make)
     assert shell("trust", "revoke", NEW).code == 0
+    assert decode_base(sealed[0]).signer == owner.public, "an owner's base makes void what is beyond the cut"
     (cut,) = taken[0].cuts
     assert (cut.author, cut.sessions[0].number, cut.sessions[0].nonce) == (SECOND_CURATOR.public, 5, bytes([1] * 16))
     assert SECOND_CURATOR.public not in taken[0].curators
