@@ -304,7 +304,7 @@ main() {
                 packaging/dev/get-kubo.sh >/dev/null || failed "PINCREW_REQUIRE_KUBO=1 is set, and Kubo was not built."
             fi
             # Two at a time, file by file: most tests wait for processes and deadlines, and any two cores will do.
-            exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
+            exec .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
             ;;
         -h | --help | help) usage ;;
         *) usage >&2 && missing "there is no \`$verb\`." ;;
