@@ -21,7 +21,7 @@ from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
 from pincrew.settings import ClusterSettings, Settings
 from pincrew.trust import differences
-from pincrew.verdict import Older
+from pincrew.verdict import Older, document_changes
 
 
 class Follower(Cluster):
@@ -120,12 +120,7 @@ class Follower(Cluster):
             text = self._last.text
         lines: list[str] = []
         if waiting is not None:
-            lines = list(differences(self.peer.member.chain, waiting.trust))
-            lines += [
-                f"{field}: {getattr(document, field)!r} before, {getattr(waiting, field)!r} now"
-                for field in ("name", "description", "consensus", "peers")
-                if getattr(document, field) != getattr(waiting, field)
-            ]
+            lines = [*document_changes(document, waiting), *differences(self.peer.member.chain, waiting.trust)]
         return shapes.SourceInfo(
             cluster=self.name,
             source=self._source or None,

@@ -102,8 +102,13 @@ def judge(document: ConfigDocument, chain: TrustChain, fetched: ConfigDocument) 
     if fetched.revision <= document.revision:
         return Older(merged, fetched.revision, document.revision)
     grave = _grave_changes(document, fetched)
-    changes = (*grave, *_changes(document, fetched), *differences(chain, merged))
+    changes = (*document_changes(document, fetched), *differences(chain, merged))
     return NeedsConsent(merged, fetched, changes) if grave else Update(merged, fetched, changes)
+
+
+def document_changes(old: ConfigDocument, new: ConfigDocument) -> tuple[str, ...]:
+    """Say in lines for a person what a document changes against another, the gravest first."""
+    return (*_grave_changes(old, new), *_changes(old, new))
 
 
 def _grave_changes(old: ConfigDocument, new: ConfigDocument) -> tuple[str, ...]:

@@ -103,3 +103,27 @@ def test_a_silent_source_is_given_up_in_time_and_followed_without(crew: Crew) ->
 def _published(curator: Machine, path: Path) -> bytes:
     curator.run("publish", "-o", str(path))
     return path.read_bytes()
+
+
+def test_what_changes_what_was_agreed_waits_is_shown_and_is_decided(crew: Crew) -> None:
+    curator, follower = crew.machine("curator"), crew.machine("follower")
+    document = crew.folder / "vault.toml"
+    made = curator.create("vault", "--closed")
+    curator.serve("vault")
+    curator.run("publish", "-o", str(document))
+    follower.follow(str(document), "--secret-file", made["secret"])
+    assert "No config document waits" in follower.run("source", "diff").out
+
+    curator.run("publish", "-o", str(document), "--force-secret")
+    follower.stop()
+    follower.run_daemon()
+    assert "waits for your word" in follower.until_reason("vault", "config_changed")
+    shown = follower.run("source", "diff")
+    first, *rest = shown.out.splitlines()
+    assert first == "the private network key inside the document is another one", "the gravest comes first"
+    assert "revision: 1 before, 2 now" in rest and not any("('" in line for line in rest)
+    assert "source accept" in shown.err
+    assert "--yes" in follower.run("source", "accept", code=2).err
+    follower.run("source", "accept", "--yes")
+    assert follower.json("source", "show")["revision"] == 2
+    assert "No config document waits" in follower.run("source", "diff").out
