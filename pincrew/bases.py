@@ -39,7 +39,8 @@ from pincrew.base_sync import Stage
 from pincrew.errors import Malformed, PeerFault, StoreFault
 from pincrew.limits import FORGOTTEN_PER_STEP
 from pincrew.steps import Step
-from pincrew.store.bases import Adoption, BaseStore, CutView, HeldBase
+from pincrew.store.adoption import Adoption
+from pincrew.store.bases import BaseStore, CutView, HeldBase
 from pincrew.store.staging import Staged
 from pincrew.trust import TrustChain
 from pincrew.values import Dependency, Head, SessionId

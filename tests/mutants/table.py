@@ -566,7 +566,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "12 of two branches the one that is here stays",
-        "store/bases.py",
+        "store/adoption.py",
         "if was == now_id and not (winner is row and _is_rewritten(db, live, record)):",
         "if was == now_id:",
         BASES + "test_an_owner_settles_a_fork",
@@ -602,7 +602,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "13 own writing that is void is lost",
-        "store/bases.py",
+        "store/adoption.py",
         '" WHERE sid=? AND log.number>? AND author=? ORDER BY log.number"',
         '" WHERE sid=? AND log.number>? AND author=? AND 0"',
         BASES + "test_what_an_owner_cuts_off_is_void_and_what_was_built_on_it_is_written_again",
@@ -618,14 +618,14 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "13 a session that was settled stays stopped",
-        "store/bases.py",
+        "store/adoption.py",
         '            db.execute("UPDATE sessions SET stopped=NULL WHERE sid=?", (sid,))\n',
         "",
         BASES + "test_an_owner_settles_a_fork",
     ),
     Mutant(
         "13 the rest of a stopped session's page stays in the way",
-        "store/bases.py",
+        "store/adoption.py",
         'db.execute("DELETE FROM log WHERE sid=?1 AND number>(SELECT number FROM sessions WHERE sid=?1)", (sid,))',
         "pass",
         BASES + "test_a_session_that_was_stopped_within_a_page_goes_on_after_an_owners_base",
@@ -654,7 +654,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "14 the wrong branch is still served",
-        "store/bases.py",
+        "store/adoption.py",
         "(sid, 0 if reason is None else head.number)",
         "(sid, head.number)",
         BASES + "test_an_owner_settles_a_fork",

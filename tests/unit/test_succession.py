@@ -12,7 +12,8 @@ from pincrew.applier import Applier
 from pincrew.bases import Turned
 from pincrew.errors import NotAllowed, PincrewError, StoreFault
 from pincrew.limits import BASE_QUIET_S, STORE_RETRY_DELAY_S
-from pincrew.store.bases import Adoption, BaseStore
+from pincrew.store.adoption import Adoption
+from pincrew.store.bases import BaseStore
 from pincrew.succession import Succession
 from sim.swarm import key_of
 from unit.test_bases import OWNER, Peer, follower, forged_base, without_first

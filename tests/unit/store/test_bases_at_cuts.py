@@ -9,7 +9,7 @@ import pytest
 from pincrew.base_form import blob_hash, decode_base, decode_rows, encode_cut
 from pincrew.limits import BASES_KEPT
 from pincrew.steps import finish
-from pincrew.store.bases import Adoption
+from pincrew.store.adoption import Adoption
 from pincrew.values import Head, SessionId
 from unit.test_bases import SHARD_BITS, Peer, follower
 
