@@ -76,6 +76,7 @@ class BaseHolder(Protocol):
 class _Link:
     base: int = 0
     next_want: float = 0.0
+    patience_ends: float | None = None  # until when a newcomer waits for its base rather than ask for log
     absent: set[SessionId] = field(default_factory=set)  # sessions of which it does not have what we lack
     lacks: set[bytes] = field(default_factory=set)  # blobs that it does not have
     asked: dict[bytes, float] = field(default_factory=dict)  # blob -> deadline
@@ -96,6 +97,7 @@ class BaseSync:
         self._random = random
         self._links: dict[str, _Link] = {}
         self._partial: dict[bytes, _Partial] = {}
+        self._nobody_since: float | None = None  # that has the candidate
 
     # ---- events -----------------------------------------------------------------------------------------------
 
@@ -107,6 +109,7 @@ class BaseSync:
             link.lacks.clear()
             link.absent.clear()
             link.next_want = 0.0
+            link.patience_ends = None
 
     def unlinked(self, peer: str) -> None:
         """A neighbour is gone."""
@@ -171,7 +174,9 @@ class BaseSync:
         bases = self._holder.bases
         if bases.is_taking:
             return True
-        return bases.is_new and any(link.base and now < link.next_want for link in self._links.values())
+        return bases.is_new and any(
+            link.base and (link.patience_ends is None or now < link.patience_ends) for link in self._links.values()
+        )
 
     def evaluate(self, now: float) -> list[tuple[str, Frame]]:
         """Say what is to be sent to whom, given all that is known."""
@@ -198,6 +203,8 @@ class BaseSync:
         for peer, link in self._links.items():
             if link.base > known and now >= link.next_want:
                 link.next_want = now + limits.WANT_TIMEOUT_S
+                if link.patience_ends is None:  # once: a base that is said to be and never comes holds nobody up
+                    link.patience_ends = now + limits.WANT_TIMEOUT_S
                 sends.append((peer, BaseWant(wanted)))
         return sends
 
@@ -218,6 +225,12 @@ class BaseSync:
     def _want_blobs(self, now: float) -> list[tuple[str, Frame]]:
         bases = self._holder.bases
         able = {peer: link for peer, link in self._links.items() if link.base >= bases.candidate_n}
+        if not able:
+            self._nobody_since = now if self._nobody_since is None else self._nobody_since
+            if now >= self._nobody_since + limits.WANT_TIMEOUT_S:
+                bases.drop()
+            return []
+        self._nobody_since = None
         room = sum(limits.BLOBS_IN_FLIGHT_MAX - len(link.asked) for link in able.values())
         if room <= 0:
             return []

@@ -37,7 +37,7 @@ from pincrew.base_form import (
 )
 from pincrew.base_sync import Stage
 from pincrew.errors import Malformed, PeerFault, StoreFault
-from pincrew.limits import FORGOTTEN_PER_STEP
+from pincrew.limits import BASES_PER_TRUST_RECORD_MAX, FORGOTTEN_PER_STEP
 from pincrew.steps import Step
 from pincrew.store.adoption import Adoption
 from pincrew.store.bases import BaseStore, CutView, HeldBase
@@ -45,11 +45,12 @@ from pincrew.store.staging import Staged
 from pincrew.trust import TrustChain
 from pincrew.values import Dependency, Head, SessionId
 from pincrew.windows import Windows
-from pincrew.wire import decode_envelope
+from pincrew.wire import client_id, decode_envelope
 
 _log = logging.getLogger("pincrew.bases")
 
 _SHARDS_PER_STEP = 4
+_ENVELOPES_PER_STEP = 500
 EMPTY_ROWS = encode_rows((), ())
 _EMPTY_HASH = blob_hash(EMPTY_ROWS)
 
@@ -122,8 +123,9 @@ class Bases:
 
     def sealed(self, n: int) -> bytes | None:
         """Return base ``n`` where it is kept, else the one in force."""
-        held = (self.store.held(n) if n else None) or self.held
-        return None if held is None else held.sealed
+        if n and n != self.n and (sealed := self.store.sealed(n)) is not None:
+            return sealed
+        return None if self.held is None else self.held.sealed
 
     def blob(self, name: bytes) -> bytes | None:
         """Return a blob of a base that this replica can serve, None where it cannot. Blocks."""
@@ -157,9 +159,14 @@ class Bases:
         signer = _signer(base, chain)
         if signer is None:
             return "its base is signed by nobody who may"
-        self._highest = max(self._highest, base.n)
+        if base.n >= (base.trust + 1) * BASES_PER_TRUST_RECORD_MAX:
+            return "its base has an absurd number"
+        if signer is not Signer.FORMER:
+            self._highest = max(self._highest, base.n)
         if base.n <= self.n or base.hash in self._refused:
             return None
+        if signer is Signer.FORMER and (self.is_new or self._is_stranded):
+            return None  # it could only be taken
         if self.candidate is None or self._is_better(base, signer, self.candidate):
             is_needed = signer is Signer.KEEPER and (self.is_new or self._is_stranded)
             self.candidate = Candidate(base, signer, is_taken=signer is Signer.OWNER or is_needed)
@@ -370,14 +377,11 @@ class Bases:
         assert candidate is not None and candidate.cut is not None and candidate.shards is not None
         assert candidate.wanted is not None
         turned = Turned(candidate.base, taken=len(candidate.wanted))
-        if self._leaves_out_what_is_settled(candidate.cut):
-            self._refuse()
-            return Turned(candidate.base, "it leaves out what the base in force here has settled; it must be made anew")
         try:
             replaced = _Replaced(candidate, self._staged, self._windows.shard_bits)
             is_again = candidate.base.n == self.n
             is_owners = candidate.signer is Signer.OWNER
-            void = (yield from self._void(candidate, chain)) if is_owners and not is_again else {}
+            void = {} if is_again else (yield from self._void(candidate, chain, is_owners=is_owners))
             turned.void = len(void)
             adoption = Adoption(
                 candidate.base,
@@ -386,7 +390,7 @@ class Bases:
                 candidate.cut,
                 replaced,
                 void,
-                self._author,
+                self._author if self._author in chain.records[candidate.base.trust].curators else b"",
                 is_owners and not is_again,
                 is_again,
             )
@@ -404,34 +408,45 @@ class Bases:
         self._staged.clear()
         return turned
 
-    def _leaves_out_what_is_settled(self, cut: Cut) -> bool:
-        """Return whether a cut goes less far than that of the base in force: two were made at the same time."""
-        sessions = self._windows.gate.sessions.values()
-        return any(one.cut.number > cut.get(one.id, Head(0, b"")).number for one in sessions)
-
     def _void(
-        self, candidate: Candidate, chain: TrustChain
+        self, candidate: Candidate, chain: TrustChain, *, is_owners: bool
     ) -> Generator[Step, None, dict[int, tuple[Head, str | None]]]:
-        """Return what an owner's base makes void here: what it cuts off, and whatever builds on that."""
+        """Return what a base makes void here: what an owner's cuts off, and whatever builds on that.
+
+        Whoever signed: where a session of the cut has the Yjs client of another one here, that other one goes.
+        """
         gate, cut = self._windows.gate, candidate.cut or {}
+        curators = chain.records[candidate.base.trust].curators  # of bytes alone, whatever trust says by now
+        clients = {client_id(session): session for session in cut}
         void: dict[int, tuple[Head, str | None]] = {}
         for session, state in gate.sessions.items():
             end = cut.get(session, Head(0, b""))
-            if state.number < end.number or not state.number:
+            if not state.number:
                 continue
-            if end.number and gate.hash_at(state, end.number) != end.hash:
+            if clients.get(state.client, session) != session:
+                void[state.sid] = Head(0, b""), "its client id belongs to another session"
+            elif not is_owners:
+                continue
+            elif state.cut.number > end.number:  # the base in force settled more: a lie, or made at the same time
                 void[state.sid] = end, None
-            elif state.number > end.number and not chain.is_curator(session.author):
+            elif state.number < end.number:
+                continue
+            elif end.number and gate.hash_at(state, end.number) != end.hash:
+                void[state.sid] = end, None
+            elif state.number > end.number and session.author not in curators:
                 void[state.sid] = end, "its author is no curator any more"
         beyond: list[_Beyond] = []
-        yield lambda: beyond.extend(self._beyond(cut))
+        if void:
+            yield lambda: beyond.extend(self._beyond(cut))
         found = bool(void)
         while found:
             found = False
-            for one in beyond:
+            for index, one in enumerate(beyond):
+                if index % _ENVELOPES_PER_STEP == _ENVELOPES_PER_STEP - 1:
+                    yield None
                 if one.sid in void and void[one.sid][0].number < one.number:
                     continue
-                if any(sid in void and number > void[sid][0].number for sid, number in one.dependencies):
+                if any(_is_void(void.get(sid), number, digest) for sid, number, digest in one.dependencies):
                     void[one.sid] = Head(one.number - 1, one.previous), "it builds on what an owner's base made void"
                     found = True
         return void
@@ -440,11 +455,11 @@ class Bases:
         """Return every envelope beyond a cut."""
         sessions = self._windows.gate.sessions
         found = []
-        for session, state in sessions.items():
+        for session, state in list(sessions.items()):
             end = cut.get(session, Head(0, b""))
             for body in self.store.log_after(state.sid, end.number, state.number):
                 envelope = decode_envelope(body, self._windows.shard_bits)
-                named = [(sessions[one.session].sid, one.number) for one in envelope.dependencies]
+                named = [(sessions[one.session].sid, one.number, one.hash) for one in envelope.dependencies]
                 found.append(_Beyond(state.sid, envelope.number, envelope.previous, named))
         return found
 
@@ -458,8 +473,9 @@ class Bases:
         gate = self._windows.gate
         sessions = list(gate.sessions.items())
         allowed = {(cut.author, last.nonce): last.number for cut in chain.head.cuts for last in cut.sessions}
+        cut_off = {cut.author for cut in chain.head.cuts}
         ends = {state.sid: state.number for _, state in sessions}
-        former = [(session, state) for session, state in sessions if not chain.is_curator(session.author)]
+        former = [(session, state) for session, state in sessions if session.author in cut_off]
         for session, state in former:
             ends[state.sid] = max(state.cut.number, min(state.number, allowed.get(session, 0)))
         beyond: list[_Beyond] = []
@@ -468,8 +484,10 @@ class Bases:
         is_stable = False
         while not is_stable:
             is_stable = True
-            for one in beyond:
-                if one.number <= ends[one.sid] and any(number > ends[sid] for sid, number in one.dependencies):
+            for index, one in enumerate(beyond):
+                if index % _ENVELOPES_PER_STEP == _ENVELOPES_PER_STEP - 1:
+                    yield None
+                if one.number <= ends[one.sid] and any(number > ends[sid] for sid, number, _ in one.dependencies):
                     ends[one.sid], is_stable = one.number - 1, False
         heads = [(session, ends[state.sid], gate.hash_at(state, ends[state.sid])) for session, state in sessions]
         return {session: Head(end, digest or b"") for session, end, digest in heads if end}
@@ -521,12 +539,13 @@ class Bases:
 
 
 class _Beyond(NamedTuple):
-    """An envelope beyond a cut: its session (sid), number, the hash before it, and what it depends on (sid, number)."""
+    """An envelope beyond a cut: its session (sid), number, the hash before it, and what it depends on (sid, number,
+    hash)."""
 
     sid: int
     number: int
     previous: bytes
-    dependencies: list[tuple[int, int]]
+    dependencies: list[tuple[int, int, bytes]]
 
 
 @dataclass
@@ -558,6 +577,14 @@ class _Replaced(Mapping[int, ShardRows]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def _is_void(end: tuple[Head, str | None] | None, number: int, digest: bytes) -> bool:
+    """Return whether an envelope that is depended on is void, given how far its session counts (None: wholly)."""
+    if end is None:
+        return False
+    head, _ = end
+    return number > head.number or (number == head.number and digest != head.hash)
 
 
 def _ignore(_: object) -> None:

@@ -157,9 +157,10 @@ class Gate:
 
     def restore(self, sessions: Iterable[SessionState]) -> None:
         """Take over the sessions that a store holds."""
-        for session in sessions:
+        for session in sorted(sessions, key=lambda one: not one.cut.number):  # what a base names goes first
             self.sessions[session.id] = session
-            self.clients.setdefault(session.client, session.id)
+            if session.number or session.stopped is None:
+                self.clients.setdefault(session.client, session.id)
 
     def screen(self, envelope: Envelope) -> Screening:
         """Say what an envelope's own bytes and the trust record tell (invariants 1, 9)."""
@@ -198,6 +199,8 @@ class Gate:
         verdict = self._judge(envelope, session)
         if isinstance(verdict, Admitted):
             self._advance(envelope, session)
+        elif isinstance(verdict, Stopped) and envelope.base > self.base:
+            return Missing(())  # what it builds on may be settled by the base it was made on: it waits for that
         return verdict
 
     def _judge(self, envelope: Envelope, session: SessionState) -> Verdict:

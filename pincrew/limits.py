@@ -48,6 +48,7 @@ BASE_LOG_BYTES_MIN = 16 * 1024 * 1024
 BASE_TOMBSTONES_MIN = 20_000
 BASE_QUIET_S = 10.0  # without a write, before a keeper makes a base that is due
 REISSUED_ENVELOPES_MAX = 64  # written again in one go
+BASES_PER_TRUST_RECORD_MAX = 2**42
 BASES_KEPT = 16  # headers and cuts, by which a peer that holds the log goes on base by base; rows of the newest alone
 FORGOTTEN_PER_STEP = 2_000  # envelopes of the log, in one transaction
 WANTS_IN_FLIGHT_MAX = 4

@@ -191,16 +191,19 @@ class Member:
 
     def blob_piece(self, name: bytes, offset: int) -> Blob:
         """A piece of a blob for a neighbour. Blocks, unless ``prepare_blob`` was called for it."""
-        self.prepare_blob(name)
-        blob = self._served[name]
+        blob = self.prepare_blob(name)
         return Blob(name, offset, len(blob), blob[offset : offset + limits.BLOB_PIECE_BYTES_MAX])
 
-    def prepare_blob(self, name: bytes) -> None:
+    def prepare_blob(self, name: bytes) -> bytes:
         """Compute a blob that a neighbour asks for; any thread may do it. The last few are kept for further pieces."""
-        if name not in self._served:
+        blob = self._served.get(name)
+        if blob is None:
+            blob = self.bases.blob(name) or b""
             for old in list(self._served)[: -limits.BLOBS_SERVED_KEPT]:
                 self._served.pop(old, None)
-            self._served[name] = self.bases.blob(name) or b""
+            if blob:
+                self._served[name] = blob
+        return blob
 
     def trust_records(self, first: int) -> list[bytes]:
         """Signed trust records from number ``first``, and the proof of a conflict."""

@@ -103,7 +103,10 @@ class Author:
 
     def reissue(self, void: Sequence[bytes]) -> Generator[Step, None, Written]:
         """Write again what a base made void: of ``void`` (envelopes of this author, in their order) the last word on
-        each key (invariant 13). Raises StoreFault, NotAllowed."""
+        each key (invariant 13). Raises StoreFault, NotAllowed.
+
+        Who overwrote one of these having seen it is void with it, so nothing that is newer is overwritten.
+        """
         requests: dict[bytes, WriteRequest] = {}
         for body in void:
             for part in decode_envelope(body, self._windows.shard_bits).parts:

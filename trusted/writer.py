@@ -91,10 +91,13 @@ class Writer:
 
     async def _reissue(self) -> None:
         """Write again what a base made void; where the disk refuses, or trust, it stays until the next time."""
-        while self._may_be_void and (waiting := self._bases.reissues(limits.REISSUED_ENVELOPES_MAX)):
+        while self._may_be_void:
+            waiting = await trio.to_thread.run_sync(self._bases.reissues, limits.REISSUED_ENVELOPES_MAX)
+            if not waiting:
+                break
             try:
                 written = await self._applier.drive(self._author.reissue([body for _, body in waiting]))
-                self._bases.reissued(waiting[-1][0])
+                await trio.to_thread.run_sync(self._bases.reissued, waiting[-1][0])
             except PincrewError:
                 break
             self._on_written(written)

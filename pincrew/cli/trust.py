@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.cli.trust_signing import chain_of, change, owner_keys, owner_public, sign_base
 from pincrew.cli.trust_signing import sign as sign_file
-from pincrew.errors import DaemonNotRunning, Misuse, NotFound
+from pincrew.errors import DaemonNotRunning, Misuse, NotFound, PincrewError
 from pincrew.files import private_folder
 from pincrew.identity import create_key, load_key
 from pincrew.keys import peer_id, public_of
@@ -128,13 +129,30 @@ def revoke(
 
     made = change(invocation, cluster, owner_key or (), output_file, make)
     if made.file is None:
-        # Without an owner's base those who had more of that writing would keep it.
-        paths = selection.cluster(invocation.home, made.cluster)
-        key = owner_keys(invocation.home, paths, chain_of(invocation, made.cluster), owner_key or ())[0]
-        sign_base(invocation, made.cluster, key)
+        _settle(invocation, made.cluster, owner_key or ())
     _tell(invocation.output, made)
     if made.file is None:
         invocation.output.say("Taken back by `pincrew trust undo`.")
+
+
+def _settle(invocation: Invocation, name: str, key_files: Sequence[Path]) -> None:
+    """Make an owner's base where curators were cut off: those who had more of their writing would keep it else.
+
+    The record is in force already, so what fails here can be had again by hand.
+    """
+    chain = chain_of(invocation, name)
+    if not chain.head.cuts:
+        return
+    try:
+        key = owner_keys(invocation.home, selection.cluster(invocation.home, name), chain, key_files)[0]
+        sign_base(invocation, name, key)
+    except PincrewError as error:
+        raise PincrewError(
+            error.what,
+            where=error.where,
+            means="The trust record is in force, but whoever had more of what was revoked keeps it for now",
+            next_step=f"Make an owner's base: `pincrew state base -c {name} --owner-key FILE`",
+        ) from error
 
 
 def undo(
@@ -168,7 +186,10 @@ def sign(
     owner_key: OwnerKeyOption = None,
 ) -> None:
     """Sign what another owner wants to change. With enough signatures it is put in force."""
-    _tell(invocation.output, sign_file(invocation, file, owner_key or ()))
+    made = sign_file(invocation, file, owner_key or ())
+    if made.is_in_force:
+        _settle(invocation, made.changed.cluster, owner_key or ())
+    _tell(invocation.output, made.changed)
 
 
 def key(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pincrew import base_form
 from pincrew.api.shapes import BaseInfo
@@ -51,7 +52,14 @@ def change(
     return _changed(proposal, file)
 
 
-def sign(invocation: Invocation, file: Path, key_files: Sequence[Path]) -> TrustChanged:
+class Signed(NamedTuple):
+    """What became of a file: whether its record is in force now, and what it changes."""
+
+    changed: TrustChanged
+    is_in_force: bool
+
+
+def sign(invocation: Invocation, file: Path, key_files: Sequence[Path]) -> Signed:
     """Add signatures to the record in a file; once they are enough, put it in force where its cluster is here.
 
     On a machine that is in no such cluster the file is all that changes, and a key must be named.
@@ -65,9 +73,9 @@ def sign(invocation: Invocation, file: Path, key_files: Sequence[Path]) -> Trust
         if paths is not None:
             write_file(paths.trust_waiting, render_proposal(proposal))
     if proposal.missing or paths is None:
-        return _changed(proposal, file.absolute())
+        return Signed(_changed(proposal, file.absolute()), is_in_force=False)
     try:
-        return _put_in_force(invocation, paths, proposal)
+        return Signed(_put_in_force(invocation, paths, proposal), is_in_force=True)
     except DaemonNotRunning as error:
         raise DaemonNotRunning(
             error.what,

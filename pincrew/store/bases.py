@@ -6,7 +6,9 @@ Calls block; raise StoreFault.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -43,6 +45,16 @@ class CutView:
     clients: Mapping[int, int]
 
 
+@contextmanager
+def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
+    """See one state of the store in all that is read, also within somebody's transaction."""
+    db.execute("SAVEPOINT rows_at")
+    try:
+        yield
+    finally:
+        db.execute("RELEASE rows_at")
+
+
 class BaseStore:
     """The base side of a cluster's state."""
 
@@ -57,6 +69,12 @@ class BaseStore:
                 "SELECT n, sealed, cut, shards FROM bases WHERE n = coalesce(?, n) ORDER BY n DESC LIMIT 1", (n,)
             ).fetchone()
         return None if row is None else HeldBase(*row)
+
+    def sealed(self, n: int) -> bytes | None:
+        """Return the header of a kept base."""
+        with self.database.reading() as db:
+            row = db.execute("SELECT sealed FROM bases WHERE n=?", (n,)).fetchone()
+        return None if row is None else row[0]
 
     def manifest(self, name: bytes) -> bytes | None:
         """Return the cut or the hashes of a kept base, by hash."""
@@ -95,7 +113,7 @@ class BaseStore:
     def rows_at(self, shard: int, view: CutView) -> tuple[bytes, int]:
         """Return one shard's rows as of a cut, encoded, and how many they are."""
         rows: list[Row] = []
-        with self.database.reading() as db:
+        with self.database.reading() as db, _one_moment(db):
             deletes = deletes_of(db, shard)
             puts = dict(db.execute("SELECT sid, puts FROM shard_puts WHERE shard=?", (shard,)))
             stored = db.execute(

@@ -164,6 +164,11 @@ def test_revoke_asks_how_far_the_author_came(shell: Shell, daemon: FakeDaemon) -
         sealed.append(base64.b64decode(request.json["sealed"]))
         return made
 
+    def records(_: Request) -> Any:
+        now = chain.extended(taken[-1]) if len(taken) > len(sealed) else chain  # each time anew
+        return {"records": [base64.b64encode(one).decode() for one in now.encoded()]}
+
+    daemon.on("GET", f"{TRUST}/records", records)
     daemon.on("GET", "/clusters/books/base/header", shapes.BaseHeader(base64.b64encode(header).decode()))
     daemon.on("POST", "/clusters/books/base", make)
     assert shell("trust", "revoke", NEW).code == 0
