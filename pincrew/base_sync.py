@@ -76,7 +76,6 @@ class BaseHolder(Protocol):
 class _Link:
     base: int = 0
     next_want: float = 0.0
-    patience_ends: float | None = None  # until when a newcomer waits for its base rather than ask for log
     absent: set[SessionId] = field(default_factory=set)  # sessions of which it does not have what we lack
     lacks: set[bytes] = field(default_factory=set)  # blobs that it does not have
     asked: dict[bytes, float] = field(default_factory=dict)  # blob -> deadline
@@ -98,6 +97,7 @@ class BaseSync:
         self._links: dict[str, _Link] = {}
         self._partial: dict[bytes, _Partial] = {}
         self._nobody_since: float | None = None  # that has the candidate
+        self._patience_ends: float | None = None  # until when a newcomer waits for a base rather than ask for log
 
     # ---- events -----------------------------------------------------------------------------------------------
 
@@ -109,7 +109,6 @@ class BaseSync:
             link.lacks.clear()
             link.absent.clear()
             link.next_want = 0.0
-            link.patience_ends = None
 
     def unlinked(self, peer: str) -> None:
         """A neighbour is gone."""
@@ -174,9 +173,8 @@ class BaseSync:
         bases = self._holder.bases
         if bases.is_taking:
             return True
-        return bases.is_new and any(
-            link.base and (link.patience_ends is None or now < link.patience_ends) for link in self._links.values()
-        )
+        is_patient = self._patience_ends is None or now < self._patience_ends
+        return bases.is_new and is_patient and any(link.base for link in self._links.values())
 
     def evaluate(self, now: float) -> list[tuple[str, Frame]]:
         """Say what is to be sent to whom, given all that is known."""
@@ -189,8 +187,10 @@ class BaseSync:
         stage = self._holder.bases.stage()
         if stage is Stage.CUT:
             self._give_up_the_log()
-        elif stage in (Stage.MANIFEST, Stage.ROWS):
+        if stage in (Stage.MANIFEST, Stage.ROWS):
             sends += self._want_blobs(now)
+        else:
+            self._nobody_since = None
         return sends
 
     def _want_base(self, now: float) -> list[tuple[str, Frame]]:
@@ -203,8 +203,8 @@ class BaseSync:
         for peer, link in self._links.items():
             if link.base > known and now >= link.next_want:
                 link.next_want = now + limits.WANT_TIMEOUT_S
-                if link.patience_ends is None:  # once: a base that is said to be and never comes holds nobody up
-                    link.patience_ends = now + limits.WANT_TIMEOUT_S
+                if self._patience_ends is None:  # once: a base that is said to be and never comes holds nobody up
+                    self._patience_ends = now + limits.WANT_TIMEOUT_S
                 sends.append((peer, BaseWant(wanted)))
         return sends
 

@@ -161,8 +161,7 @@ class Bases:
             return "its base is signed by nobody who may"
         if base.n >= (base.trust + 1) * BASES_PER_TRUST_RECORD_MAX:
             return "its base has an absurd number"
-        if signer is not Signer.FORMER:
-            self._highest = max(self._highest, base.n)
+        self._highest = max(self._highest, base.n)
         if base.n <= self.n or base.hash in self._refused:
             return None
         if signer is Signer.FORMER and (self.is_new or self._is_stranded):

@@ -172,6 +172,17 @@ def test_envelopes_are_not_asked_for_while_a_base_comes(sync: BaseSync, holder: 
     assert sync.holds_back(0.0)
 
 
+def test_a_neighbour_that_says_it_has_a_base_and_never_shows_it_holds_a_newcomer_up_once(
+    sync: BaseSync, holder: Holder
+) -> None:
+    holder.bases.is_new, holder.bases.wanted = True, 0
+    sync.stands("liar", 5)
+    for turn in range(10):
+        assert sync.evaluate(turn * LATE) == [("liar", BaseWant(0))], "it is asked all the same"
+        sync.stands("liar", 5)
+        assert sync.holds_back(turn * LATE) is (turn == 0)
+
+
 # ---- blobs ----------------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +284,18 @@ def test_a_base_of_which_nobody_has_a_part_is_dropped_and_tried_again_when_offer
     assert asked(sync, LATE) == [] and holder.bases.told == ["drop"]
     assert asked(sync, LATE) == [("p", ONE)]
     assert arrives(sync, "p", BLOBS[ONE], LATE) is None and ONE in holder.bases.kept
+
+
+def test_a_candidate_that_no_neighbour_has_any_more_is_dropped_after_a_while(sync: BaseSync, holder: Holder) -> None:
+    fetching(holder, sync, "p", names=[ONE])
+    sync.stands("older", 0)
+    sync.unlinked("p")
+    assert asked(sync, 1.0) == asked(sync, 1.0 + LATE - 1) == [] and holder.bases.told == []
+    sync.stands("q", 1)
+    assert asked(sync, LATE) == [("q", ONE)], "somebody has it again"
+    sync.unlinked("q")
+    assert asked(sync, 2 * LATE) == asked(sync, 3 * LATE - 1) == [] and holder.bases.told == []
+    assert asked(sync, 3 * LATE) == [] and holder.bases.told == ["drop"]
 
 
 # ---- giving up the log ----------------------------------------------------------------------------------------------

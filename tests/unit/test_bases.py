@@ -5,12 +5,15 @@ Real members on real stores; blobs and envelopes are handed from one to the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cbor2
 import pytest
 from pincrew.trusted.author import Author, WriteRequest
+from pincrew.trusted.cutting import cut_of
 
 from pincrew.base_form import (
     Base,
@@ -29,20 +32,25 @@ from pincrew.base_sync import Stage
 from pincrew.bases import Bases, Turned
 from pincrew.cid import shard_of
 from pincrew.errors import StoreFault
+from pincrew.folding import StoredDelete
 from pincrew.frames import Page
 from pincrew.gate import Screening
 from pincrew.keys import SigningKey
+from pincrew.limits import BASES_PER_TRUST_RECORD_MAX
 from pincrew.member import Member
 from pincrew.replica import Replica
 from pincrew.steps import finish
+from pincrew.store import bases as base_store
 from pincrew.store.database import Database
+from pincrew.store.key_rows import deletes_of
 from pincrew.store.rows import Rows
 from pincrew.store.staging import Staged, StagedFile
 from pincrew.trust import Cut, LastGood, TrustChain, TrustRecord, first_record
+from pincrew.trust_change import undone, with_more, without
 from pincrew.values import Delete, Dependency, Head, OperationId, SessionId
 from pincrew.wire import encode_sealed
+from sim.forge import COLLIDING_NONCES, Forged, put
 from sim.forge import Author as Forger
-from sim.forge import Forged, put
 from sim.swarm import key_of
 from unit.golden import vectors
 from unit.golden.vectors import cid
@@ -307,6 +315,27 @@ def test_everybody_computes_the_same_bytes_whatever_came_since(ann: Peer) -> Non
     assert ann.names()[2] == "z" and {1, 3, 4, 5}.isdisjoint(ann.names())
 
 
+def test_a_commit_between_two_reads_of_a_shard_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows are written while a base is computed: all that is read of a shard is of one moment."""
+    ann = Peer("a", disk=Database(tmp_path / "state.db", cluster=chain().cluster_id))
+    ann.write(*range(10))
+    view, shard = ann.bases.store.view(ann.heads()), shard_of(cid(5), SHARD_BITS)
+    before = ann.bases.store.rows_at(shard, view)
+    torn = []
+
+    def deletes_and_then_another(db: sqlite3.Connection, shard: int) -> dict[bytes, list[StoredDelete]]:
+        found = deletes_of(db, shard)
+        with ThreadPoolExecutor(1) as other:
+            torn.append(other.submit(ann.remove, 5).result())
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(base_store, "deletes_of", deletes_and_then_another)
+        assert ann.bases.store.rows_at(shard, view) == before
+    assert len(torn) == 1 and 5 not in ann.names()
+    assert ann.bases.store.rows_at(shard, view) == before
+
+
 def test_the_next_base_follows_and_the_log_before_is_forgotten(ann: Peer) -> None:
     bob = follower(ann)
     (session,) = ann.heads()
@@ -427,6 +456,24 @@ def test_a_newcomer_takes_a_lie_and_an_owner_heals_it(ann: Peer) -> None:
     assert eve.rows() == ann.rows() and eve.member.standing() == ann.member.standing()
 
 
+def test_an_owners_base_heals_a_newcomer_that_took_a_cut_beyond_what_exists(ann: Peer) -> None:
+    ((session, _),) = ann.heads().items()
+    invented = {session: Head(1000, b"q" * 32), SessionId(key_of("b").public, b"n" * 16): Head(7, b"q" * 32)}
+    sealed, blobs = forged_base(ann, key_of("a"), cut=invented)
+    eve = Peer()
+    assert eve.takes(sealed, blobs.get) is not None and eve.heads() == invented
+    ann.makes()
+    ann.makes(OWNER)
+    turned = eve.follows(ann)
+    assert turned is not None and turned.fault is None and eve.bases.n == ann.bases.n == 2
+    assert eve.rows() == ann.rows() and eve.heads() == ann.heads()
+    assert eve.member.standing() == ann.member.standing()
+    ann.write(1, 60, name="later")
+    eve.hears(ann)
+    assert eve.names()[60] == "later" and eve.rows() == ann.rows()
+    assert eve.member.standing() == ann.member.standing()
+
+
 @pytest.mark.parametrize("signer", ["keeper", "owner"])
 def test_rows_that_cannot_be_read_are_refused_by_everybody(ann: Peer, signer: str) -> None:
     """Their hash is the one that was signed; nothing of the base comes into force, at a newcomer neither."""
@@ -526,6 +573,47 @@ def test_a_base_counts_by_the_record_that_it_names(ann: Peer) -> None:
     sealed, blobs = forged_base(ann, key_of("a"), trust=0)
     bob.member.adopt(after(chain(), keeper=key_of("b").public))
     assert bob.takes(sealed, blobs.get) is not None and bob.bases.n == 1
+
+
+def test_a_former_keepers_base_does_not_stand_in_the_way_of_the_present_keepers(ann: Peer) -> None:
+    ben = Peer("b", first_nonce=100)
+    ben.hears(ann)
+    old = ann.makes()
+    ben.follows(ann)
+    lie, _ = forged_base(ann, key_of("a"), n=1000, trust=0)
+    known = after(chain(), keeper=key_of("b").public)
+    ben.member.adopt(known)
+    ben.write(30)
+    ben.makes(key_of("b"))
+    for first in (old, lie):
+        eve = Peer(known=known)
+        assert eve.member.base_offered(first) is None
+        assert eve.bases.candidate is None and not eve.member.is_held_back(), "it could only be taken"
+        turned = eve.follows(ben)
+        assert turned is not None and turned.base is not None and turned.base.n == 2
+        assert eve.rows() == ben.rows() and eve.member.standing() == ben.member.standing()
+
+
+def test_an_owners_number_is_above_what_a_former_keeper_signed(ann: Peer) -> None:
+    ben = follower(ann)
+    lie, _ = forged_base(ann, key_of("a"), n=1000, trust=0)
+    ben.member.adopt(after(chain(), keeper=key_of("b").public))
+    assert ben.member.base_offered(lie) is None
+    owners = seal(finish(ben.member.base_header(is_owners=True)), OWNER)
+    assert decode_base(owners).n == 1001, "whoever took that lie goes on to it"
+    assert ben.member.base_offered(owners) is None and [one.fault for one in ben.turns()] == [None]
+    assert ben.base().signer == OWNER.public
+
+
+@pytest.mark.parametrize("n", [BASES_PER_TRUST_RECORD_MAX, 2**53 - 1])
+@pytest.mark.parametrize("signer", ["a", "owner"])
+def test_a_base_with_an_absurd_number_is_refused(ann: Peer, n: int, signer: str) -> None:
+    bob = follower(ann)
+    sealed, _ = forged_base(ann, key_of(signer), n=n)
+    assert bob.member.base_offered(sealed) == "its base has an absurd number"
+    assert bob.bases.candidate is None
+    owners = decode_base(seal(finish(bob.member.base_header(is_owners=True)), OWNER))
+    assert owners.n == 1, "nor does it raise an owner's"
 
 
 def test_an_owners_base_goes_before_a_keepers_of_the_same_number(ann: Peer) -> None:
@@ -746,21 +834,27 @@ def test_what_an_owner_cuts_off_is_void_and_what_was_built_on_it_is_written_agai
     assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
 
 
-def test_an_owner_settles_a_fork() -> None:
-    """Two branches, each held by somebody, and the session stopped: the owner's base says which one counts."""
-    ann, bob = Peer("a"), Peer()
+def receive(peer: Peer, *forged: Forged) -> None:
+    """Take in envelopes one by one, each with its effect."""
+    for one in forged:
+        peer.member.replica.receive(one.sealed)
+        peer.apply()
+
+
+def a_fork() -> tuple[Forger, Forged, Forged, Forged]:
+    """A session of `b` with two second envelopes: the session, which goes on from the left one, and the three."""
     ben = Forger(key_of("b"), chain().cluster_id, b"B" * 16)
     first = ben.sign(put(cid(1)))
     twin = ben.copy()
-    left, right = ben.sign(put(cid(2), "left")), twin.sign(put(cid(2), "right"))
+    return ben, first, ben.sign(put(cid(2), "left")), twin.sign(put(cid(2), "right"))
 
-    def receive(peer: Peer, forged: Iterable[Forged]) -> None:
-        for one in forged:
-            peer.member.replica.receive(one.sealed)
-            peer.apply()
 
-    receive(ann, (first, left, right))
-    receive(bob, (first, right, left))
+def test_an_owner_settles_a_fork() -> None:
+    """Two branches, each held by somebody, and the session stopped: the owner's base says which one counts."""
+    ann, bob = Peer("a"), Peer()
+    ben, first, left, right = a_fork()
+    receive(ann, first, left, right)
+    receive(bob, first, right, left)
     assert ann.names()[2] == "left" and bob.names()[2] == "right"
     assert ben.session in ann.member.replica.stopped and ben.session in bob.member.replica.stopped
     ann.makes(OWNER)
@@ -768,12 +862,139 @@ def test_an_owner_settles_a_fork() -> None:
     assert turned is not None and turned.fault is None and turned.void == 1
     assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
     assert not bob.member.replica.stopped and not ann.member.replica.stopped
-    receive(ann, (more := [ben.sign(put(cid(3)))]))
-    receive(bob, more)
+    more = ben.sign(put(cid(3)))
+    for peer in (ann, bob):
+        receive(peer, more)
     assert bob.names()[3] == "x" and bob.rows() == ann.rows()
     page = bob.member.page(ben.session, 0)
     assert page is None, "what is of the wrong branch is served to nobody"
     assert bob.member.page(ben.session, 2) == ann.member.page(ben.session, 2)
+
+
+def test_what_depends_on_the_losing_branch_at_the_cuts_own_number_is_void() -> None:
+    ann, bob = Peer("a"), Peer()
+    ben, first, left, right = a_fork()
+    gee = Forger(key_of("a"), chain().cluster_id, b"G" * 16)
+    built = gee.sign(put(cid(9), "gee"), depends=[Dependency(ben.session, 2, right.hash)])
+    receive(ann, first, left)
+    receive(bob, first, right, built)
+    assert bob.names() == {1: "x", 2: "right", 9: "gee"}
+    ann.makes(OWNER)
+    turned = bob.follows(ann)
+    assert turned is not None and (turned.fault, turned.void) == (None, 2)
+    receive(ann, built)
+    assert ann.names() == bob.names() == {1: "x", 2: "left"} and bob.rows() == ann.rows()
+    assert bob.member.standing() == ann.member.standing()
+
+
+def test_an_honest_session_made_on_an_owners_base_waits_at_who_is_not_on_it_yet() -> None:
+    ann, bob = Peer("a"), Peer()
+    ben, first, left, right = a_fork()
+    receive(ann, first, left, right)
+    receive(bob, first, right, left)
+    ann.makes(OWNER)
+    ((body, signature),) = ann.write(7, name="honest")
+    (session,) = (one for one in ann.heads() if one != ben.session)
+    received = bob.member.replica.receive(encode_sealed(body, signature))
+    bob.apply()
+    assert received.fault is None and 7 not in bob.names()
+    assert set(bob.member.replica.stopped) == {ben.session} and bob.member.is_open(session)
+    turned = bob.follows(ann)
+    assert turned is not None and turned.fault is None
+    bob.hears(ann)
+    assert bob.names() == ann.names() == {1: "x", 2: "left", 7: "honest"} and not bob.member.replica.stopped
+    assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
+
+
+def test_a_curator_that_was_added_and_undone_keeps_what_it_wrote() -> None:
+    """Undoing an addition cuts nothing off: who is to be cut off is revoked."""
+    record = first_record([OWNER.public], [key_of("a").public], b"s" * 16, keeper=key_of("a").public, shard_bits=2)
+    alone = TrustChain.from_records([record.signed(OWNER)])
+    added = alone.extended(with_more(alone, curators=[key_of("b").public]).signed(OWNER))
+    ann, ben = Peer("a", added), Peer("b", added, first_nonce=100)
+    ben.write(1, 2, 3)
+    ann.hears(ben)
+    ann.write(4)
+    before = ann.names(), ann.heads()
+    for peer in (ann, ben):
+        peer.member.adopt(added.extended(undone(added).signed(OWNER)))
+    ann.makes(OWNER)
+    assert (ann.names(), ann.heads()) == before and sorted(ann.names()) == [1, 2, 3, 4]
+    ben.hears(ann)
+    turned = ben.follows(ann)
+    assert turned is not None and (turned.fault, turned.void) == (None, 0)
+    assert ben.rows() == ann.rows() and ben.member.standing() == ann.member.standing()
+
+
+def revoked(known: TrustChain, good: dict[SessionId, Head]) -> TrustChain:
+    """The chain with `b` revoked but for this much of its sessions."""
+    author = key_of("b").public
+    cut = cut_of(author, {session: head for session, head in good.items() if session.author == author})
+    return known.extended(without(known, cut).signed(OWNER))
+
+
+def test_an_owners_base_taken_after_a_revocation_voids_what_it_voids_under_its_own_record() -> None:
+    ann, ben, bob = Peer("a"), Peer("b", first_nonce=100), Peer()
+    ben.write(1)
+    for peer in (ann, bob):
+        peer.hears(ben)
+    ann.makes(OWNER)
+    ben.follows(ann)
+    ben.write(2)
+    for peer in (ann, bob):
+        peer.hears(ben)
+    known = revoked(chain(), ann.heads())
+    for peer in (ann, bob):
+        peer.member.adopt(known)
+    turned = bob.follows(ann)
+    assert turned is not None and (turned.fault, turned.void) == (None, 0)
+    assert ann.names() == bob.names() == {1: "x", 2: "x"} and bob.member.standing() == ann.member.standing()
+    ann.makes()
+    turned = bob.follows(ann)
+    assert turned is not None and turned.fault is None and bob.base().hash == ann.base().hash
+
+
+def test_an_owners_base_taken_after_its_revocation_was_undone_voids_what_it_voids_under_its_own_record() -> None:
+    ann, ben, bob = Peer("a"), Peer("b", first_nonce=100), Peer()
+    ben.write(1)
+    good = dict(ben.heads())
+    ben.write(2, name="bad")
+    for peer in (ann, bob):
+        peer.hears(ben)
+    known = revoked(chain(), good)
+    ann.member.adopt(known)
+    ann.makes(OWNER)
+    known = known.extended(undone(known).signed(OWNER))
+    for peer in (ann, bob):
+        peer.member.adopt(known)
+    turned = bob.follows(ann)
+    assert turned is not None and (turned.fault, turned.void) == (None, 1)
+    assert ann.names() == bob.names() == {1: "x"}
+    assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
+
+
+@pytest.mark.parametrize("number", [1, 9], ids=["the same key", "another key"])
+def test_of_two_sessions_of_one_yjs_client_the_one_outside_the_cut_is_void(number: int) -> None:
+    thief = key_of("curator0")
+    keys = [key_of("a").public, thief.public]
+    record = first_record([OWNER.public], keys, b"s" * 16, keeper=keys[0], shard_bits=SHARD_BITS)
+    known = TrustChain.from_records([record.signed(OWNER)])
+    ann, bob = Peer("a", known), Peer(known=known)
+    one, two = (Forger(thief, known.cluster_id, nonce) for nonce in COLLIDING_NONCES)
+    assert one.client == two.client
+    first, second = one.sign(put(cid(1), "one"), put(cid(2), "one")), two.sign(put(cid(number), "two"))
+    receive(ann, first, second)
+    receive(bob, second, first)
+    assert ann.names() == {1: "one", 2: "one"} and bob.names() == {number: "two"}
+    ann.makes(OWNER)
+    turned = bob.follows(ann)
+    assert turned is not None and (turned.fault, turned.void) == (None, 1)
+    assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
+    ann.write(1, 9, name="later")
+    bob.hears(ann)
+    for peer in (bob, Peer(known=known, disk=bob.disk)):
+        assert peer.names() == ann.names() == {1: "later", 2: "one", 9: "later"}
+        assert peer.rows() == ann.rows() and peer.member.standing() == ann.member.standing()
 
 
 def test_a_session_that_was_stopped_within_a_page_goes_on_after_an_owners_base() -> None:

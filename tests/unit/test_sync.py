@@ -11,6 +11,7 @@ from pincrew.errors import Malformed
 from pincrew.frames import (
     Absent,
     AnnouncementsFrame,
+    BaseWant,
     Blob,
     Digest,
     Heads,
@@ -355,3 +356,14 @@ def test_it_says_when_it_is_next_due(sync: Sync) -> None:
     assert 30 <= sync.next_due() <= 60
     sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
     assert sync.next_due() == limits.WANT_TIMEOUT_S
+
+
+def test_a_newcomer_asks_for_envelopes_after_all_when_no_base_is_shown(sync: Sync, pins: Pins) -> None:
+    pins.bases.is_new, pins.bases.wanted = True, 0
+    sync.linked("liar", 0.0)
+    liar = Standing(1, bytes([1]) * 32, 5, HERE)
+    effects = sync.received("liar", Hello(limits.WIRE_VERSION, CLUSTER, liar), 0.0) + greet(sync, "p")
+    effects += sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    effects += sync.evaluate(limits.WANT_TIMEOUT_S - 1)
+    assert sent(effects, BaseWant) == [Send("liar", BaseWant(0))] and sent(effects, Want) == []
+    assert sent(sync.evaluate(limits.WANT_TIMEOUT_S), Want) == [Send("p", Want(session(1), 0))]
