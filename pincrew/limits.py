@@ -249,7 +249,7 @@ BITSWAP_WANTS_PER_MESSAGE_MAX = 1_024
 
 # ---- embedded node: files and folders -------------------------------------------------------------------------------
 CHUNK_BYTES_MAX = 2 * 1024 * 1024 - 256  # Kubo's: a block of 2 MiB less room for the framing of dag-pb and UnixFS
-ADD_BATCH_BYTES = 2 * 1024 * 1024
+ADD_BATCH_BYTES = 4 * 1024 * 1024
 ADD_BATCH_BLOCKS = 1_024
 ADD_PROGRESS_BYTES = 1024 * 1024
 HASHED_IN_LOOP_BYTES_MAX = 64 * 1024  # about 0.1 ms; more goes to a thread
