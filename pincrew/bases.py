@@ -331,10 +331,11 @@ class Bases:
         return candidate.is_held
 
     def _is_held(self, cut: Cut) -> bool:
-        gate = self._windows.gate
+        gate, heads = self._windows.gate, self._windows.heads  # the gate alone may be ahead of the disk, by a window
         for session, head in cut.items():
-            state = gate.sessions.get(session)
-            if state is None or state.number < head.number or gate.hash_at(state, head.number) != head.hash:
+            if session not in heads or heads[session].number < head.number:
+                return False
+            if gate.hash_at(gate.sessions[session], head.number) != head.hash:
                 return False
         return True
 
@@ -454,9 +455,9 @@ class Bases:
         """Return every envelope beyond a cut."""
         sessions = self._windows.gate.sessions
         found = []
-        for session, state in list(sessions.items()):
-            end = cut.get(session, Head(0, b""))
-            for body in self.store.log_after(state.sid, end.number, state.number):
+        for session, head in self._windows.heads.items():
+            end, state = cut.get(session, Head(0, b"")), sessions[session]
+            for body in self.store.log_after(state.sid, end.number, head.number):
                 envelope = decode_envelope(body, self._windows.shard_bits)
                 named = [(sessions[one.session].sid, one.number, one.hash) for one in envelope.dependencies]
                 found.append(_Beyond(state.sid, envelope.number, envelope.previous, named))
@@ -469,16 +470,16 @@ class Bases:
     def allowed_cut(self, chain: TrustChain) -> Generator[Step, None, dict[SessionId, Head]]:
         """Return how far everything that took effect here counts: wholly, but for former curators and what builds on
         their writing beyond their cut. Never less than the base in force."""
-        gate = self._windows.gate
-        sessions = list(gate.sessions.items())
+        gate, durable = self._windows.gate, self._windows.heads  # the gate alone may be ahead of the disk, by a window
+        sessions = [(session, gate.sessions[session]) for session in durable]
         allowed = {(cut.author, last.nonce): last.number for cut in chain.head.cuts for last in cut.sessions}
         cut_off = {cut.author for cut in chain.head.cuts}
-        ends = {state.sid: state.number for _, state in sessions}
+        ends = {state.sid: durable[session].number for session, state in sessions}
         former = [(session, state) for session, state in sessions if session.author in cut_off]
         for session, state in former:
-            ends[state.sid] = max(state.cut.number, min(state.number, allowed.get(session, 0)))
+            ends[state.sid] = max(state.cut.number, min(ends[state.sid], allowed.get(session, 0)))
         beyond: list[_Beyond] = []
-        if any(ends[state.sid] < state.number for _, state in former):
+        if any(ends[state.sid] < durable[session].number for session, state in former):
             yield lambda: beyond.extend(self._beyond({session: state.cut for session, state in sessions}))
         is_stable = False
         while not is_stable:
@@ -486,7 +487,9 @@ class Bases:
             for index, one in enumerate(beyond):
                 if index % _ENVELOPES_PER_STEP == _ENVELOPES_PER_STEP - 1:
                     yield None
-                if one.number <= ends[one.sid] and any(number > ends[sid] for sid, number, _ in one.dependencies):
+                if one.number <= ends[one.sid] and any(
+                    number > ends.get(sid, 0) for sid, number, _ in one.dependencies
+                ):
                     ends[one.sid], is_stable = one.number - 1, False
         heads = [(session, ends[state.sid], gate.hash_at(state, ends[state.sid])) for session, state in sessions]
         return {session: Head(end, digest or b"") for session, end, digest in heads if end}
