@@ -1036,3 +1036,36 @@ def test_pages_are_taken_up_again_after_a_base(ann: Peer) -> None:
     assert eve.rows() == ann.rows() and not eve.member.backlog()
     bob.hears(ann)
     assert bob.follows(ann) is not None and bob.rows() == ann.rows()
+
+
+def test_while_a_window_is_open_only_what_is_durable_counts(ann: Peer) -> None:
+    """The gate admits before anything is on disk: a base of that would be one that nobody can recompute."""
+    bob = follower(ann)
+    before = dict(ann.member.heads())
+    steps = ann.author.write([WriteRequest(cid(40), put(cid(40), "late").record)])
+    while all(state.number <= before[one].number for one, state in ann.member.replica.gate.sessions.items()):
+        step = next(steps)
+        if step is not None:
+            step()
+    assert finish(ann.bases.allowed_cut(ann.chain)) == before
+    steps.close()
+    ann.write(41, name="later")
+
+    ann.makes()
+    reader = bob.member.replica
+    for session, head in ann.member.heads().items():
+        page = ann.member.page(session, bob.member.contiguous(session))
+        if page is not None and head.number > bob.member.head(session).number:
+            assert bob.member.receive_page(session, tuple(page[1]), page[2]).fault is None
+    assert bob.member.base_offered(ann.member.base_sealed(0) or b"") is None
+    for name in bob.bases.missing(2):
+        assert bob.bases.keep(name, ann.bases.blob(name) or b"")
+    applying = reader.apply()
+    held = dict(bob.member.heads())
+    while all(state.number <= held.get(one, Head(0, b"")).number for one, state in reader.gate.sessions.items()):
+        next(applying)
+    assert bob.bases.stage() is Stage.CUT
+    while (step := next(applying, "done")) != "done":
+        if callable(step):
+            step()
+    assert bob.bases.stage() is Stage.CHECK and [one.fault for one in bob.turns()] == [None]
