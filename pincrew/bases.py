@@ -14,27 +14,24 @@ computed one by one meanwhile; only ``adopt`` must have the replica to itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable, Collection, Generator, Iterable
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
 
+from pincrew.base_candidate import EMPTY_HASH, Candidate, ReplacedRows, Signer, signer_of
 from pincrew.base_form import (
     HASH_BYTES,
     Base,
     Cut,
-    ShardRows,
     blob_hash,
     decode_base,
     decode_cut,
-    decode_rows,
     decode_shards,
     encode_cut,
     encode_header,
-    encode_rows,
 )
+from pincrew.base_reach import Reach, Voided
 from pincrew.base_sync import Stage
 from pincrew.errors import Malformed, PeerFault, StoreFault
 from pincrew.limits import BASES_PER_TRUST_RECORD_MAX, FORGOTTEN_PER_STEP
@@ -45,42 +42,10 @@ from pincrew.store.staging import Staged
 from pincrew.trust import TrustChain
 from pincrew.values import Dependency, Head, SessionId
 from pincrew.windows import Windows
-from pincrew.wire import client_id, decode_envelope
 
 _log = logging.getLogger("pincrew.bases")
 
 _SHARDS_PER_STEP = 4
-_ENVELOPES_PER_STEP = 500
-EMPTY_ROWS = encode_rows((), ())
-_EMPTY_HASH = blob_hash(EMPTY_ROWS)
-
-
-class Signer(Enum):
-    """Who signed a base, under the trust record that it names."""
-
-    KEEPER = "keeper"
-    OWNER = "owner"
-    FORMER = "a keeper of then, who is none now: what it signed must be recomputed, and is never taken"
-
-
-@dataclass
-class Candidate:
-    """A base that may come into force. ``wanted`` are the shards whose rows are taken as they are, once that is known.
-
-    ``is_taken``: nobody waits for this replica to hold the cut. ``is_refuted``: it does not follow from the base in
-    force here, as one or more lie between the two; it can only be taken.
-    """
-
-    base: Base
-    signer: Signer
-    cut: dict[SessionId, Head] | None = None
-    shards: list[bytes] | None = None
-    is_taken: bool = False
-    is_refuted: bool = False
-    wanted: list[int] | None = None
-    looked_at: object = None
-    is_held: bool = False
-    lacks: dict[bytes, None] = field(default_factory=dict)  # the blobs of these that are not here, in their order
 
 
 @dataclass
@@ -103,6 +68,7 @@ class Bases:
         self._now_ms = now_ms
         self._author = author
         self.store = BaseStore(windows.database, windows.shard_bits)
+        self._reach = Reach(windows, self.store)
         self._hold(self.store.held())
         self.candidate: Candidate | None = None
         self._is_stranded = False
@@ -156,7 +122,7 @@ class Bases:
             return "its base is of another cluster"
         if base.trust > chain.head.n:
             return None
-        signer = _signer(base, chain)
+        signer = signer_of(base, chain)
         if signer is None:
             return "its base is signed by nobody who may"
         if base.n >= (base.trust + 1) * BASES_PER_TRUST_RECORD_MAX:
@@ -266,7 +232,7 @@ class Bases:
         if held is None or base is None or not shards:
             return 0
         # It was right to put it in force, whoever its signer may be by now.
-        signer = _signer(base, chain) or Signer.FORMER
+        signer = signer_of(base, chain) or Signer.FORMER
         names = decode_shards(held.shards, self._windows.shard_bits)
         candidate = Candidate(base, signer, decode_cut(held.cut), names)
         self._want(candidate, sorted(shard for shard in shards if 0 <= shard < len(names)))
@@ -279,7 +245,7 @@ class Bases:
         assert candidate.shards is not None
         candidate.wanted = shards
         names = (candidate.shards[shard] for shard in shards)
-        candidate.lacks = {name: None for name in names if name != _EMPTY_HASH and name not in self._staged}
+        candidate.lacks = {name: None for name in names if name != EMPTY_HASH and name not in self._staged}
 
     def drop(self) -> None:
         """Nobody has what the candidate consists of any more: a newer one will be offered."""
@@ -351,7 +317,7 @@ class Bases:
         cut, shards = candidate.cut, candidate.shards
         different = []
         if self.is_new:
-            different = [shard for shard, name in enumerate(shards) if name != _EMPTY_HASH]
+            different = [shard for shard, name in enumerate(shards) if name != EMPTY_HASH]
         else:
             view: list[CutView] = []
             yield lambda: view.append(self.store.view(cut))
@@ -378,10 +344,12 @@ class Bases:
         assert candidate.wanted is not None
         turned = Turned(candidate.base, taken=len(candidate.wanted))
         try:
-            replaced = _Replaced(candidate, self._staged, self._windows.shard_bits)
+            replaced = ReplacedRows(candidate, self._staged, self._windows.shard_bits)
             is_again = candidate.base.n == self.n
             is_owners = candidate.signer is Signer.OWNER
-            void = {} if is_again else (yield from self._void(candidate, chain, is_owners=is_owners))
+            void: Voided = {}
+            if not is_again:
+                void = yield from self._reach.void(candidate.base, candidate.cut, chain, is_owners=is_owners)
             turned.void = len(void)
             adoption = Adoption(
                 candidate.base,
@@ -408,91 +376,13 @@ class Bases:
         self._staged.clear()
         return turned
 
-    def _void(
-        self, candidate: Candidate, chain: TrustChain, *, is_owners: bool
-    ) -> Generator[Step, None, dict[int, tuple[Head, str | None]]]:
-        """Return what a base makes void here: what an owner's cuts off, and whatever builds on that.
-
-        Whoever signed: where a session of the cut has the Yjs client of another one here, that other one goes.
-        """
-        gate, cut = self._windows.gate, candidate.cut or {}
-        curators = chain.records[candidate.base.trust].curators  # of bytes alone, whatever trust says by now
-        clients = {client_id(session): session for session in cut}
-        void: dict[int, tuple[Head, str | None]] = {}
-        for session, state in gate.sessions.items():
-            end = cut.get(session, Head(0, b""))
-            if not state.number:
-                continue
-            if clients.get(state.client, session) != session:
-                void[state.sid] = Head(0, b""), "its client id belongs to another session"
-            elif not is_owners:
-                continue
-            elif state.cut.number > end.number:  # the base in force settled more: a lie, or made at the same time
-                void[state.sid] = end, None
-            elif state.number < end.number:
-                continue
-            elif end.number and gate.hash_at(state, end.number) != end.hash:
-                void[state.sid] = end, None
-            elif state.number > end.number and session.author not in curators:
-                void[state.sid] = end, "its author is no curator any more"
-        beyond: list[_Beyond] = []
-        if void:
-            yield lambda: beyond.extend(self._beyond(cut))
-        found = bool(void)
-        while found:
-            found = False
-            for index, one in enumerate(beyond):
-                if index % _ENVELOPES_PER_STEP == _ENVELOPES_PER_STEP - 1:
-                    yield None
-                if one.sid in void and void[one.sid][0].number < one.number:
-                    continue
-                if any(_is_void(void.get(sid), number, digest) for sid, number, digest in one.dependencies):
-                    void[one.sid] = Head(one.number - 1, one.previous), "it builds on what an owner's base made void"
-                    found = True
-        return void
-
-    def _beyond(self, cut: Cut) -> list[_Beyond]:
-        """Return every envelope beyond a cut."""
-        sessions = self._windows.gate.sessions
-        found = []
-        for session, head in self._windows.heads.items():
-            end, state = cut.get(session, Head(0, b"")), sessions[session]
-            for body in self.store.log_after(state.sid, end.number, head.number):
-                envelope = decode_envelope(body, self._windows.shard_bits)
-                named = [(sessions[one.session].sid, one.number, one.hash) for one in envelope.dependencies]
-                found.append(_Beyond(state.sid, envelope.number, envelope.previous, named))
-        return found
+    def allowed_cut(self, chain: TrustChain) -> Generator[Step, None, dict[SessionId, Head]]:
+        """Return how far everything that took effect here counts: the cut of the next base."""
+        return self._reach.allowed_cut(chain)
 
     def figures(self) -> dict[str, int]:
         """Return what decides whether another base is due (``pincrew.base_due``)."""
         return {"base_bytes": 0 if self.base is None else self.base.size, **self.store.figures()}
-
-    def allowed_cut(self, chain: TrustChain) -> Generator[Step, None, dict[SessionId, Head]]:
-        """Return how far everything that took effect here counts: wholly, but for former curators and what builds on
-        their writing beyond their cut. Never less than the base in force."""
-        gate, durable = self._windows.gate, self._windows.heads  # the gate alone may be ahead of the disk, by a window
-        sessions = [(session, gate.sessions[session]) for session in durable]
-        allowed = {(cut.author, last.nonce): last.number for cut in chain.head.cuts for last in cut.sessions}
-        cut_off = {cut.author for cut in chain.head.cuts}
-        ends = {state.sid: durable[session].number for session, state in sessions}
-        former = [(session, state) for session, state in sessions if session.author in cut_off]
-        for session, state in former:
-            ends[state.sid] = max(state.cut.number, min(ends[state.sid], allowed.get(session, 0)))
-        beyond: list[_Beyond] = []
-        if any(ends[state.sid] < durable[session].number for session, state in former):
-            yield lambda: beyond.extend(self._beyond({session: state.cut for session, state in sessions}))
-        is_stable = False
-        while not is_stable:
-            is_stable = True
-            for index, one in enumerate(beyond):
-                if index % _ENVELOPES_PER_STEP == _ENVELOPES_PER_STEP - 1:
-                    yield None
-                if one.number <= ends[one.sid] and any(
-                    number > ends.get(sid, 0) for sid, number, _ in one.dependencies
-                ):
-                    ends[one.sid], is_stable = one.number - 1, False
-        heads = [(session, ends[state.sid], gate.hash_at(state, ends[state.sid])) for session, state in sessions]
-        return {session: Head(end, digest or b"") for session, end, digest in heads if end}
 
     def header(self, trust: int, cut: Cut, *, is_owners: bool = False) -> Generator[Step, None, bytes]:
         """Return what is to be signed of the next base with this cut, which must be held; its manifest is staged.
@@ -540,16 +430,6 @@ class Bases:
             yield lambda: more.append(self.store.forget_log(cut, FORGOTTEN_PER_STEP))
 
 
-class _Beyond(NamedTuple):
-    """An envelope beyond a cut: its session (sid), number, the hash before it, and what it depends on (sid, number,
-    hash)."""
-
-    sid: int
-    number: int
-    previous: bytes
-    dependencies: list[tuple[int, int, bytes]]
-
-
 @dataclass
 class _Served:
     """What the base in force is served from: its shards by the hash of their rows."""
@@ -559,45 +439,5 @@ class _Served:
     view: CutView
 
 
-class _Replaced(Mapping[int, ShardRows]):
-    """The rows of the shards that are taken, read one at a time."""
-
-    def __init__(self, candidate: Candidate, staged: Staged, shard_bits: int) -> None:
-        assert candidate.wanted is not None and candidate.shards is not None and candidate.cut is not None
-        self._names = {shard: candidate.shards[shard] for shard in candidate.wanted}
-        self._staged = staged
-        self._shard_bits = shard_bits
-        self._sessions = len(candidate.cut)
-
-    def __getitem__(self, shard: int) -> ShardRows:
-        name = self._names[shard]
-        blob = EMPTY_ROWS if name == _EMPTY_HASH else self._staged[name]
-        return decode_rows(blob, shard, self._shard_bits, self._sessions)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-def _is_void(end: tuple[Head, str | None] | None, number: int, digest: bytes) -> bool:
-    """Return whether an envelope that is depended on is void, given how far its session counts (None: wholly)."""
-    if end is None:
-        return False
-    head, _ = end
-    return number > head.number or (number == head.number and digest != head.hash)
-
-
 def _ignore(_: object) -> None:
     """Make a step of a call that returns something."""
-
-
-def _signer(base: Base, chain: TrustChain) -> Signer | None:
-    """Return whose right a base was signed by: it must have had it then, and an owner must have it still."""
-    record = chain.records[base.trust]
-    if base.signer in record.owners & chain.owners:
-        return Signer.OWNER
-    if base.signer != record.keeper:
-        return None
-    return Signer.KEEPER if base.signer == chain.keeper else Signer.FORMER

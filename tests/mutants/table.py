@@ -466,7 +466,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "12 the keeper of today signs for yesterday",
-        "bases.py",
+        "base_candidate.py",
         "    record = chain.records[base.trust]\n",
         "    record = chain.head\n",
         BASES + "test_a_base_counts_by_the_record_that_it_names",
@@ -502,7 +502,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     Mutant(
         "12 the branch at the cut does not matter",
         "bases.py",
-        "gate.hash_at(state, head.number) != head.hash:\n                return False",
+        "gate.hash_at(gate.sessions[session], head.number) != head.hash:\n                return False",
         "False:\n                return False",
         BASES + "test_a_cut_on_another_branch_is_not_recomputed",
     ),
@@ -580,7 +580,7 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "13 what an owner leaves out stays",
-        "bases.py",
+        "base_reach.py",
         "            elif not is_owners:\n",
         "            elif True:\n",
         BASES + "test_what_an_owner_cuts_off_is_void_and_what_was_built_on_it_is_written_again",
@@ -588,16 +588,16 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "13 what builds on what is void stays",
-        "bases.py",
+        "base_reach.py",
         "any(_is_void(void.get(sid), number, digest) for sid, number, digest in one.dependencies)",
         "False",
         BASES + "test_what_an_owner_cuts_off_is_void_and_what_was_built_on_it_is_written_again",
     ),
     Mutant(
         "13 an owner's cut goes beyond what counts",
-        "bases.py",
-        "min(state.number, allowed.get(session, 0))",
-        "state.number",
+        "base_reach.py",
+        "min(ends[state.sid], allowed.get(session, 0))",
+        "ends[state.sid]",
         BASES + "test_what_an_owner_cuts_off_is_void_and_what_was_built_on_it_is_written_again",
     ),
     Mutant(
