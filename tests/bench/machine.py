@@ -65,6 +65,13 @@ class Machine:
                 self.process.wait()
             self.process = None
 
+    def kill(self) -> None:
+        """End the daemon as a power cut would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
     def create(self, name: str) -> None:
         """Make a cluster here and run it."""
         self.run("create", name, "--listen", "/ip4/127.0.0.1/tcp/0", "--ipfs", self.ipfs)
@@ -94,6 +101,13 @@ class Machine:
     def total(self, name: str) -> int:
         """How many pins the list has here."""
         return self.client.summary(name).pins.total
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of the daemon so far, in seconds."""
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def rss_mb(self) -> float:
