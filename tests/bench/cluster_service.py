@@ -95,7 +95,8 @@ class ClusterService:
             "CLUSTER_IPFSHTTP_NODEMULTIADDRESS": f"{tcp}{node_port}",
             "CLUSTER_IPFSHTTP_PINTIMEOUT": "24h",
             "CLUSTER_CRDT_TRUSTEDPEERS": "*",
-            "CLUSTER_CRDT_REBROADCASTINTERVAL": "10s",  # until then a newcomer knows of nothing; the default is a minute
+            # Until then a newcomer knows of nothing; the default is a minute.
+            "CLUSTER_CRDT_REBROADCASTINTERVAL": "10s",
         }
         if batch:
             self._environment |= {
