@@ -48,7 +48,8 @@ def assemble(
         pins_in_flight=settings.pins_in_flight,
         no_progress_timeout_s=settings.pin_no_progress,
         node_kind=nodes.kind(local.ipfs),
-        removals=RemovalsRules(settings.unpin_grace, settings.removals_hold, obey=local.obey or writes),
+        removals=RemovalsRules(settings.unpin_grace, settings.removals_hold, obey=local.obey),
+        writes=writes,
         staged=StagedFile(paths.staged),
     )
     return Peer(

@@ -32,11 +32,6 @@ class Choice:
     version: str | None = None
     silent: Path | None = None
 
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether a person should be asked."""
-        return self.silent is not None
-
 
 def checked_choice(text: str) -> str:
     """Return what was asked for with `--ipfs`. Raises Misuse."""

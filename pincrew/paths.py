@@ -2,7 +2,7 @@
 
     $PINCREW_HOME/
         settings.toml  daemon.lock  daemon.sock  daemon.log  holdings.db  owner-keys/
-        clusters/<name>/   cluster.toml  config.toml  identity.key  owner.key  secret.key  state.db  api-socket  ...
+        clusters/<name>/   cluster.toml  config.toml  identity.key  owner.key  secret.key  state.db  ...
         node/              node.toml  identity.key  blocks.db  rpc.sock  node.log
 
 A cluster folder counts as joined when it has a ``cluster.toml``: that file is written last. A socket whose path is too
@@ -97,10 +97,6 @@ class ClusterPaths:
     def staged(self) -> Path:
         """What was fetched of a base that is not complete yet."""
         return self.folder / "base.staged"
-
-    def api_socket(self, environment: Mapping[str, str]) -> Path:
-        """The socket of ipfs-cluster's REST API for this cluster."""
-        return socket_path(self.folder / "api-socket", environment)
 
 
 @dataclass(frozen=True)

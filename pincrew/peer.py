@@ -13,7 +13,7 @@ import importlib
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -82,6 +82,7 @@ class PeerOptions:
     no_progress_timeout_s: float = limits.PIN_NO_PROGRESS_TIMEOUT_S
     node_kind: NodeKind = NodeKind.KUBO
     removals: RemovalsRules = field(default_factory=RemovalsRules)
+    writes: bool = False  # it is a curator's: while trust names it, removals are its own and hold it up nowhere
     staged: Staged = field(default_factory=dict[bytes, bytes])
 
 
@@ -132,7 +133,7 @@ class Peer:
             now_ms=now_ms,
             luck=random.Random(),
             on_event=self.diary.happened,
-            rules=PinnerRules(options.pins_in_flight, options.no_progress_timeout_s, options.removals),
+            rules=PinnerRules(options.pins_in_flight, options.no_progress_timeout_s, self._removals_rules()),
         )
         self._moving = Moving(
             old_nodes,
@@ -367,9 +368,14 @@ class Peer:
             self.diary.happened("handshake_failed", {"peer": peer, "address": address, "reason": reason})
         self.note(ReasonCode.HANDSHAKE_FAILED, f"{who}: {reason}")
 
+    def _removals_rules(self) -> RemovalsRules:
+        rules = self.options.removals
+        return replace(rules, obey=rules.obey or (self.options.writes and self.is_curator(self.id)))
+
     def _trust_moved(self, before: TrustChain) -> None:
         """The trust chain moved on, whoever brought the records: a command, a config document or a neighbour."""
         chain = self.member.chain
+        self.pinner.set_removals_rules(self._removals_rules())
         if chain.conflict is not None and before.conflict is None:
             self.diary.happened("trust_conflict", {"record": chain.conflict.n})
         if chain.head.n > before.head.n:

@@ -57,6 +57,29 @@ def test_removals_wait_and_a_flood_of_them_asks(crew: Crew, kubo: KuboProcess, o
     assert {"unpinned", "removals_decided"} <= {event["kind"] for event in follower.json_lines("events")}
 
 
+def test_a_revoked_curators_peer_is_a_guest_again(crew: Crew, kubo: KuboProcess, other_kubo: KuboProcess) -> None:
+    ana, bob = crew.machine("ana"), crew.machine("bob", PINCREW_UNPIN_GRACE="1s")
+    cids = add_content(kubo, *(b"guest %d" % number for number in range(30)))
+    ana.create("archive", node=kubo.url)
+    ana.serve("archive")
+    ana.run("publish", "-o", "archive.toml")
+    ana.run("pin", "add", "-", stdin="\n".join(cids))
+    bob.follow(str(ana.folder / "archive.toml"), "--wait", "--timeout", "2m", node=other_kubo.url)
+    bob_id = bob.client.ready("archive").peer
+    ana.run("trust", "add", bob_id)
+    bob.until_reason("archive", "curator_named")
+    bob.serve("archive")
+    bob.until("archive", lambda summary: summary.role == "curator", "it is a curator")
+    ana.run("pin", "rm", cids[0])
+    until(lambda: cids[0] not in pins_of(other_kubo), "it obeys")
+
+    ana.run("trust", "revoke", bob_id)
+    until(lambda: bob.client.trust("archive").record == 2, "it knows")
+    ana.run("pin", "rm", *cids[1:26])
+    bob.until_state("archive", "consent")
+    assert set(cids[1:]) <= set(pins_of(other_kubo))
+
+
 def test_leaving_unpins_only_what_that_cluster_alone_holds(
     crew: Crew, kubo_program: Path, kubo: KuboProcess, tmp_path: Path
 ) -> None:

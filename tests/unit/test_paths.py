@@ -43,10 +43,9 @@ def test_every_path_is_below_the_home() -> None:
             crew.owner,
             crew.secret,
             crew.state,
-            crew.api_socket({}),
         )
     ]
-    assert names == ["cluster.toml", "config.toml", "identity.key", "owner.key", "secret.key", "state.db", "api-socket"]
+    assert names == ["cluster.toml", "config.toml", "identity.key", "owner.key", "secret.key", "state.db"]
     assert crew.folder == Path("/h/clusters/crew")
     assert home.node.settings == Path("/h/node/node.toml")
     assert home.node.rpc_socket({}) == Path("/h/node/rpc.sock")
