@@ -1,10 +1,12 @@
 """Speaks of this peer to the others, and uses what they say of themselves: whom to seek, which nodes to connect.
 
-It announces every 30 s, and at once when addresses or node change. What others claim directs connections only.
+It announces every 30 s (in a crowd up to 60), and at once when addresses or node change. What others claim directs
+connections only.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -69,12 +71,13 @@ class Announcer:
         while True:
             own, now = self._own(), trio.current_time()
             moved = last is None or _matters_now(own) != _matters_now(last)
-            if moved or now - said_at >= limits.ANNOUNCEMENT_INTERVAL_S:
+            heard = self._member.heard.current(now)
+            if moved or now - said_at >= _interval(len(heard)):
                 sealed = self._seal(own)
                 self._member.heard.accept(sealed, now)
                 self._announce(sealed)
                 last, said_at = own, now
-            self._use(self._member.heard.current(now))
+            self._use(heard)
             if await self._bell.wait(limits.ANNOUNCEMENT_LOOK_INTERVAL_S):
                 await trio.sleep(limits.ANNOUNCEMENT_GATHER_S)  # announcements come in flocks
 
@@ -96,9 +99,13 @@ class Announcer:
         ).sealed(self._key)
 
     def _use(self, heard: list[Heard]) -> None:
-        """Seek announced peers and have their nodes connected, curators first."""
+        """Seek announced peers and have their nodes connected, curators first.
+
+        Where there are more than a few, each peer has an order of its own: were it the same for all, the first ones
+        would have to turn most of a crowd away.
+        """
         others = [one.announcement for one in heard if one.announcement.key != self._key.public]
-        others.sort(key=lambda one: not self._member.chain.is_curator(one.key))
+        others.sort(key=lambda one: (not self._member.chain.is_curator(one.key), self._turn_of(one.key)))
         for one in others[: limits.ANNOUNCED_NODES_CONNECTED_MAX]:
             if one.addresses:
                 self._seek(peer_id(one.key), one.addresses, self._member.chain.is_curator(one.key))
@@ -108,6 +115,15 @@ class Announcer:
         if nodes != self._nodes:
             self._nodes = nodes
             self._connect_nodes(nodes)
+
+    def _turn_of(self, key: bytes) -> bytes:
+        return hashlib.sha256(self._key.public + key).digest()
+
+
+def _interval(peers: int) -> float:
+    """Return how often each of so many peers speaks."""
+    crowd = peers * limits.ANNOUNCEMENT_INTERVAL_PER_PEER_S
+    return min(max(limits.ANNOUNCEMENT_INTERVAL_S, crowd), limits.ANNOUNCEMENT_INTERVAL_S_MAX)
 
 
 def _matters_now(own: Own) -> tuple[object, ...]:

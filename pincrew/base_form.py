@@ -15,6 +15,7 @@ and unsigned; its hash is the empty byte string.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -73,6 +74,26 @@ class Base:
 def blob_hash(blob: bytes) -> bytes:
     """Return the 32-byte name of a blob."""
     return hashlib.sha256(domains.BASE_BLOB + blob).digest()
+
+
+def pack_blob(blob: bytes) -> bytes:
+    """Return a blob as it travels: in the zlib format (RFC 1950), half as large for usual records.
+
+    At the quickest level, for a shard is packed again whenever it is asked for.
+    """
+    return zlib.compress(blob, level=1)
+
+
+def unpack_blob(packed: bytes) -> bytes:
+    """Return the blob in what travelled, of at most ``BASE_BLOB_BYTES_MAX``. Raises Malformed."""
+    unpacking = zlib.decompressobj()
+    try:
+        blob = unpacking.decompress(packed, limits.BASE_BLOB_BYTES_MAX + 1)  # the end is seen with room to spare
+    except zlib.error:
+        _refuse("a blob is not packed as it should be")
+    if not unpacking.eof or unpacking.unused_data or len(blob) > limits.BASE_BLOB_BYTES_MAX:
+        _refuse("a packed blob is cut off, too large, or has something behind it")
+    return blob
 
 
 # ---- header ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 from pincrew.base_form import Base, Cut
+from pincrew.gate import SessionState
 from pincrew.steps import Step
 from pincrew.store.bases import BaseStore
 from pincrew.trust import TrustChain
@@ -36,6 +37,7 @@ class Reach:
         """
         gate = self._windows.gate
         curators = chain.records[base.trust].curators  # of bytes alone, whatever trust says by now
+        strangers: list[tuple[SessionState, Head]] = []
         clients = {client_id(session): session for session in cut}
         void: Voided = {}
         for session, state in gate.sessions.items():
@@ -53,6 +55,14 @@ class Reach:
             elif end.number and gate.hash_at(state, end.number) != end.hash:
                 void[state.sid] = end, None
             elif state.number > end.number and session.author not in curators:
+                strangers.append((state, end))
+        for state, end in strangers:
+            bodies: list[bytes] = []
+            yield lambda state=state, end=end, into=bodies: into.extend(  # type: ignore[misc]
+                self._store.log_after(state.sid, end.number, end.number + 1)
+            )
+            # Whom a record later than the base's named may have written before they had the base: that is not meant.
+            if not bodies or decode_envelope(bodies[0], self._windows.shard_bits).trust <= base.trust:
                 void[state.sid] = end, "its author is no curator any more"
         beyond: list[_Beyond] = []
         if void:

@@ -56,7 +56,6 @@ class BaseChoice(Protocol):
     def lacking(self) -> list[Dependency]: ...
     def take(self) -> None: ...
     def drop(self) -> None: ...
-    def keep(self, name: bytes, blob: bytes) -> bool: ...
 
 
 class BaseHolder(Protocol):
@@ -67,6 +66,10 @@ class BaseHolder(Protocol):
     def base_sealed(self, n: int) -> bytes | None: ...
     def base_offered(self, sealed: bytes) -> str | None: ...
     def blob_piece(self, name: bytes, offset: int) -> Blob: ...
+    def keep_blob(self, name: bytes, packed: bytes) -> bool:
+        """Keep a blob that came whole; return whether it is the one of that name."""
+        ...
+
     def is_open(self, session: SessionId) -> bool:
         """Whether more of a session can take effect here."""
         ...
@@ -75,6 +78,7 @@ class BaseHolder(Protocol):
 @dataclass(slots=True)
 class _Link:
     base: int = 0
+    wanted: int | None = None  # the base that it was asked for last, and when that may be asked again
     next_want: float = 0.0
     absent: set[SessionId] = field(default_factory=set)  # sessions of which it does not have what we lack
     lacks: set[bytes] = field(default_factory=set)  # blobs that it does not have
@@ -84,7 +88,7 @@ class _Link:
 @dataclass(slots=True)
 class _Partial:
     peer: str
-    blob: bytearray
+    packed: bytearray
     size: int
 
 
@@ -145,23 +149,23 @@ class BaseSync:
         partial = self._partial.setdefault(frame.name, _Partial(peer, bytearray(), frame.size))
         if partial.peer != peer:
             partial = self._partial[frame.name] = _Partial(peer, bytearray(), frame.size)
-        fits = frame.offset == len(partial.blob) and frame.size == partial.size <= limits.BASE_BLOB_BYTES_MAX
+        fits = frame.offset == len(partial.packed) and frame.size == partial.size <= limits.BASE_BLOB_BYTES_MAX
         # Only the last piece may be short: who sends bytes in drops would keep us waiting for ever.
-        rest = partial.size - len(partial.blob)
+        rest = partial.size - len(partial.packed)
         if not fits or len(frame.piece) != min(rest, limits.BLOB_PIECE_BYTES_MAX):
             del self._partial[frame.name]
             link.lacks.add(frame.name)
             return "it sent a blob in pieces that do not fit"
-        if sum(len(one.blob) for one in self._partial.values()) + len(frame.piece) > limits.BLOBS_PARTIAL_BYTES_MAX:
+        if sum(len(one.packed) for one in self._partial.values()) + len(frame.piece) > limits.BLOBS_PARTIAL_BYTES_MAX:
             del self._partial[frame.name]
             link.lacks.add(frame.name)
             return "its blobs are larger than a list can be"
-        partial.blob += frame.piece
-        if len(partial.blob) < partial.size:
+        partial.packed += frame.piece
+        if len(partial.packed) < partial.size:
             link.asked[frame.name] = now + limits.WANT_TIMEOUT_S
-            return BlobWant(frame.name, len(partial.blob))
+            return BlobWant(frame.name, len(partial.packed))
         del self._partial[frame.name]
-        if self._holder.bases.keep(frame.name, bytes(partial.blob)):
+        if self._holder.keep_blob(frame.name, bytes(partial.packed)):
             return None
         link.lacks.add(frame.name)
         return "it sent a blob that is not the one asked for"
@@ -201,8 +205,9 @@ class BaseSync:
             return sends
         known = bases.candidate_n if bases.is_taking else bases.n
         for peer, link in self._links.items():
-            if link.base > known and now >= link.next_want:
-                link.next_want = now + limits.WANT_TIMEOUT_S
+            # Only the same question waits: who is many bases behind asks for one after the other.
+            if link.base > known and (now >= link.next_want or wanted != link.wanted):
+                link.wanted, link.next_want = wanted, now + limits.WANT_TIMEOUT_S
                 if self._patience_ends is None:  # once: a base that is said to be and never comes holds nobody up
                     self._patience_ends = now + limits.WANT_TIMEOUT_S
                 sends.append((peer, BaseWant(wanted)))

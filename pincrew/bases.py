@@ -75,6 +75,7 @@ class Bases:
         self._highest = 0  # number of any base that was signed by who might
         self._served: _Served | None = None
         self._refused: set[bytes] = set()
+        self._refused_n = 0  # number of the last of them
 
     def _hold(self, held: HeldBase | None) -> None:
         self.held = held
@@ -139,20 +140,30 @@ class Bases:
         return None
 
     def _is_better(self, base: Base, signer: Signer, known: Candidate) -> bool:
-        """Return whether a base is worth more than the candidate: one that follows ours can be recomputed."""
+        """Return whether a base is worth more than the candidate: one that follows ours can be recomputed.
+
+        An owner's is the way out of whatever a keeper signed: no keeper's stands in its way.
+        """
+        is_owners, is_known_owners = signer is Signer.OWNER, known.signer is Signer.OWNER
         if base.n == known.base.n:
-            return signer is Signer.OWNER and known.signer is not Signer.OWNER
+            return is_owners and not is_known_owners
         if known.is_taken:
-            return base.n > known.base.n
+            is_needed = is_owners or not is_known_owners or self.is_new or self._is_stranded
+            return base.n > known.base.n and is_needed
         follows = base.n == self.n + 1
-        return follows if follows != (known.base.n == self.n + 1) else base.n > known.base.n
+        return is_owners or (follows if follows != (known.base.n == self.n + 1) else base.n > known.base.n)
 
     @property
     def wanted(self) -> int | None:
         """Number of the base to ask neighbours for, 0 for their newest, None if what is known will do."""
         if self.is_new or self.is_taking or self._is_stranded:
             return 0
-        return None if self.candidate is not None and self.candidate.base.n == self.n + 1 else self.n + 1
+        if self.candidate is None and self._refused_n == self.n + 1:
+            return 0  # what was built on a lie has to be seen, too: an owner's number is above all of it
+        if self.candidate is None or self.candidate.base.n != self.n + 1:
+            return self.n + 1
+        # Who signs a cut that nobody ever reaches must not keep an owner's base from being heard of.
+        return 0 if self.stage() is Stage.CUT else None
 
     @property
     def candidate_n(self) -> int:
@@ -286,6 +297,7 @@ class Bases:
     def _refuse(self) -> None:
         assert self.candidate is not None
         self._refused.add(self.candidate.base.hash)
+        self._refused_n = self.candidate.base.n
         self.candidate = None
         self._staged.clear()
 
@@ -315,6 +327,9 @@ class Bases:
         candidate = self.candidate
         assert candidate is not None and candidate.cut is not None and candidate.shards is not None
         cut, shards = candidate.cut, candidate.shards
+        if candidate.signer is not Signer.OWNER and self._goes_back(cut):
+            self._refuse()
+            return Turned(candidate.base, "its cut goes back behind that of the base in force")
         different = []
         if self.is_new:
             different = [shard for shard, name in enumerate(shards) if name != EMPTY_HASH]
@@ -336,6 +351,11 @@ class Bases:
             return Turned(candidate.base, f"{len(different)} of its shards are not what its cut makes of them")
         self._want(candidate, different)
         return None
+
+    def _goes_back(self, cut: Cut) -> bool:
+        """Return whether a cut leaves out what the base in force settled: the log of that may be forgotten."""
+        sessions = self._windows.gate.sessions
+        return any(state.cut.number > cut.get(session, Head(0, b"")).number for session, state in sessions.items())
 
     def adopt(self, chain: TrustChain) -> Generator[Step, None, Turned]:
         """Put the candidate in force. Nobody else may use the replica meanwhile. Raises StoreFault."""

@@ -27,7 +27,7 @@ from pincrew.api.server import build_app
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
 from pincrew.errors import Misuse, NotFound, PincrewError, unwrapped
-from pincrew.files import private_folder
+from pincrew.files import private_folder, told
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.holdings import Holdings
 from pincrew.home_lock import Lock
@@ -221,10 +221,11 @@ def run_daemon(
 ) -> int:
     """Be the daemon of ``home`` until SIGINT or SIGTERM. With ``serve`` run that cluster and print its ready line.
 
-    Raises Conflict when there is one already, and what keeps ``serve`` from running.
+    Raises Conflict when there is one already, StoreFault where the disk refuses, and what keeps ``serve`` from running.
     """
     environment = os.environ if environment is None else environment
-    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with told(home.root, "make"):
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = Lock(home.daemon_lock)
     try:
         settings = load_settings(home.settings, environment)

@@ -23,7 +23,7 @@ _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 
 def private_folder(path: Path) -> Path:
     """Make ``path`` and what is missing above it, each 0700, and return it. A folder that exists is left as it is."""
-    with _told(path, "make"):
+    with told(path, "make"):
         missing = []
         folder = path
         while not folder.exists():
@@ -39,7 +39,7 @@ def private_folder(path: Path) -> Path:
 
 def own_folder(path: Path) -> Path:
     """Make or take ``path`` in a place that others can write to; refuse it unless it is ours and 0700."""
-    with _told(path, "make"):
+    with told(path, "make"):
         with suppress(FileExistsError):
             path.mkdir(mode=0o700)
         found = path.lstat()
@@ -56,7 +56,7 @@ def own_folder(path: Path) -> Path:
 def read_file(path: Path, bytes_max: int) -> bytes:
     """Return what is in a file. Raises NotFound, or StoreFault when it cannot be read or is absurdly large."""
     try:
-        with _told(path, "read"), path.open("rb") as file:
+        with told(path, "read"), path.open("rb") as file:
             data = file.read(bytes_max + 1)
     except StoreFault as fault:
         if isinstance(fault.__cause__, FileNotFoundError):
@@ -77,7 +77,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
 def written_file(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
     """Give a file to write to, which is put at ``path`` durably when the block ends well: for what is too large for
     ``write_file``. Otherwise whatever was there stays. Raises StoreFault."""
-    with _told(path, "write"), _temporary(path, mode) as (temporary, file):
+    with told(path, "write"), _temporary(path, mode) as (temporary, file):
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -87,7 +87,7 @@ def written_file(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
 def create_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put ``data`` at ``path`` durably. Raises Conflict when something is there already: nothing is overwritten."""
     try:
-        with _told(path, "write"), _temporary(path, mode) as (temporary, file):
+        with told(path, "write"), _temporary(path, mode) as (temporary, file):
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -140,7 +140,7 @@ def _temporary(path: Path, mode: int) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 @contextmanager
-def _told(path: Path, verb: str) -> Iterator[None]:
+def told(path: Path, verb: str) -> Iterator[None]:
     """Turn the system's complaint into a sentence."""
     try:
         yield

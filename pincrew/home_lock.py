@@ -6,29 +6,35 @@ import fcntl
 import os
 from pathlib import Path
 
-from pincrew.errors import Conflict
+from pincrew.errors import Conflict, StoreFault
+from pincrew.files import told
 
 
 class Lock:
     """Held by the daemon, or by `doctor --repair` for a moment. It goes with the process, however that ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock. Raises Conflict with the other daemon's process id."""
-        self._file = path.open("a+")
+        """Take the lock. Raises Conflict with the other daemon's process id, StoreFault where the disk refuses."""
+        with told(path, "open"):
+            self._file = path.open("a+b", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
+            holder = self._file.read().decode(errors="replace").strip() or "unknown"
             self._file.close()
             raise Conflict(
                 f"Another pincrew daemon (process {holder}) uses this home",
                 where=str(path),
                 next_step="Use that one, or end it with `pincrew daemon stop`",
             ) from error
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
+        try:
+            with told(path, "write"):
+                self._file.truncate(0)
+                self._file.write(b"%d\n" % os.getpid())
+        except StoreFault:
+            self._file.close()
+            raise
 
     def release(self) -> None:
         """Let go."""

@@ -2,13 +2,15 @@
 
 Per session it holds a contiguous run from the head on, as pages bring it (the next window, bounded over all sessions
 together), and a few early ones that pubsub brought (bounded per session). What does not fit is dropped, for it can be
-fetched again (invariant 5).
+fetched again (invariant 5). The next envelope of a session always finds room, for it may be what all others wait for:
+where there is none, other sessions lose theirs, first those that are known to wait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from pincrew import limits
@@ -36,7 +38,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._queues: dict[SessionId, _Queue] = {}
-        self._blocked: set[SessionId] = set()
+        self._blocked: dict[SessionId, None] = {}  # in the order in which they came to wait
         self.size = 0
 
     def offer(self, sealed: Sealed, head: int) -> bool:
@@ -57,11 +59,21 @@ class Inbox:
             )
         if not fits and envelope.number != head + 1:
             return False
+        self._make_room(envelope.session, size)
         self._queues[envelope.session] = queue
         queue.waiting[envelope.number] = sealed
         queue.size += len(envelope.body)
         self.size += len(envelope.body)
         return True
+
+    def _make_room(self, session: SessionId, size: int) -> None:
+        """Let other sessions' envelopes go until ``size`` bytes of one session fit."""
+        others_max = limits.REORDER_SESSIONS_MAX - (session not in self._queues)
+        while self.size + size > limits.REORDER_TOTAL_BYTES_MAX or len(self._queues) > others_max:
+            other = next((one for one in chain(self._blocked, self._queues) if one != session), None)
+            if other is None:
+                return
+            self.forget(other)
 
     @property
     def ready_size(self) -> int:
@@ -77,11 +89,12 @@ class Inbox:
         buffer only, so that no author can take the room of the others."""
         if session in self._blocked:
             return
-        self._blocked.add(session)
+        self._blocked[session] = None
         queue = self._queues[session]
         room = limits.REORDER_TOTAL_BYTES_MAX - self.size + queue.size
         kept_size = kept = 0
-        for number in sorted(queue.waiting):
+        # Up to the head they are in the open window, and leave when that is durable.
+        for number in sorted(number for number in queue.waiting if number > head):
             size = len(queue.waiting[number].envelope.body)
             over = kept_size + size > min(limits.REORDER_BYTES_MAX, room) or kept >= limits.REORDER_ENVELOPES_MAX
             if over and number != head + 1:
@@ -91,7 +104,7 @@ class Inbox:
 
     def unblock(self, session: SessionId) -> None:
         """A session goes on."""
-        self._blocked.discard(session)
+        self._blocked.pop(session, None)
 
     def to_signature(self, session: SessionId, number: int) -> list[Sealed]:
         """Return the run from ``number`` on, up to the first envelope whose own signature is here."""
@@ -117,7 +130,7 @@ class Inbox:
         self.size -= size
         if not queue.waiting:
             del self._queues[session]
-            self._blocked.discard(session)
+            self._blocked.pop(session, None)
         return sealed
 
     def passed(self, session: SessionId, head: int) -> list[Sealed]:
@@ -125,13 +138,13 @@ class Inbox:
         queue = self._queues.get(session)
         numbers = [number for number in queue.waiting if number <= head] if queue is not None else []
         if numbers:
-            self._blocked.discard(session)
+            self._blocked.pop(session, None)
         return [self.pop(session, number) for number in sorted(numbers)]
 
     def forget(self, session: SessionId) -> None:
         """Drop a session's envelopes."""
         queue = self._queues.pop(session, None)
-        self._blocked.discard(session)
+        self._blocked.pop(session, None)
         if queue is not None:
             self.size -= queue.size
 

@@ -39,11 +39,13 @@ HEADS_PER_FRAME_MAX = 3_000
 TRUST_RECORDS_PER_FRAME_MAX = 64
 ANNOUNCEMENTS_PER_FRAME_MAX = 32
 SESSIONS_MAX = 100_000
+CLAIMS_BEYOND_OURS_MAX = 8_000  # sessions that one neighbour says it has, and nobody here heard of
 # A base's blobs travel in pieces; so many may be asked of one neighbour at once.
 BLOB_PIECE_BYTES_MAX = 256 * 1024
 BLOBS_IN_FLIGHT_MAX = 16
 BLOBS_PARTIAL_BYTES_MAX = 64 * 1024 * 1024  # of all that are under way together
 BLOBS_SERVED_KEPT = 8
+BLOBS_REMEMBERED_MAX = 2**SHARD_BITS_MAX + 1_000  # that one neighbour was sent
 BASE_LOG_BYTES_MIN = 16 * 1024 * 1024
 BASE_TOMBSTONES_MIN = 20_000
 BASE_QUIET_S = 10.0  # without a write, before a keeper makes a base that is due
@@ -54,13 +56,16 @@ FORGOTTEN_PER_STEP = 2_000  # envelopes of the log, in one transaction
 WANTS_IN_FLIGHT_MAX = 4
 OUTBOX_FRAMES_MAX = 256
 WANT_TIMEOUT_S = 20.0
+OVERDUE_WANTS_MAX = 1_000  # of one neighbour; who answers one that is forgotten is blamed
 ANTI_ENTROPY_INTERVAL_S = 45.0
 HEADS_INTERVAL_S = 1.0
+HEADS_AT_ONCE_MAX = 4  # neighbours that hear of news the moment it is there; most others have it before their turn
 
 # ---- the reorder buffer (verified envelopes only) ----------------------------------------------------------------
 REORDER_ENVELOPES_MAX = 64
 REORDER_BYTES_MAX = 4 * 1024 * 1024
 REORDER_TOTAL_BYTES_MAX = 32 * 1024 * 1024
+REORDER_SESSIONS_MAX = 10_000
 
 # ---- windows: how much is applied between two commits -----------------------------------------------------------
 WINDOW_OPERATIONS_MAX = 20_000
@@ -72,6 +77,10 @@ APPLY_SLICE_S_MAX = 0.001
 ANNOUNCED_PEERS_MAX = 5_000
 ANNOUNCEMENT_BYTES_MAX = 8 * 1024
 ANNOUNCEMENT_INTERVAL_S = 30.0
+# In a crowd everybody passes on what everybody says: each speaks more rarely, but three times before it expires.
+ANNOUNCEMENT_INTERVAL_S_MAX = 55.0
+ANNOUNCEMENT_INTERVAL_PER_PEER_S = 0.5
+ANNOUNCEMENTS_PASSED_ON_INTERVAL_S = 2.0
 ANNOUNCEMENT_LOOK_INTERVAL_S = 5.0
 ANNOUNCEMENT_GATHER_S = 0.25
 ANNOUNCEMENT_TTL_S = 180.0
@@ -82,11 +91,14 @@ ANNOUNCED_NODES_CONNECTED_MAX = 50
 NEIGHBOURS_MAX = 8
 NEIGHBOURS_CURATOR_MAX = 512
 REMEMBERED_PEERS_MAX = 200
+SOUGHT_PEERS_MAX = 512  # curators come on top
+DIALS_AT_ONCE_MAX = 3  # curators come on top; more would only make each other slow
 REQUESTS_IN_FLIGHT_PER_PEER_MAX = 4
 REQUEST_TIMEOUT_S = 15.0
 REQUEST_CIDS_MAX = 1_000
 REJECTED_PER_WINDOW_MAX = 50
 DUPLICATES_PER_SECOND_MAX = 200
+NEEDLESS_QUESTION_WEIGHT = 4  # duplicates that a sync frame counts for which has to be answered
 FLOOD_WINDOW_S = 10.0
 FLOOD_BAN_S = 600.0
 FLOOD_PEERS_MAX = 4_096
@@ -99,9 +111,13 @@ STREAMS_PER_CONNECTION_MAX = 24
 STREAM_WINDOW_BYTES_MAX = 2 * 1024 * 1024
 CONNECTION_BUFFER_BYTES_MAX = 32 * 1024 * 1024
 DIAL_TIMEOUT_S = 5.0
-UPGRADE_TIMEOUT_S = 4.0
-NEGOTIATION_TIMEOUT_S = 4.0
-SYNC_OPEN_TIMEOUT_S = 8.0
+# Long enough for a slow machine that a whole crowd dials at once, as after a restart: all of these handshakes go on
+# side by side, and were they given up before the last one is done, none would ever be.
+HANDSHAKES_AT_ONCE_MAX = 16  # that others begin
+HANDSHAKE_HEAD_START_S = 1.0
+UPGRADE_TIMEOUT_S = 7.0  # and a missing key of a closed cluster is named within ten seconds
+NEGOTIATION_TIMEOUT_S = 7.0
+SYNC_OPEN_TIMEOUT_S = 10.0
 SYNC_INBOUND_GRACE_S = 1.0
 SYNC_TIE_S = 15.0
 RESOLVE_TIMEOUT_S = 5.0

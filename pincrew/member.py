@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 
 from pincrew import limits
 from pincrew.announcement import Announcements
+from pincrew.base_form import pack_blob, unpack_blob
 from pincrew.base_sync import Stage
 from pincrew.bases import Bases, Turned
 from pincrew.errors import Conflict, Malformed, PeerFault
@@ -190,20 +191,29 @@ class Member:
         return self.bases.offer(sealed, self.chain)
 
     def blob_piece(self, name: bytes, offset: int) -> Blob:
-        """A piece of a blob for a neighbour. Blocks, unless ``prepare_blob`` was called for it."""
-        blob = self.prepare_blob(name)
-        return Blob(name, offset, len(blob), blob[offset : offset + limits.BLOB_PIECE_BYTES_MAX])
+        """A piece of a packed blob for a neighbour. Blocks, unless ``prepare_blob`` was called for it."""
+        packed = self.prepare_blob(name)
+        return Blob(name, offset, len(packed), packed[offset : offset + limits.BLOB_PIECE_BYTES_MAX])
 
     def prepare_blob(self, name: bytes) -> bytes:
-        """Compute a blob that a neighbour asks for; any thread may do it. The last few are kept for further pieces."""
-        blob = self._served.get(name)
-        if blob is None:
-            blob = self.bases.blob(name) or b""
+        """Compute and pack a blob that a neighbour asks for, empty where it is not here; any thread may do it.
+
+        The last few are kept for further pieces.
+        """
+        packed = self._served.get(name, b"")
+        if not packed and (blob := self.bases.blob(name)) is not None:
+            packed = pack_blob(blob)
             for old in list(self._served)[: -limits.BLOBS_SERVED_KEPT]:
                 self._served.pop(old, None)
-            if blob:
-                self._served[name] = blob
-        return blob
+            self._served[name] = packed
+        return packed
+
+    def keep_blob(self, name: bytes, packed: bytes) -> bool:
+        """A packed blob from a neighbour that was asked for it; returns whether it is that one."""
+        try:
+            return self.bases.keep(name, unpack_blob(packed))
+        except Malformed:
+            return False
 
     def trust_records(self, first: int) -> list[bytes]:
         """Signed trust records from number ``first``, and the proof of a conflict."""

@@ -14,14 +14,15 @@ import trio
 
 from pincrew import limits
 from pincrew.errors import Malformed, NotAllowed, PeerFault
-from pincrew.frames import AnnouncementsFrame, BlobWant, Page, decode_frame, encode_frame
+from pincrew.frames import Absent, AnnouncementsFrame, Blob, BlobWant, Page, decode_frame, encode_frame
 from pincrew.gate import Screening
 from pincrew.keys import public_of
+from pincrew.manners import Manners
 from pincrew.member import Member
 from pincrew.network import FrameStream, StreamClosed, Verdict
 from pincrew.policy import may
 from pincrew.requests import Answer, Request, decode_request, encode_answer
-from pincrew.sync import Blame, Effect, Sync
+from pincrew.sync import Blame, Effect, Send, Sync
 
 _log = logging.getLogger("pincrew.neighbourhood")
 
@@ -31,6 +32,7 @@ _VERDICTS = {
     Screening.NEWER_TRUST: Verdict.DUPLICATE,
     Screening.NEWER_BASE: Verdict.DUPLICATE,
     Screening.STOPPED: Verdict.DUPLICATE,
+    Screening.SETTLED: Verdict.DUPLICATE,
     Screening.OTHER_CLUSTER: Verdict.REJECT,
     Screening.UNTRUSTED: Verdict.REJECT,
 }
@@ -142,15 +144,21 @@ class Neighbourhood:
             scope.cancel()
 
     async def _receive_all(self, peer: str, stream: FrameStream, scope: trio.CancelScope) -> None:
+        manners = Manners()
         try:
             while True:
                 frame = decode_frame(await stream.receive())
-                if isinstance(frame, Page) and self._sync.awaits(peer, frame.session):
+                is_awaited = isinstance(frame, Page | Absent) and self._sync.awaits(peer, frame.session)
+                if isinstance(frame, Page) and is_awaited:
                     # Reading a thousand operations takes milliseconds, in which the API should answer.
                     frame = await trio.to_thread.run_sync(self._member.read_ahead, frame)
                 if isinstance(frame, BlobWant):
                     await trio.to_thread.run_sync(self._member.prepare_blob, frame.name, limiter=self._preparing)
-                self.carry_out(self._sync.received(peer, frame, trio.current_time()))
+                effects = self._sync.received(peer, frame, trio.current_time())
+                self.carry_out(effects)
+                needless = manners.weight(frame, _answer(effects, peer), is_awaited=is_awaited)
+                if needless and self.reports is not None:
+                    self.reports.report(peer, duplicates=needless)
                 if isinstance(frame, AnnouncementsFrame):
                     self._on_announcements()
                 self._wake()
@@ -187,3 +195,11 @@ class Neighbourhood:
         scope = self._scopes.get(peer)
         if scope is not None:
             scope.cancel()
+
+
+def _answer(effects: list[Effect], peer: str) -> Page | Blob | None:
+    """Return the part of the list that a neighbour is sent, if any."""
+    for effect in effects:
+        if isinstance(effect, Send) and effect.peer == peer and isinstance(effect.frame, Page | Blob):
+            return effect.frame
+    return None

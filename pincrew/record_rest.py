@@ -37,8 +37,12 @@ def rest_of(record: bytes, pin: Pin) -> tuple[str, ...]:
         "expire": pin.expire_ms,
         "update": pin.update_of,
     }
-    return tuple(
-        str(key)[:_FIELD_CHARACTERS_MAX]
-        for key, value in fields.items()
-        if key not in understood or understood[key] != value
-    )
+    return tuple(_name(key) for key, value in fields.items() if key not in understood or understood[key] != value)
+
+
+def _name(key: object) -> str:
+    """Return a field's name as it can be shown: a whole number of thousands of digits has no text in Python."""
+    try:
+        return str(key)[:_FIELD_CHARACTERS_MAX]
+    except ValueError:
+        return type(key).__name__

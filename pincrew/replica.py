@@ -50,7 +50,7 @@ class Replica:
         self.history: History = self.windows.history
         self.shard_bits = shard_bits
         self.inbox = Inbox()
-        self._forks: list[tuple[Sealed, ...]] = []
+        self._forks: dict[SessionId, tuple[Sealed, ...]] = {}  # one proof ends a session
         self._window_envelopes_max = limits.WINDOW_OPERATIONS_MAX
         self.is_held_back: Callable[[], bool] = lambda: False
 
@@ -140,12 +140,12 @@ class Replica:
             waiting = self.inbox.to_signature(envelope.session, envelope.number)
             if waiting and waiting[0].envelope.hash != envelope.hash:
                 # A proof is a run that ends at a signature, so that anybody can check it.
-                self._forks.append((*page[index:], *waiting))
+                self._forks[envelope.session] = (*page[index:], *waiting)
                 break
             if envelope.number > head:
                 self.inbox.offer(sealed, head)
             elif self.gate.screen(envelope) is not Screening.HELD:
-                self._forks.append(tuple(page[index:]))
+                self._forks[envelope.session] = tuple(page[index:])
                 break
         return Received(Screening.CHECK, last.session, last.number)
 
@@ -156,7 +156,7 @@ class Replica:
         if self.is_held_back():
             return applied
         self._drop_passed()
-        for sealed, *others in self._forks:
+        for sealed, *others in self._forks.values():
             self._stop(sealed, f"two envelopes with number {sealed.envelope.number}", *others, into=applied)
         self._forks.clear()
         batch: list[Sealed] = []
@@ -175,7 +175,9 @@ class Replica:
         if len(batch) == 1:
             self._window_envelopes_max = limits.WINDOW_OPERATIONS_MAX
         for sealed in batch:
-            self.inbox.pop(sealed.envelope.session, sealed.envelope.number)
+            # A revocation, or the need for room, may have taken it out while the window was open.
+            if self.inbox.get(sealed.envelope.session, sealed.envelope.number) is not None:
+                self.inbox.pop(sealed.envelope.session, sealed.envelope.number)
         return applied
 
     def _next_window(self, batch: list[Sealed], applied: Applied) -> Generator[Step, None, None]:
@@ -231,7 +233,7 @@ class Replica:
                 continue
             for sealed in self.inbox.passed(session, state.number if state is not None else 0):
                 if self.gate.screen(sealed.envelope) is Screening.CHECK:
-                    self._forks.append((sealed,))
+                    self._forks[session] = (sealed,)
 
     def waiting(self) -> list[Dependency]:
         """Return what verified envelopes wait for, so that it can be asked for."""

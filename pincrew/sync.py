@@ -1,10 +1,12 @@
 """What neighbours say to each other so that both end with the same heads. Correctness rests on this alone; pubsub only
 makes it faster.
 
-Each pair compares digests on connecting, when heads change (at most once a second) and every 45 s or so. Where they
-differ, both tell their heads; whoever is behind asks for pages, one session from one neighbour at a time, and asks for
-more only when the last page came (that is the credit: a slow reader is never sent what it did not ask for). A claim
-that a neighbour cannot make good is forgotten until it makes it again.
+Each pair compares digests on connecting, when heads change (at most once a second) and every 45 s or so. News goes to a
+few neighbours at once; the others hear of it within a second, unless they say meanwhile that they have it, so that in a
+crowd it crosses each link about once. Where digests differ, both tell their heads; whoever is behind asks for pages,
+one session from one neighbour at a time, and asks for more only when the last page came (that is the credit: a slow
+reader is never sent what it did not ask for). A claim that a neighbour cannot make good is forgotten until it makes it
+again.
 
 No I/O, no clock: ``now`` is given, frames go in and come out. Events only note what is known; ``evaluate`` looks at
 the whole and decides. When the same peer appears twice, the later link replaces the earlier one.
@@ -12,7 +14,9 @@ the whole and decides. When the same peer appears twice, the later link replaces
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import chain
 from random import Random
 from typing import Protocol
 
@@ -114,18 +118,21 @@ Effect = Send | Blame
 class _Link:
     greeted: bool = False
     heads: dict[SessionId, Head] = field(default_factory=dict)
-    ahead: set[SessionId] = field(default_factory=set)  # claims to look at, so that no event looks at all of them
+    ahead: dict[SessionId, None] = field(default_factory=dict)  # claims to look at, so that nobody looks at all of them
     forked: set[SessionId] = field(default_factory=set)
     wants: dict[SessionId, tuple[int, float]] = field(default_factory=dict)  # after, deadline
+    overdue: dict[SessionId, None] = field(default_factory=dict)  # given up lately; a slow neighbour may yet answer
     told: dict[SessionId, Head] = field(default_factory=dict)
     told_standing: Standing | None = None
+    base: int = 0  # on which its claims were made
     heads_due: bool = False
     must_tell: bool = False
     awaits_heads: bool = False
     next_heads: float = 0.0
     next_digest: float = 0.0
     trust_wanted: float = 0.0
-    news: list[bytes] = field(default_factory=list)
+    news: dict[bytes, None] = field(default_factory=dict)  # announcements that it was not told and did not tell us
+    next_news: float = 0.0
 
 
 class Sync:
@@ -166,7 +173,7 @@ class Sync:
 
     def linked(self, peer: str, now: float) -> list[Effect]:
         """A stream to ``peer`` is open."""
-        link = self._links[peer] = _Link(news=self._pinset.announcements())
+        link = self._links[peer] = _Link(news=dict.fromkeys(self._pinset.announcements()))
         link.next_digest = now + self._interval()
         link.told_standing = self._pinset.standing()
         return [Send(peer, Hello(limits.WIRE_VERSION, self._cluster, link.told_standing))]
@@ -179,7 +186,13 @@ class Sync:
 
     def changed(self, now: float) -> list[Effect]:
         """Our heads, trust or inbox moved."""
-        for link in self._links.values():
+        fresh = [link for link in self._links.values() if not link.heads_due]
+        if len(fresh) > limits.HEADS_AT_ONCE_MAX:
+            self._random.shuffle(fresh)
+            for link in fresh[limits.HEADS_AT_ONCE_MAX :]:
+                patience = limits.HEADS_INTERVAL_S * (0.5 + 0.5 * self._random.random())
+                link.next_heads = max(link.next_heads, now + patience)
+        for link in fresh:
             link.heads_due = True
         return self.evaluate(now)
 
@@ -191,8 +204,10 @@ class Sync:
         return self.evaluate(now)
 
     def announced(self, announcement: bytes, now: float) -> list[Effect]:
-        """There is a new announcement of our own."""
+        """There is a new announcement of our own, which waits for nothing."""
         self._spread(announcement, None)
+        for link in self._links.values():
+            link.next_news = now
         return self.evaluate(now)
 
     def received(self, peer: str, frame: Frame, now: float) -> list[Effect]:
@@ -258,16 +273,15 @@ class Sync:
             if now >= link.next_digest:
                 link.next_digest = now + self._interval()
                 effects.append(Send(peer, Digest(self._pinset.standing())))
-            while link.news:
-                few = tuple(link.news[: limits.ANNOUNCEMENTS_PER_FRAME_MAX])
-                del link.news[: limits.ANNOUNCEMENTS_PER_FRAME_MAX]
-                effects.append(Send(peer, AnnouncementsFrame(few)))
+            if link.news and now >= link.next_news:
+                effects += self._pass_on(peer, link, now)
         return effects
 
     def next_due(self) -> float:
         """Return when ``evaluate`` next has something to say by itself."""
         times = [link.next_digest for link in self._links.values()]
         times += [link.next_heads for link in self._links.values() if link.heads_due]
+        times += [link.next_news for link in self._links.values() if link.news]
         times += [deadline for link in self._links.values() for _, deadline in link.wants.values()]
         times.append(self._bases.next_due())
         return min(times, default=float("inf"))
@@ -281,11 +295,8 @@ class Sync:
         for peer, link in self._links.items():
             if not link.greeted or len(link.wants) >= limits.WANTS_IN_FLIGHT_MAX:
                 continue
-            for session in tuple(link.ahead):
-                if not self._is_ahead(link, session):
-                    link.ahead.discard(session)
-                elif session not in asked and not self._pinset.is_blocked(session):
-                    lacking.setdefault(session, []).append(peer)
+            for session in self._worth_asking(link, needed, asked):
+                lacking.setdefault(session, []).append(peer)
         room = self._pinset.backlog() < limits.WINDOW_BYTES_MAX
         for session in sorted(lacking, key=lambda one: (one not in needed, one)):
             if not room and session not in needed:
@@ -293,12 +304,35 @@ class Sync:
             able = [p for p in lacking[session] if len(self._links[p].wants) < limits.WANTS_IN_FLIGHT_MAX]
             if not able:
                 continue
-            peer = min(able, key=lambda one: (len(self._links[one].wants), self._random.random()))
+            # Who lets us wait is asked last: claiming everything and sending nothing must not hold up a list for long.
+            peer = min(
+                able,
+                key=lambda one: (len(self._links[one].overdue), len(self._links[one].wants), self._random.random()),
+            )
             link = self._links[peer]
             after = min(self._pinset.contiguous(session), link.heads[session].number - 1)
             link.wants[session] = (after, now + limits.WANT_TIMEOUT_S)
             effects.append(Send(peer, Want(session, after)))
         return effects
+
+    def _worth_asking(
+        self, link: _Link, needed: Collection[SessionId], asked: Collection[SessionId]
+    ) -> list[SessionId]:
+        """Return some sessions of which a neighbour has more, needed ones first: who claims thousands that nobody has
+        must not make us look at all of them at every event."""
+        enough = limits.WANTS_IN_FLIGHT_MAX * min(len(self._links), limits.NEIGHBOURS_MAX)
+        found: dict[SessionId, None] = {}
+        done = []
+        for session in chain((one for one in needed if one in link.ahead), link.ahead):
+            if not self._is_ahead(link, session):
+                done.append(session)
+            elif session not in asked and not self._pinset.is_blocked(session):
+                found[session] = None
+                if len(found) == enough:
+                    break
+        for session in done:
+            link.ahead.pop(session, None)
+        return list(found)
 
     def _is_ahead(self, link: _Link, session: SessionId) -> bool:
         """Return whether a neighbour claims something new of a session, or another branch of what we have."""
@@ -314,7 +348,7 @@ class Sync:
         news = [
             (session, head)
             for session, head in self._pinset.heads().items()
-            if link.told.get(session) != head and link.heads.get(session) != head
+            if link.told.get(session) != head and link.heads.get(session) not in (head, Head(head.number, b""))
         ]
         link.told.update(news)
         effects: list[Effect] = [
@@ -334,6 +368,10 @@ class Sync:
         ours = self._pinset.standing()
         effects: list[Effect] = []
         self._bases.stands(peer, theirs.base)
+        if theirs.base != link.base:  # an owner's base may have made void what it claimed to have
+            link.base = theirs.base
+            link.heads.clear()
+            link.forked.clear()
         if theirs.trust >= ours.trust and theirs.trust_hash != ours.trust_hash and now >= link.trust_wanted:
             link.trust_wanted = now + limits.WANT_TIMEOUT_S
             first = ours.trust + 1 if theirs.trust > ours.trust else ours.trust
@@ -341,6 +379,7 @@ class Sync:
         if theirs.digest != ours.digest:
             # Whatever was told before, the neighbour may have lost or forgotten it.
             link.told.clear()
+            link.heads = {session: head for session, head in link.heads.items() if head.hash}  # not what pubsub hinted
             link.heads_due = link.must_tell = link.awaits_heads = True
         else:
             link.awaits_heads = False
@@ -354,7 +393,9 @@ class Sync:
 
     def _page(self, peer: str, link: _Link, page: Page, now: float) -> list[Effect]:
         if link.wants.pop(page.session, None) is None:
-            return [Blame(peer, "it sent a page that nobody asked for")]
+            if page.session not in link.overdue:
+                return [Blame(peer, "it sent a page that nobody asked for")]
+            del link.overdue[page.session]
         before = self._pinset.contiguous(page.session)
         received = self._pinset.receive_page(*page)
         if received.fault is not None:
@@ -373,21 +414,26 @@ class Sync:
 
     def _claim(self, link: _Link, session: SessionId, head: Head) -> None:
         """Note what a neighbour says that it has, as far as it can ever be of use."""
-        if session not in link.heads and (len(link.heads) >= limits.SESSIONS_MAX or not self._pinset.is_open(session)):
-            return
+        if session not in link.heads:
+            # What goes beyond is told again, once some of it is here.
+            claims_max = min(len(self._pinset.heads()) + limits.CLAIMS_BEYOND_OURS_MAX, limits.SESSIONS_MAX)
+            if len(link.heads) >= claims_max or not self._pinset.is_open(session):
+                return
         link.heads[session] = head
         if self._pinset.differs(session, head):
             link.forked.add(session)
-        link.ahead.add(session)
+        link.ahead[session] = None
 
     def _forget(self, link: _Link, session: SessionId) -> None:
         """Forget a claim that a neighbour did not make good, until it makes it again."""
         link.heads.pop(session, None)
-        link.ahead.discard(session)
+        link.ahead.pop(session, None)
         link.forked.discard(session)
 
     def _announcements(self, peer: str, announcements: tuple[bytes, ...]) -> list[Effect]:
+        link = self._links[peer]
         for announcement in announcements:
+            link.news.pop(announcement, None)
             try:
                 if self._pinset.receive_announcement(announcement):
                     self._spread(announcement, peer)
@@ -398,13 +444,24 @@ class Sync:
     def _spread(self, announcement: bytes, origin: str | None) -> None:
         for peer, link in self._links.items():
             if peer != origin and len(link.news) < limits.ANNOUNCED_PEERS_MAX:
-                link.news.append(announcement)
+                link.news[announcement] = None
+
+    def _pass_on(self, peer: str, link: _Link, now: float) -> list[Effect]:
+        """Tell a neighbour all announcements that came since the last time."""
+        link.next_news = now + limits.ANNOUNCEMENTS_PASSED_ON_INTERVAL_S * (0.5 + self._random.random())
+        news = tuple(link.news)
+        link.news.clear()
+        step = limits.ANNOUNCEMENTS_PER_FRAME_MAX
+        return [Send(peer, AnnouncementsFrame(news[at : at + step])) for at in range(0, len(news), step)]
 
     def _expire_wants(self, now: float) -> None:
         for link in self._links.values():
             for session, (_, deadline) in list(link.wants.items()):
                 if now >= deadline:
                     del link.wants[session]
+                    if len(link.overdue) >= limits.OVERDUE_WANTS_MAX:
+                        del link.overdue[next(iter(link.overdue))]
+                    link.overdue[session] = None
                     self._forget(link, session)
 
     def _interval(self) -> float:

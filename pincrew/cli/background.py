@@ -13,7 +13,7 @@ from pincrew.api.client import Client
 from pincrew.api.shapes import DaemonInfo
 from pincrew.cli.invocation import Invocation
 from pincrew.errors import DaemonNotRunning, WorldFault
-from pincrew.files import last_words, private_folder
+from pincrew.files import last_words, private_folder, told
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 90.0
@@ -50,7 +50,8 @@ def spawn(invocation: Invocation, *, is_detached: bool = True) -> tuple[subproce
     home = invocation.home
     private_folder(home.root)
     environment = {**invocation.environment, "PINCREW_HOME": str(home.root)}
-    descriptor = os.open(home.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with told(home.daemon_log, "open"):
+        descriptor = os.open(home.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         length = os.fstat(descriptor).st_size
         # -P: a folder named pincrew in the current directory must not pass for the program.

@@ -2,8 +2,8 @@
 
 Each wanted peer has a loop of its own: wait until it is needed, try to make it a neighbour, wait for longer and longer.
 A neighbour that is lost is needed again at once, and tried quickly for as long as a restart takes (``backoff.py``).
-Curators (``priority``) are always needed; others only while there are fewer neighbours than sought. A peer that answers
-but is not of this cluster is tried at the slowest pace: only a person can change that.
+Curators (``priority``) are always needed; others only while there are fewer neighbours than sought, and a few at a
+time. A peer that answers but is not of this cluster is tried at the slowest pace: only a person can change that.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class Dialling:
         self._resolve = resolve
         self._wishes: dict[str, Wish] = {}
         self._trying: set[str] = set()
+        self._queue = trio.Lock()
         self._nursery: trio.Nursery | None = None
 
     def __len__(self) -> int:
@@ -101,9 +102,17 @@ class Dialling:
             await trio.sleep_forever()
 
     def seek(self, peer: str, addresses: Sequence[str], *, priority: bool) -> None:
-        """Want ``peer``; a second call replaces what was known, and tries again soon if that is new."""
+        """Want ``peer``; a second call replaces what was known, and tries again soon if that is new.
+
+        Of those without priority no more than SOUGHT_PEERS_MAX are wanted.
+        """
         wish = self._wishes.get(peer)
+        if wish is not None and priority and not wish.priority:
+            self.forget(peer)  # a wish with priority does not wait where this one may be waiting
+            wish = None
         if wish is None:
+            if not priority and not self._make_place():
+                return
             wish = Wish(peer, tuple(addresses), priority, Backoff(self._random))
             self._wishes[peer] = wish
             if self._nursery is not None:
@@ -112,6 +121,20 @@ class Dialling:
             wish.addresses, wish.priority = tuple(addresses), priority
             wish.backoff.renewed()
             wish.wake()
+
+    def _make_place(self) -> bool:
+        """See to it that one more peer may be wanted: for it goes the one longest wanted that cannot be reached.
+
+        Announcements name whom they like, and each wish has a task.
+        """
+        optional = [wish for wish in self._wishes.values() if not wish.priority]
+        if len(optional) < limits.SOUGHT_PEERS_MAX:
+            return True
+        in_vain = next((wish for wish in optional if wish.trouble and wish.peer not in self._neighbours), None)
+        if in_vain is None:
+            return False
+        self.forget(in_vain.peer)
+        return True
 
     def forget(self, peer: str) -> None:
         """Want ``peer`` no more. A connection that is up stays until it ends."""
@@ -156,19 +179,22 @@ class Dialling:
         while wish.peer in self._neighbours or (not wish.priority and not self._have_room()):
             if wish.peer in self._neighbours:
                 await self._until_lost(wish)
-            else:
-                await self._neighbours.change()
+                continue
+            # The first in the queue watches for all: a change must not wake everybody that is wanted.
+            async with self._queue:
+                while wish.peer not in self._neighbours and not self._have_room() and not wish.priority:
+                    await self._neighbours.change()
 
     def _have_room(self) -> bool:
         tried = sum(peer not in self._neighbours for peer in self._trying)
-        return len(self._neighbours) + tried < self._neighbours_max
+        return tried < limits.DIALS_AT_ONCE_MAX and len(self._neighbours) + tried < self._neighbours_max
 
     async def _until_lost(self, wish: Wish) -> None:
         """Wait while it is a neighbour; one that was there for a good while is soon tried again, and quickly."""
         wish.trouble = ""
         since = trio.current_time()
         while wish.peer in self._neighbours:
-            await self._neighbours.change()
+            await self._neighbours.change_of(wish.peer)
         if trio.current_time() - since >= limits.REDIAL_STEADY_S:
             wish.backoff.lost()
 
@@ -227,7 +253,7 @@ class Dialling:
 
     async def _until_neighbour(self, wish: Wish) -> None:
         while wish.peer not in self._neighbours:
-            await self._neighbours.change()
+            await self._neighbours.change_of(wish.peer)
 
     def _failed(self, wish: Wish, address: str, error: PincrewError) -> None:
         assert isinstance(error, HandshakeFailed)

@@ -49,6 +49,7 @@ from pincrew.network.connections import tcp_address
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.doorway import Doorway
 from pincrew.network.muxing import GuardedYamux, ThriftyStream
+from pincrew.network.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         super().__init__(*args, **keywords)
         self.auto_connector.maybe_connect = _nothing
         self._doorway = Doorway()
+        self._turns = Turns()
 
     async def dial_peer(self, peer_id: Any) -> list[Any]:
         """Refuse: only ``dial`` dials."""
@@ -224,7 +226,8 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         address = "" if remote is None else tcp_address(remote)
         with self._doorway.entering("" if remote is None else remote[0]):
             try:
-                muxed_conn = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
+                async with self._turns.turn():
+                    muxed_conn = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
             # As when dialling, whatever a layer raises. It is told and goes on up, where the socket is closed.
             except Exception as error:
                 self.refused(address, error)

@@ -49,6 +49,7 @@ class Neighbours:
         self._links: dict[str, Link] = {}
         self._opening: set[str] = set()
         self._changed = trio.Event()
+        self._changed_of: dict[str, trio.Event] = {}
 
     def __len__(self) -> int:
         return len(self._links)
@@ -67,6 +68,15 @@ class Neighbours:
     async def change(self) -> None:
         """Wait until a neighbour comes or goes."""
         await self._changed.wait()
+
+    async def change_of(self, peer: str) -> None:
+        """Wait until this very peer comes or goes: in a crowd, a change of any must not wake everybody."""
+        event = self._changed_of.setdefault(peer, trio.Event())
+        try:
+            await event.wait()
+        finally:
+            if self._changed_of.get(peer) is event and not event.statistics().tasks_waiting:
+                del self._changed_of[peer]
 
     def opening(self, peer: str) -> None:
         """Note that we open a stream to ``peer`` now; end it with ``opened``."""
@@ -93,16 +103,19 @@ class Neighbours:
             present.scope.cancel()
             await present.ended.wait()
         self._links[peer] = link
-        self.notice()
+        self.notice(peer)
 
     def remove(self, link: Link) -> None:
         """Forget a link that has ended."""
         if self._links.get(link.connection.peer) is link:
             del self._links[link.connection.peer]
         link.ended.set()
-        self.notice()
+        self.notice(link.connection.peer)
 
-    def notice(self) -> None:
-        """Make everybody who waits for a change look again."""
+    def notice(self, peer: str = "") -> None:
+        """Make everybody look again who waits for a change, of any peer or of this one."""
         self._changed.set()
         self._changed = trio.Event()
+        event = self._changed_of.pop(peer, None)
+        if event is not None:
+            event.set()

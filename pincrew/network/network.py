@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -268,13 +269,14 @@ class Network:
     async def _watch(self, connection: Any) -> None:
         """Close the connection when its peer is no neighbour for ``SYNC_OPEN_TIMEOUT_S``."""
         peer = peer_of(connection)
+        change = partial(self._neighbours.change_of, peer)
         while not is_over(connection):
             if peer in self._neighbours:
-                await first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
+                await first_of(change, connection.muxed_conn.event_closed.wait)
                 continue
             with trio.move_on_after(limits.SYNC_OPEN_TIMEOUT_S):
                 while peer not in self._neighbours and not is_over(connection):
-                    await first_of(self._neighbours.change, connection.muxed_conn.event_closed.wait)
+                    await first_of(change, connection.muxed_conn.event_closed.wait)
             if peer not in self._neighbours and not is_over(connection):
                 if via(connection) == "in":
                     self._reports.tell(address_of(connection), peer, other_cluster(address_of(connection)))

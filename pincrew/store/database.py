@@ -27,6 +27,9 @@ STATES: tuple[PinState, ...] = (
 )
 STATE_NUMBER = {state: number for number, state in enumerate(STATES)}
 _BUSY_TIMEOUT_S = 30.0
+_VERSION_MAX = 10_000  # a higher one was never written by any pincrew: it is what is left of a damaged header
+# How SQLite says that pages are not what they were, also those of the header and of the schema.
+_DAMAGE = ("malformed", "not a database", "unsupported file format", "no such table", "no such column", "decode to UTF")
 
 
 class Database:
@@ -73,6 +76,9 @@ class Database:
 
     def _prepare(self, cluster: bytes) -> None:
         version = self.writer.execute("PRAGMA user_version").fetchone()[0]
+        has_tables = self.writer.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+        if not (SCHEMA_VERSION_OLDEST if has_tables else 0) <= version <= _VERSION_MAX:
+            raise self._damaged()
         if version > SCHEMA_VERSION:
             raise NewerStore(
                 f"The state was written by a newer pincrew (format {version}, this one reads up to {SCHEMA_VERSION})",
@@ -130,14 +136,24 @@ class Database:
                 means="Nothing that was acknowledged is lost",
                 next_step="Free some space on that volume; work goes on by itself",
             )
-        if "malformed" in text or "not a database" in text:
-            return DamagedStore(
-                "The state file is damaged",
+        if any(words in text for words in _DAMAGE):
+            return self._damaged()
+        if "readonly" in text or "disk I/O" in text:
+            return StoreFault(
+                f"The disk refuses the state: {text}",
                 where=str(self.path),
-                means="The pinned content itself is not affected",
-                next_step="`pincrew doctor --repair` has the list fetched anew from the other peers",
+                means="Nothing that was acknowledged is lost",
+                next_step="Look after that disk; work goes on by itself once it can be written",
             )
         return StoreFault(f"The state file cannot be used: {text}", where=str(self.path))
+
+    def _damaged(self) -> DamagedStore:
+        return DamagedStore(
+            "The state file is damaged",
+            where=str(self.path),
+            means="The pinned content itself is not affected",
+            next_step="`pincrew doctor --repair` has the list fetched anew from the other peers",
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -28,6 +28,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "pincrew.gate",
         "pincrew.health",
         "pincrew.inbox",
+        "pincrew.manners",
         "pincrew.node.bitswap.asking",
         "pincrew.node.bitswap.ledger",
         "pincrew.node.bitswap.message",

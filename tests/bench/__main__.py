@@ -1,6 +1,6 @@
 """`make bench`: the rows of design section 12 that exist by now, as a table and as JSON under bench-results/.
 
-    python -m tests.bench [--pins 1000000] [--rows scale,bases,latency,overhead,node,state,crowd,beside] [--out FILE]
+    python -m tests.bench [--pins 1000000] [--rows scale,bases,latency,overhead,node,...] [--out FILE]
 
 Figures are of one run; on a shared machine compare ratios. Each row says its budget and whether it was met.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bases, beside, crowd, latency, node, overhead, scale, state
+from tests.bench import bases, beside, crowd, latency, node, overhead, overwrites, scale, state
 
 
 @dataclass
@@ -42,6 +42,7 @@ ROWS = {
     "state": state.measure,
     "crowd": crowd.measure,
     "beside": beside.measure,
+    "overwrites": overwrites.measure,
 }
 
 

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from support.crowd import Crowd
 from tests.bench.machine import Machine, machines
 from tests.bench.pinset import pins
-from support.crowd import Crowd
 
 Note = Callable[[str, float, str, str, bool, str], None]
 _NAME = "bench"
 _FOLLOWERS = int(os.environ.get("PINCREW_CROWD", "200"))
 _PINS = 1_000
 _ADDS = 30
-_QUIET_S = float(os.environ.get("Q", "60"))
+_QUIET_S = 60.0
 _TIMEOUT_S = 600.0
 
 

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import threading
 
 import pytest
 
-from pincrew.api.shapes import PinRequest
-from pincrew.errors import PincrewError
-from support.machines import Crew, Machine, made_up_cids, until
+from support.ingest import Ingest
+from support.machines import Crew, made_up_cids, until
 
 pytestmark = pytest.mark.slow
 HEAL_S = 20.0
-
-
-class Ingest:
-    """Writes pins batch by batch until it is told that the curator is gone; remembers what was acknowledged."""
-
-    def __init__(self, machine: Machine, cluster: str, cids: list[str], batch: int) -> None:
-        self.acknowledged: list[str] = []
-        self._machine, self._cluster = machine, cluster
-        self._batches = [cids[at : at + batch] for at in range(0, len(cids), batch)]
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        with contextlib.suppress(PincrewError):
-            for cids in self._batches:
-                self._machine.client.write_pins(self._cluster, (PinRequest(cid=cid) for cid in cids))
-                self.acknowledged += cids
-
-    def join(self) -> None:
-        self._thread.join()
 
 
 def test_what_was_acknowledged_survives_a_kill_of_the_curator_and_of_the_follower(crew: Crew) -> None:

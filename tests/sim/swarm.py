@@ -2,7 +2,7 @@
 
 Each peer is a real ``Member`` (gate, inbox, documents, SQLite in memory as its disk) with a real ``Sync``. Frames go
 through their encoding. Streams keep order and break as a whole; pubsub loses, doubles and reorders. A crash takes
-whatever was not committed, at any step of a window; a disk can be copied and put back.
+whatever was not committed, at any step of a window; a disk can be copied and put back. What must hold is in judge.py.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ from random import Random
 
 from pincrew.trusted.author import Author, WriteRequest, Written
 
-from pincrew.base_form import seal
+from pincrew.base_form import decode_base, seal
 from pincrew.base_sync import Stage
 from pincrew.bases import Turned
-from pincrew.errors import Malformed
+from pincrew.errors import Malformed, StoreFault
 from pincrew.frames import decode_frame, encode_frame
 from pincrew.keys import SigningKey
 from pincrew.member import Member
 from pincrew.record import encode_record
 from pincrew.steps import finish
 from pincrew.store.database import Database
-from pincrew.store.rows import Rows
 from pincrew.sync import Blame, Effect, Send, Sync
-from pincrew.trust import Cut, LastGood, TrustChain, TrustRecord, first_record
+from pincrew.trust import TrustChain
 from pincrew.values import Pin, SessionId
-from pincrew.wire import decode_envelope, encode_sealed, envelope_hash
-from sim.oracle import applied_at, expected_rows, in_causal_order
+from pincrew.wire import encode_sealed
+from sim.judge import Judge, base_hash
+from sim.owner import Owner
+
+_BEGINNING_MS = 1_800_000_000_000
 
 
 def _is_busy(member: Member) -> bool:
@@ -67,6 +69,7 @@ class Node:
     sync_kind: type[Sync] = Sync
     staged: dict[bytes, bytes] = field(default_factory=dict)
     chain: TrustChain | None = None  # what its config document says; None = the swarm's first record
+    clock_ms: int = 0  # how far its clock is off
 
 
 @dataclass
@@ -93,56 +96,28 @@ class Swarm:
         self.nodes: dict[str, Node] = {}
         self.links: set[frozenset[str]] = set()
         self.cut: set[frozenset[str]] = set()
-        self.acknowledged: dict[SessionId, int] = {}
-        self.acknowledged_hashes: dict[tuple[SessionId, int], bytes] = {}
-        self.authors: set[bytes] = set()
         self.blames: list[Blame] = []
         self.frames: Counter[str] = Counter()
         self.bytes_sent = 0
-        self.written: dict[tuple[SessionId, int], bytes] = {}  # every envelope that anybody made durable
-        self.cuts: list[dict[SessionId, int]] = []
         self.turned: list[tuple[str, Turned]] = []
-        self._rows_at: dict[bytes, list[tuple[bytes, bytes, bytes, bytes, int]]] = {}
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
         self._epoch: dict[frozenset[str], int] = {}
         self._last: dict[tuple[str, str], float] = {}
         names = [f"curator{i}" for i in range(curators)] + [f"follower{i}" for i in range(followers)]
-        owner = key_of("owner")
-        record = first_record(
-            [owner.public],
-            [key_of(name).public for name in names[:curators]],
-            b"s" * 16,
-            keeper=key_of(names[0]).public,
-            shard_bits=2,
-        )
-        self.chain = TrustChain.from_records([record.signed(owner)])
-        self.authors.update(self.chain.curators)
+        self.owner = Owner(key_of("owner"), [key_of(name).public for name in names[:curators]])
+        self.chain = self.owner.chain
+        self.judge = Judge(self)
         for name in names:
             self.add(name, key_of(name) if name.startswith("curator") else None)
 
     # ---- peers ------------------------------------------------------------------------------------------------
 
-    def extended(self, *curators: str) -> TrustChain:
-        """Return the chain with a further record that names these curators; nobody knows it yet."""
-        head = self.chain.head
-        keys = frozenset(key_of(name).public for name in curators)
-        record = TrustRecord(head.n + 1, head.hash, head.owners, keys).signed(key_of("owner"))
-        self.authors.update(keys)
-        return self.chain.extended(record)
-
-    def revoke(self, name: str, told: Node) -> None:
-        """Let the owner revoke a curator with what one peer holds of its writing as the last that counts."""
-        assert told.member is not None and told.sync is not None
-        key = key_of(name).public
-        heads = {session: head for session, head in told.member.heads().items() if session.author == key}
-        cut = Cut(key, tuple(LastGood(session.nonce, *head) for session, head in sorted(heads.items())))
-        head = told.member.chain.head
-        record = TrustRecord(
-            head.n + 1, head.hash, head.owners, head.curators - {key}, keeper=head.keeper, cuts=(cut,)
-        ).signed(key_of("owner"))
-        told.member.adopt(told.member.chain.extended(record))
-        self._carry(told, told.sync.changed(self.now))
+    def tell(self, node: Node, chain: TrustChain) -> None:
+        """Let a peer hear of the owner's records."""
+        assert node.member is not None and node.sync is not None
+        node.member.adopt(chain)
+        self._carry(node, node.sync.changed(self.now))
 
     def add(
         self, name: str, key: SigningKey | None, disk: Database | None = None, sync_kind: type[Sync] = Sync
@@ -159,7 +134,7 @@ class Swarm:
         node.member = Member(
             node.disk,
             node.chain or self.chain,
-            now_ms=lambda: int(self.now * 1000),
+            now_ms=lambda: self._now_ms(node),
             now=lambda: self.now,
             staged=node.staged,
             author=node.key.public if node.key is not None else b"",
@@ -168,12 +143,15 @@ class Swarm:
             node.author = Author(
                 node.member.replica,
                 node.key,
-                now_ms=lambda: int(self.now * 1000),
+                now_ms=lambda: self._now_ms(node),
                 nonce=lambda: self.random.randbytes(16),
             )
         node.sync = node.sync_kind(node.member, self.chain.cluster_id, self.random)
         for session, head in node.member.heads().items():
             assert node.restored or head.number >= node.highest.get(session, 0), "invariant 14: a head fell"
+
+    def _now_ms(self, node: Node) -> int:
+        return _BEGINNING_MS + int(self.now * 1000) + node.clock_ms
 
     def crash(self, node: Node) -> None:
         """Take a peer down; what it had not committed is gone."""
@@ -188,13 +166,21 @@ class Swarm:
             "SELECT author, nonce, log.number, body FROM log JOIN sessions USING (sid)"
             " WHERE log.number <= sessions.number"
         ):
-            self.written[SessionId(author, nonce), number] = body
+            self.judge.written[SessionId(author, nonce), number] = body
 
     def copy_disk(self, node: Node) -> Database:
         """Return a copy of a peer's disk as it is now."""
         copy = Database(None, cluster=self.chain.cluster_id)
         node.disk.writer.backup(copy.writer)
         return copy
+
+    def put_back(self, node: Node, disk: Database) -> None:
+        """Let a peer come up from a copy of its disk that was made earlier."""
+        self.crash(node)
+        node.disk, node.restored = disk, True
+        node.highest.clear()
+        node.staged.clear()
+        self.start(node)
 
     # ---- network ----------------------------------------------------------------------------------------------
 
@@ -278,20 +264,25 @@ class Swarm:
     def apply(self, node: Node) -> None:
         """Let a peer apply what is ready."""
         while node.member is not None and node.sync is not None:
-            applied = finish(node.member.replica.apply())
+            try:
+                applied = finish(node.member.replica.apply())
+            except StoreFault:
+                self.later(1.0, lambda: self.apply(node))
+                break
             if not applied.envelopes and not self._turn(node):
                 break
-            self._note(node)
+            self.judge.note(node)
             self._carry(node, node.sync.changed(self.now))
 
     def _turn(self, node: Node) -> bool:
         """Let a peer go on towards its next base; return whether one came into force."""
         assert node.member is not None
-        before = node.member.bases.n
+        before, heads = node.member.bases.n, dict(node.member.heads())
         while node.member.bases.stage() in (Stage.CHECK, Stage.READY):
             if (turned := finish(node.member.turn())) is not None:
                 self.turned.append((node.name, turned))
                 if turned.void:
+                    self.judge.made_void(node, heads)
                     node.highest.clear()  # what an owner's base makes void is the one thing that may go back
                     self._reissue(node)
         if node.member.bases.n > before:
@@ -310,16 +301,21 @@ class Swarm:
             store.reissued(void[-1][0])
             self._written(node, written)
 
-    def make_base(self, node: Node, key: SigningKey | None = None) -> None:
-        """Let the keeper make the next base at its heads, or an owner, whose ``key`` that is."""
-        assert node.member is not None and node.key is not None and node.sync is not None
+    def make_base(self, node: Node, *, is_owners: bool = False) -> None:
+        """Let the keeper make the next base at its heads, or the owner at this peer's."""
+        key = self.owner.key if is_owners else node.key
+        assert key is not None
+        assert node.member is not None and node.sync is not None
         member = node.member
+        previous = base_hash(member)
         cut = finish(member.bases.allowed_cut(member.chain))
-        header = finish(member.base_header(is_owners=key is not None))
-        assert member.base_offered(seal(header, key or node.key)) is None
+        sealed = seal(finish(member.base_header(is_owners=is_owners)), key)
+        made = decode_base(sealed).hash
+        self.judge.base_made(made, previous, cut)
+        self.owner.last_base = made if is_owners else self.owner.last_base
+        assert member.base_offered(sealed) is None
         assert self._turn(node), "a keeper does not adopt its own base"
-        self.cuts.append({session: head.number for session, head in cut.items()})
-        self._note(node)
+        self.judge.note(node)
         self._carry(node, node.sync.changed(self.now))
 
     def abandon(self, node: Node, after: int) -> bool:
@@ -360,14 +356,12 @@ class Swarm:
 
     def _written(self, node: Node, written: Written) -> None:
         assert node.member is not None and node.sync is not None and node.author is not None
-        self._note(node)
+        self.judge.note(node)
         for body, signature in written.sealed:
             envelope = node.member.replica.gate.sessions[node.author.session]
             state = node.member.replica.history.sealed(envelope.sid, envelope.number)
             assert state is not None, "invariant 4: handed out before it was durable"
-            self.acknowledged[envelope.id] = max(self.acknowledged.get(envelope.id, 0), envelope.number)
-            self.written[envelope.id, decode_envelope(body, 2).number] = body
-            self.acknowledged_hashes[envelope.id, decode_envelope(body, 2).number] = envelope_hash(body)
+            self.judge.acknowledged(body)
             self.publish(node, encode_sealed(body, signature))
         self._carry(node, node.sync.changed(self.now))
 
@@ -386,38 +380,6 @@ class Swarm:
                 name = f"n{self.random.randrange(1_000_000)}"
                 requests.append(WriteRequest(cid, encode_record(Pin(cid, name=name, added_ms=1))))
         return requests
-
-    def _note(self, node: Node) -> None:
-        """Hold a peer to the invariants; called after every commit."""
-        assert node.member is not None
-        heads = node.member.heads()
-        for session, head in heads.items():
-            assert session.author in self.authors, "invariant 1: an untrusted author took effect"
-            assert node.restored or head.number >= node.highest.get(session, 0), "invariant 14: a head fell"
-            node.highest[session] = head.number
-        db = node.disk.writer
-        on_disk = {
-            SessionId(author, nonce): (number, digest)
-            for author, nonce, number, digest in db.execute("SELECT author, nonce, number, hash FROM sessions")
-            if number
-        }
-        assert on_disk == heads, "invariant 7: heads in memory are not those on disk"
-        for sid, number, last, count, hashed in db.execute(
-            "SELECT sid, sessions.number, max_number, held,"
-            " (SELECT hash FROM log WHERE log.sid=sessions.sid AND log.number=sessions.number)"
-            " FROM sessions LEFT JOIN (SELECT sid, max(log.number) AS max_number, count(*) AS held"
-            " FROM log JOIN sessions USING (sid) WHERE log.number <= sessions.number AND log.number > cut"
-            " GROUP BY sid) USING (sid) WHERE sessions.number > cut"
-        ):
-            (cut,) = db.execute("SELECT cut FROM sessions WHERE sid=?", (sid,)).fetchone()
-            assert number == last == cut + count, f"invariant 3: the log of session {sid} has a hole"
-            assert hashed == db.execute("SELECT hash FROM sessions WHERE sid=?", (sid,)).fetchone()[0]
-        rows = self.rows(node)
-        (live,) = db.execute("SELECT count(*) FROM items WHERE pin IS NOT NULL").fetchone()
-        (counted,) = db.execute("SELECT sum(pins) FROM counters").fetchone()
-        assert live == len(rows) == counted, "invariant 7: rows, items and counters differ"
-        digest = node.member.standing().digest
-        assert self._rows_at.setdefault(digest, rows) == rows, "invariant 11: equal heads, other rows"
 
     # ---- time -------------------------------------------------------------------------------------------------
 
@@ -472,40 +434,3 @@ class Swarm:
                     self.connect(self.nodes[one], self.nodes[other])
             self.run(min(until, self.now + 1.0))
             self.tick()
-
-    def agreed(self, disks: Sequence[Database] = ()) -> list[tuple[bytes, bytes, bytes, bytes, int]]:
-        """Hold the settled swarm to the oracle and return its rows: all equal, right, and nothing acknowledged lost."""
-        nodes = [node for node in self.nodes.values() if node.member is not None]
-        rows = self.rows(nodes[0])
-        for node in nodes:
-            self._note(node)
-            assert self.rows(node) == rows, f"invariant 11: {node.name} has other rows"
-        known = [*self.written.values(), *applied_at([nodes[0].disk, *disks])]
-        envelopes = [
-            envelope
-            for envelope in in_causal_order(known, 2)
-            if envelope.number <= nodes[0].member.head(envelope.session).number
-        ]
-        assert expected_rows(envelopes, self.cuts) == rows, "the oracle has other rows"
-        held = {
-            (SessionId(author, nonce), number): digest
-            for author, nonce, number, digest in nodes[0].disk.writer.execute(
-                "SELECT author, nonce, log.number, log.hash FROM log JOIN sessions USING (sid)"
-                " WHERE log.number <= sessions.number"
-            )
-        }
-        settled = self.cuts[-1] if self.cuts else {}
-        for (session, number), digest in self.acknowledged_hashes.items():
-            if number <= settled.get(session, 0) or held.get((session, number)) == digest:
-                continue
-            author = next(node for node in nodes if node.key is not None and node.key.public == session.author)
-            assert author.member is not None
-            if author.member.chain.is_curator(session.author):
-                reason = author.member.replica.stopped.get(session, "")
-                is_written_again = "made void" in reason and not author.member.bases.store.reissues(1)
-                assert is_written_again, "an acknowledged write is lost"
-        return rows
-
-    def rows(self, node: Node) -> list[tuple[bytes, bytes, bytes, bytes, int]]:
-        """A peer's rows, in order."""
-        return list(Rows(node.disk).contents())

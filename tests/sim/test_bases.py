@@ -13,29 +13,16 @@ from collections.abc import Generator
 
 import pytest
 
-from pincrew.base_form import (
-    ShardRows,
-    blob_hash,
-    decode_base,
-    decode_cut,
-    decode_rows,
-    decode_shards,
-    encode_header,
-    encode_rows,
-    seal,
-)
 from pincrew.base_sync import Stage
 from pincrew.frames import Blob
-from pincrew.keys import SigningKey
 from pincrew.member import Member
-from pincrew.steps import finish
-from pincrew.trust import TrustChain, TrustRecord
 from sim.forge import Author as Forger
 from sim.forge import put
+from sim.judge import rows_of
+from sim.liars import tell_a_lie
+from sim.storm import storm
 from sim.swarm import Node, Swarm, Weather, cid_of, key_of
-from sim.test_swarm import storm
 
-OWNER = key_of("owner")
 SHARD_BITS = 2
 
 
@@ -67,7 +54,7 @@ def test_bases_among_writers(seed: int) -> None:
         storm(swarm, 10)
     swarm.add("newcomer", None)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert numbers(swarm) == {3}
 
 
@@ -81,13 +68,13 @@ def test_a_revoked_curator(seed: int) -> None:
     swarm.make_base(keeper)
     storm(swarm, 10)
     up(swarm, keeper)
-    swarm.revoke("curator1", keeper)
+    swarm.tell(keeper, swarm.owner.revokes(key_of("curator1").public, keeper))
     storm(swarm, 15)
     up(swarm, keeper)
-    swarm.make_base(keeper, OWNER)
+    swarm.make_base(keeper, is_owners=True)
     storm(swarm, 10)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     for node in swarm.nodes.values():
         assert (node.member is not None and not node.member.bases.store.reissues(1)) or node.name == "curator1"
 
@@ -105,7 +92,7 @@ def test_newcomers_while_bases_follow_each_other(seed: int) -> None:
         swarm.connect(late, swarm.random.choice(list(swarm.nodes.values())))
         swarm.run(swarm.now + swarm.random.random())
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert numbers(swarm) == {4}
 
 
@@ -131,7 +118,7 @@ def test_bases_while_a_follower_is_away(seed: int) -> None:
         swarm.run(swarm.now + 60)
         swarm.tick()
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert numbers(swarm) == {3}
 
 
@@ -146,7 +133,7 @@ def test_a_crash_at_every_step_on_the_way_into_force(seed: int) -> None:
     swarm.settle()
     disks = {"recomputing": swarm.copy_disk(swarm.nodes["follower0"]), "taking": None}
     up(swarm, keeper)
-    swarm.make_base(keeper, OWNER if seed % 2 else None)
+    swarm.make_base(keeper, is_owners=bool(seed % 2))
     assert keeper.member is not None
     sealed = keeper.member.base_sealed(0)
     assert sealed is not None
@@ -165,7 +152,7 @@ def test_a_crash_at_every_step_on_the_way_into_force(seed: int) -> None:
             assert crashes < 100, "it never comes into force"
         assert crashes > 2
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
 
 
 def _steps(member: Member, source: Member) -> Generator[None, None, None]:
@@ -198,64 +185,14 @@ def test_a_backup_from_before_a_base_is_put_back(seed: int) -> None:
         swarm.make_base(keeper)
         swarm.settle()
     for node in (keeper, other):
-        swarm.crash(node)
-        node.disk, node.restored = backups[node.name], True
-        node.highest.clear()
-        swarm.start(node)
+        swarm.put_back(node, backups[node.name])
         swarm.write(node, swarm.random_requests())
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     up(swarm, keeper)
     swarm.make_base(keeper)
     swarm.settle()
-    swarm.agreed()
-
-
-def lie_of(node: Node, key: SigningKey) -> tuple[bytes, dict[bytes, bytes]]:
-    """The next base as a lying keeper would sign it: a row is missing in each shard. With all blobs."""
-    assert node.member is not None
-    member = node.member
-    cut = finish(member.bases.allowed_cut(member.chain))
-    honest = decode_base(seal(finish(member.bases.header(member.chain.head.n, cut)), key))
-    cut_blob = node.staged[honest.cut_hash]
-    shards = decode_shards(node.staged[honest.shards_hash], SHARD_BITS)
-    assert decode_cut(cut_blob) == cut
-    view = member.bases.store.view(cut)
-    blobs = {honest.cut_hash: cut_blob}
-    hashes, pins, size = [], 0, 0
-    for shard in range(len(shards)):
-        rows = decode_rows(member.bases.store.rows_at(shard, view)[0], shard, SHARD_BITS, len(cut))
-        blob = encode_rows(*ShardRows(rows.rows[1:], rows.puts))
-        blobs[blob_hash(blob)] = blob
-        hashes.append(blob_hash(blob))
-        pins, size = pins + len(rows.rows[1:]), size + len(blob)
-    shards_blob = b"".join(hashes)
-    blobs[blob_hash(shards_blob)] = shards_blob
-    header = encode_header(
-        cluster=honest.cluster,
-        n=honest.n,
-        previous=honest.previous,
-        trust=honest.trust,
-        cut_hash=honest.cut_hash,
-        shards_hash=blob_hash(shards_blob),
-        pins=pins,
-        size=size,
-    )
-    return seal(header, key), blobs
-
-
-def tell_a_lie(swarm: Swarm, keeper: Node) -> None:
-    """Let the keeper adopt its own lie; from then on it serves it."""
-    sealed, blobs = lie_of(keeper, key_of("curator0"))
-    member = keeper.member
-    assert member is not None and keeper.sync is not None
-    assert member.base_offered(sealed) is None
-    member.bases.take()
-    while member.bases.n == 0:
-        for name in member.bases.missing(100):
-            assert member.bases.keep(name, blobs[name])
-        finish(member.turn())
-    swarm._carry(keeper, keeper.sync.changed(swarm.now))
+    swarm.judge.agreed()
 
 
 @pytest.mark.parametrize("seed", seeds(6))
@@ -265,32 +202,29 @@ def test_a_lying_keeper_among_honest_peers(seed: int) -> None:
     liar, honest = swarm.nodes["curator0"], swarm.nodes["curator1"]
     storm(swarm, 30)
     swarm.settle()
-    while len(swarm.rows(honest)) < 5:
+    while len(rows_of(honest)) < 5:
         swarm.write(honest, swarm.random_requests())
     swarm.settle()
-    rows = swarm.rows(honest)
+    rows = rows_of(honest)
     tell_a_lie(swarm, liar)
     swarm.live(60.0)
     for node in swarm.nodes.values():
         if node is not liar:
-            assert swarm.rows(node) == rows and up(swarm, node).bases.n == 0, f"{node.name} took a lie"
+            assert rows_of(node) == rows and up(swarm, node).bases.n == 0, f"{node.name} took a lie"
     refused = {name for name, turned in swarm.turned if turned.fault}
     assert refused and liar.name not in refused
-    swarm._rows_at.clear()
     fooled = swarm.add("fooled", None)
     swarm.live(30.0, [("fooled", liar.name)])
-    assert fooled.member is not None and fooled.member.bases.n == 1 and swarm.rows(fooled) != rows
-    swarm.make_base(honest, OWNER)  # numbered beyond the lie, which it has seen
-    swarm._rows_at.clear()
+    assert fooled.member is not None and fooled.member.bases.n == 1 and rows_of(fooled) != rows
+    swarm.make_base(honest, is_owners=True)  # numbered beyond the lie, which it has seen
     swarm.settle()
-    assert swarm.agreed() == rows and numbers(swarm) == {2}
+    assert swarm.judge.agreed() == rows and numbers(swarm) == {2}
 
 
 @pytest.mark.parametrize("seed", seeds(6))
 def test_an_owner_heals_a_forked_session(seed: int) -> None:
     """Both branches are about, each stops the session where it came second; the base says which one counts."""
     swarm = Swarm(seed, curators=2, followers=4, weather=Weather(gossip=False))
-    swarm.authors.add(key_of("curator1").public)
     swarm.crash(swarm.nodes["curator1"])
     del swarm.nodes["curator1"]
     ben = Forger(key_of("curator1"), swarm.chain.cluster_id, b"f" * 16, SHARD_BITS)
@@ -307,11 +241,10 @@ def test_an_owner_heals_a_forked_session(seed: int) -> None:
     swarm.live(30.0)
     assert all(up(swarm, node).replica.stopped for node in nodes)
     swarm.write(keeper, swarm.random_requests())
-    swarm._rows_at.clear()
-    swarm.make_base(keeper, OWNER)
+    swarm.make_base(keeper, is_owners=True)
     swarm.settle()
-    rows = swarm.rows(keeper)
-    assert all(swarm.rows(node) == rows for node in nodes) and numbers(swarm) == {1}
+    rows = rows_of(keeper)
+    assert all(rows_of(node) == rows for node in nodes) and numbers(swarm) == {1}
     held = next(forged for forged in branches if up(swarm, keeper).head(ben.session).hash == forged.hash)
     winner = ben if held is branches[0] else twin
     more = winner.sign(put(cid_of(4), "more"))
@@ -319,11 +252,11 @@ def test_an_owner_heals_a_forked_session(seed: int) -> None:
     assert keeper.member.replica.receive(more.sealed).fault is None
     swarm.apply(keeper)
     swarm.settle()
-    rows = swarm.rows(keeper)
-    assert cid_of(4) in {row[0] for row in rows} and all(swarm.rows(node) == rows for node in nodes)
+    rows = rows_of(keeper)
+    assert cid_of(4) in {row[0] for row in rows} and all(rows_of(node) == rows for node in nodes)
     swarm.add("newcomer", None)
     swarm.settle()
-    assert swarm.rows(swarm.nodes["newcomer"]) == rows
+    assert rows_of(swarm.nodes["newcomer"]) == rows
 
 
 @pytest.mark.parametrize("seed", seeds(6))
@@ -335,23 +268,17 @@ def test_another_keeper(seed: int) -> None:
     up(swarm, keeper)
     swarm.make_base(keeper)
     swarm.settle()
-    chain = _with_keeper(up(swarm, heir).chain, key_of("curator1"))
-    assert up(swarm, heir).adopt(chain)
+    up(swarm, heir)
+    swarm.tell(heir, swarm.owner.keeps(key_of("curator1").public))
     storm(swarm, 10)
     swarm.settle()
     swarm.make_base(heir)
     swarm.add("newcomer", None)
     storm(swarm, 10)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert numbers(swarm) == {2}
     assert up(swarm, keeper).chain.keeper == key_of("curator1").public
-
-
-def _with_keeper(chain: TrustChain, keeper: SigningKey) -> TrustChain:
-    head = chain.head
-    record = TrustRecord(head.n + 1, head.hash, head.owners, head.curators, keeper=keeper.public)
-    return chain.extended(record.signed(OWNER))
 
 
 @pytest.mark.parametrize("seed", seeds(4))
@@ -379,4 +306,4 @@ def test_a_neighbour_that_has_blobs_and_sends_none(seed: int) -> None:
     assert swarm.nodes["newcomer"].member.bases.n == 1 and send is not None
     swarm._send = swarm_send  # type: ignore[method-assign]
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()

@@ -9,6 +9,7 @@ from pincrew.inbox import Inbox, Sealed
 from pincrew.steps import finish
 from pincrew.values import Dependency, OperationId, Put, SessionId
 from sim.forge import Author, put
+from sim.judge import rows_of
 from sim.swarm import Swarm, Weather, cid_of, key_of
 from sim.test_swarm import forked, gossip, lone_author, requests, stopped_at
 
@@ -96,4 +97,4 @@ def test_a_session_that_waits_for_ever_takes_nobody_elses_room(monkeypatch: pyte
         node.member.replica.receive(rogue.sign(put(cid_of(100 + number)), depends=depends).sealed)
     swarm.write(swarm.nodes["curator1"], requests(range(50, 53)))
     swarm.live(300)
-    assert cid_of(50) in {row[0] for row in swarm.rows(node)}
+    assert cid_of(50) in {row[0] for row in rows_of(node)}

@@ -3,7 +3,7 @@
     PINCREW_SIM_SEED=123 pytest tests/sim/test_swarm.py -k weather     one seed again, as a failure prints it
     PINCREW_SIM_SEEDS=500 pytest tests/sim                             more seeds of each scenario than the default
 
-At every commit of every peer the swarm holds it to the invariants 1, 3, 7, 11 and 14 (swarm.py, ``_note``); at the
+At every commit of every peer the swarm holds it to the invariants 1, 3, 7, 11 and 14 (judge.py, ``note``); at the
 end all rows are equal, are what one document fed in causal order gives (oracle.py), and nothing acknowledged is lost.
 """
 
@@ -20,15 +20,18 @@ from pincrew.trusted.author import WriteRequest
 from pincrew import domains, limits
 from pincrew.cid import shard_of
 from pincrew.errors import NotAllowed, PincrewError, StoreFault
-from pincrew.frames import Digest, Heads, Hello, Page, Standing
+from pincrew.frames import Digest, Heads, Hello, Standing
 from pincrew.gate import Screening
 from pincrew.keys import verify
 from pincrew.record import encode_record
 from pincrew.steps import finish
 from pincrew.store.window import WindowChanges
-from pincrew.sync import Effect, Send, Sync
+from pincrew.sync import Send
 from pincrew.values import Delete, Dependency, Head, OperationId, Part, Pin, Put, SessionId
 from sim.forge import COLLIDING_NONCES, Author, Forged, put
+from sim.judge import rows_of
+from sim.liars import Liar
+from sim.storm import storm
 from sim.swarm import Node, Swarm, Weather, cid_of, key_of
 
 SHARD_BITS = 2
@@ -52,43 +55,12 @@ def curators(swarm: Swarm) -> list[Node]:
     return [node for node in swarm.nodes.values() if node.key is not None]
 
 
-def storm(swarm: Swarm, steps: int = 50) -> None:
-    """Writes, crashes, restarts, links, cuts and restored peace, in the seed's order."""
-    random, nodes = swarm.random, list(swarm.nodes.values())
-    for _ in range(steps):
-        chance, node, other = random.random(), random.choice(nodes), random.choice(nodes)
-        writer = random.choice(curators(swarm))
-        if chance < 0.45 and not swarm.may_write(writer):
-            pass
-        elif chance < 0.40:
-            swarm.write(writer, swarm.random_requests())
-        elif chance < 0.45:
-            swarm.write(writer, swarm.random_requests(), crash_after=random.randrange(4))
-        elif chance < 0.50:
-            swarm.crash(node)
-        elif chance < 0.52 and node.member is not None:
-            swarm.abandon(node, random.randrange(4))
-        elif chance < 0.67:
-            if node.member is None:
-                swarm.start(node)
-        elif chance < 0.85:
-            swarm.connect(node, other)
-        elif chance < 0.90:
-            if node is not other:
-                swarm.cut.add(frozenset((node.name, other.name)))
-                swarm.disconnect(node, other)
-        else:
-            swarm.cut.clear()
-        swarm.run(swarm.now + random.random() * 1.5)
-        swarm.tick()
-
-
 @pytest.mark.parametrize("seed", seeds(40))
 def test_any_weather(seed: int) -> None:
     swarm = Swarm(seed, curators=3, followers=3)
     storm(swarm)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert not swarm.blames
 
 
@@ -97,7 +69,7 @@ def test_pubsub_off(seed: int) -> None:
     swarm = Swarm(seed, curators=2, followers=3, weather=Weather(gossip=False))
     storm(swarm)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert not swarm.blames
 
 
@@ -106,7 +78,7 @@ def test_many_writers_on_one_key(seed: int) -> None:
     swarm = Swarm(seed, curators=6, followers=1, keys=1)
     storm(swarm, 70)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
 
 
 # ---- crashes --------------------------------------------------------------------------------------------------------
@@ -140,7 +112,7 @@ def test_curator_dies_at_every_step_of_a_write(seed: int) -> None:
         swarm.start(one)
         swarm.write(one, requests(range(2), "after"))
         swarm.settle()
-        rows = swarm.agreed()
+        rows = swarm.judge.agreed()
         outcomes.add(len(rows))
     assert outcomes == {3, 40}
 
@@ -160,7 +132,7 @@ def test_follower_dies_at_every_step_of_a_window(seed: int) -> None:
         assert two.member.receive_page(session, tuple(page[1]), page[2]).fault is None
         is_open = swarm.abandon(two, after)
         swarm.settle(links=[("curator0", "follower0"), ("follower0", "follower1")])
-        assert len(swarm.agreed()) == 40
+        assert len(swarm.judge.agreed()) == 40
         after += 1
     assert after > 2
 
@@ -183,15 +155,6 @@ def test_disk_that_fails_now_and_then(seed: int, monkeypatch: pytest.MonkeyPatch
         return change
 
     monkeypatch.setattr(WindowChanges, "commit", moody)
-    apply = swarm.apply
-
-    def patient(node: Node) -> None:
-        try:
-            apply(node)
-        except StoreFault:
-            swarm.later(1.0, lambda: patient(node))
-
-    monkeypatch.setattr(swarm, "apply", patient)
     ended: set[SessionId] = set()
     for _ in range(25):
         writer = swarm.random.choice(curators(swarm))
@@ -208,7 +171,7 @@ def test_disk_that_fails_now_and_then(seed: int, monkeypatch: pytest.MonkeyPatch
         swarm.tick()
     monkeypatch.setattr(WindowChanges, "commit", commit)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert set(failed) == {1, 2} and not swarm.blames
 
 
@@ -225,7 +188,7 @@ def test_clone_of_a_curator_writes_beside_it(seed: int) -> None:
     swarm.add("clone", original.key, swarm.copy_disk(original))
     storm(swarm)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert all(not node.member.replica.stopped for node in swarm.nodes.values() if node.member)
 
 
@@ -242,12 +205,10 @@ def test_curator_restored_from_an_old_copy(seed: int) -> None:
     swarm.write(one, requests(range(3)))
     swarm.settle()
     before = one.member.heads() if one.member else {}
-    swarm.crash(one)
-    one.disk, one.restored = old, True
-    swarm.start(one)
+    swarm.put_back(one, old)
     swarm.write(one, requests(range(2, 6), "restored"))
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert one.member is not None
     assert before.items() <= one.member.heads().items()
     assert len([session for session in one.member.heads() if one.key and session.author == one.key.public]) >= 2
@@ -301,11 +262,11 @@ def test_equivocation_stops_the_session_and_keeps_the_proof(seed: int) -> None:
     by_branch: dict[bytes, list[list[tuple[bytes, bytes, bytes, bytes, int]]]] = {}
     for node in swarm.nodes.values():
         assert node.member is not None
-        by_branch.setdefault(node.member.heads()[author.session].hash, []).append(swarm.rows(node))
+        by_branch.setdefault(node.member.heads()[author.session].hash, []).append(rows_of(node))
     assert len(by_branch) == 2
     assert all(rows == group[0] for group in by_branch.values() for rows in group)
     # Who holds the branch that curator1 built on has its writes; the others wait for a base.
-    left = swarm.rows(swarm.nodes["curator1"])
+    left = rows_of(swarm.nodes["curator1"])
     assert {row[0] for row in left} == {cid_of(number) for number in (1, 2, 5, 6, 7)}
 
 
@@ -343,7 +304,7 @@ def test_session_continued_by_hand(seed: int) -> None:
     branch = one.member.heads()[session].hash
     for node in swarm.nodes.values():
         assert node.member is not None
-        got_it = {cid_of(6), cid_of(7)} <= {row[0] for row in swarm.rows(node)}
+        got_it = {cid_of(6), cid_of(7)} <= {row[0] for row in rows_of(node)}
         # Until the next base, peers on the thief's branch hear no more of whoever builds on the other.
         assert got_it == (node.member.heads()[session].hash == branch), node.name
 
@@ -421,7 +382,7 @@ def test_bad_operation_stops_the_session_at_one_number_everywhere(seed: int, cas
     assert ends == {(bad_number - 1, True)}
     swarm.write(swarm.nodes["curator1"], requests(range(10, 12)))
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
 
 
 def test_two_sessions_with_one_client_id() -> None:
@@ -441,7 +402,7 @@ def test_two_sessions_with_one_client_id() -> None:
     for node in swarm.nodes.values():
         swarm.crash(node)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
 
 
 def test_sizes_that_add_up_to_more_than_a_number_can_hold() -> None:
@@ -452,52 +413,10 @@ def test_sizes_that_add_up_to_more_than_a_number_can_hold() -> None:
     swarm.write(swarm.nodes["curator0"], [WriteRequest(request.cid, None) for request in absurd])
     swarm.write(swarm.nodes["curator0"], absurd)
     swarm.settle()
-    assert len(swarm.agreed()) == 1100
+    assert len(swarm.judge.agreed()) == 1100
 
 
 # ---- neighbours that lie --------------------------------------------------------------------------------------------
-
-
-class Liar(Sync):
-    """A neighbour whose pages are not what they should be, and whose heads promise what nobody has."""
-
-    def received(self, peer: str, frame: object, now: float) -> list[Effect]:
-        return [self.mangled(effect) for effect in super().received(peer, frame, now)]  # type: ignore[arg-type]
-
-    def evaluate(self, now: float) -> list[Effect]:
-        return [self.mangled(effect) for effect in super().evaluate(now)]
-
-    def mangled(self, effect: Effect) -> Effect:
-        if not isinstance(effect, Send):
-            return effect
-        if isinstance(effect.frame, Page):
-            return Send(effect.peer, self.page(effect.frame))
-        if isinstance(effect.frame, Heads):
-            promised = tuple(
-                (session, Head(head.number + self._random.randrange(3), head.hash))
-                for session, head in effect.frame.heads
-            )
-            invented = (SessionId(key_of("curator0").public, self._random.randbytes(16)), Head(5, bytes(32)))
-            stranger = (SessionId(self._random.randbytes(32), bytes(16)), Head(5, bytes(32)))
-            return Send(effect.peer, Heads((*promised, invented, stranger)))
-        return effect
-
-    def page(self, page: Page) -> Page:
-        random = self._random
-        bodies = [bytearray(body) for body in page.bodies]
-        kind = random.randrange(6)
-        if kind == 0:
-            at = random.choice(bodies)
-            at[random.randrange(len(at))] ^= 1 << random.randrange(8)
-        elif kind == 1:
-            return page._replace(signature=random.randbytes(64))
-        elif kind == 2:
-            bodies.pop(random.randrange(len(bodies)))
-        elif kind == 3:
-            random.shuffle(bodies)
-        elif kind == 4:
-            return page._replace(bodies=(random.randbytes(100),))
-        return page._replace(bodies=tuple(bytes(body) for body in bodies))
 
 
 @pytest.mark.parametrize("seed", seeds(12))
@@ -506,7 +425,7 @@ def test_neighbour_that_mutates_pages_is_blamed_and_harms_nobody(seed: int) -> N
     swarm.add("liar", None, sync_kind=Liar)
     storm(swarm, 40)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert {blame.peer for blame in swarm.blames} <= {"liar"}
     for node in swarm.nodes.values():
         assert node.member is not None and not node.member.replica.stopped
@@ -560,7 +479,7 @@ def test_gossip_of_mutated_forged_and_unsigned_bytes(seed: int) -> None:
     gossip(swarm, first)
     gossip(swarm, second)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert stopped_at(node, real.session) == (2, False)
 
 
@@ -590,7 +509,7 @@ def test_signed_bytes_that_nobody_takes(case: str) -> None:
         assert received.fault and not node.member.replica.inbox.size
     swarm.write(swarm.nodes["curator1"], requests(range(2)))
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     assert stopped_at(swarm.nodes["follower0"], author.session) == (0, False)
 
 
@@ -620,7 +539,7 @@ def test_more_sessions_than_one_envelope_can_name() -> None:
     opening = Forged(*first).read()  # type: ignore[arg-type]
     assert not opening.parts and len(opening.dependencies) == 500
     swarm.settle()
-    rows = swarm.agreed()
+    rows = swarm.judge.agreed()
     assert next(row for row in rows if row[0] == cid_of(0))[1] == requests(range(1), "last")[0].record
 
 
@@ -632,7 +551,7 @@ def test_trust_record_in_flight(seed: int) -> None:
     """A curator of record 1 writes before everybody knows record 1: they learn it from neighbours and catch up."""
     swarm = Swarm(seed, curators=1, followers=3)
     swarm.write(swarm.nodes["curator0"], requests(range(2)))
-    newer = swarm.extended("curator0", "late")
+    newer = swarm.owner.adds(key_of("late").public)
     late = swarm.add("late", key_of("late"))
     late.chain = newer
     swarm.crash(late)
@@ -642,7 +561,7 @@ def test_trust_record_in_flight(seed: int) -> None:
     swarm.connect(late, swarm.nodes["follower0"])
     storm(swarm, 20)
     swarm.settle()
-    swarm.agreed()
+    swarm.judge.agreed()
     for node in swarm.nodes.values():
         assert node.member is not None and node.member.chain.head.n == 1
         assert any(session.author == key_of("late").public for session in node.member.heads()), node.name
@@ -663,7 +582,7 @@ def test_author_whom_no_record_names_is_refused_everywhere(seed: int) -> None:
             received = node.member.receive_page(stranger.session, (forged.body,), forged.signature)
             assert received.screening is Screening.UNTRUSTED
     swarm.settle()
-    assert len(swarm.agreed()) == 2
+    assert len(swarm.judge.agreed()) == 2
 
 
 def test_author_whom_the_record_no_longer_names_cannot_write_even_at_home() -> None:
@@ -673,10 +592,10 @@ def test_author_whom_the_record_no_longer_names_cannot_write_even_at_home() -> N
     swarm.write(one, requests(range(2)))
     swarm.settle()
     assert one.member is not None
-    one.member.adopt(swarm.extended("curator1"))
+    one.member.adopt(swarm.owner.drops(key_of("curator0").public))
     with pytest.raises(NotAllowed):
         swarm.write(one, requests(range(5, 6)))
-    assert len(swarm.rows(one)) == 2
+    assert len(rows_of(one)) == 2
 
 
 # ---- joining --------------------------------------------------------------------------------------------------------
@@ -687,17 +606,17 @@ def test_follower_joins_through_a_follower_while_no_curator_is_up(seed: int) -> 
     swarm = Swarm(seed, curators=2, followers=2)
     storm(swarm, 30)
     swarm.settle()
-    before = swarm.agreed()
+    before = swarm.judge.agreed()
     for name in ("curator0", "curator1", "follower1"):
         swarm.crash(swarm.nodes[name])
         del swarm.nodes[name]
     swarm.add("newcomer", None)
     swarm.settle(links=[("follower0", "newcomer")])
-    assert swarm.agreed() == before
+    assert swarm.judge.agreed() == before
     swarm.crash(swarm.nodes.pop("follower0"))
     swarm.add("third", None)
     swarm.settle(links=[("newcomer", "third")])
-    assert swarm.agreed() == before
+    assert swarm.judge.agreed() == before
 
 
 # ---- who can never agree --------------------------------------------------------------------------------------------

@@ -35,11 +35,10 @@ _counter = itertools.count(1)
 class Attacker:
     """One hostile identity, connected to a victim."""
 
-    def __init__(self, identity: SigningKey, connection: Any, victim: Member) -> None:
+    def __init__(self, identity: SigningKey, connection: Any) -> None:
         self.key = identity
         self.peer = peer_id(identity.public)
         self.connection = connection
-        self.victim = victim
 
     @property
     def is_connected(self) -> bool:
@@ -82,18 +81,24 @@ class Attacker:
 
 
 @asynccontextmanager
-async def attacking(victim: Member, number: int = 666) -> AsyncIterator[Attacker]:
-    """Connect an attacker to ``victim``."""
+async def connected(identity: SigningKey, peer: str, address: str) -> AsyncIterator[Attacker]:
+    """Connect an identity to the peer at an address."""
     settle_library()
-    identity = key(number)
     host = build_host(identity, lambda peer: None)
     async with serving(host.get_network()):
-        address = victim.network.addresses[0].rpartition("/p2p/")[0]
-        connection = await host.get_network().dial(address, ID.from_string(victim.peer))
+        connection = await host.get_network().dial(address, ID.from_string(peer))
         try:
-            yield Attacker(identity, connection, victim)
+            yield Attacker(identity, connection)
         finally:
             await connection.muxed_conn.sever()
+
+
+@asynccontextmanager
+async def attacking(victim: Member, number: int = 666) -> AsyncIterator[Attacker]:
+    """Connect an attacker to ``victim``."""
+    address = victim.network.addresses[0].rpartition("/p2p/")[0]
+    async with connected(key(number), victim.peer, address) as attacker:
+        yield attacker
 
 
 async def tcp(victim: Member) -> trio.SocketStream:

@@ -110,6 +110,8 @@ class Machine:
         self.processes: list[subprocess.Popen[str]] = []
         self.daemon: int | None = None
         self.within: tuple[str, ...] = ()  # a command that runs the others elsewhere, as nsenter does
+        self.listen = LISTEN
+        self.announced: tuple[str, ...] = ()  # `--announce ADDRESS`, where others are to know it elsewhere
 
     # ---- commands ---------------------------------------------------------------------------------------------
 
@@ -140,13 +142,14 @@ class Machine:
         return self.run(*arguments, "--json", code=code).lines
 
     def create(self, name: str, *arguments: str, node: str = NOBODY) -> Any:
-        """Make a cluster on a free loopback port."""
-        return self.json("create", name, "--listen", LISTEN, "--ipfs", node, *arguments)
+        """Make a cluster on a free port."""
+        return self.json("create", name, "--listen", self.listen, *self.announced, "--ipfs", node, *arguments)
 
     def follow(self, source: str, *arguments: str, node: str = NOBODY, code: int = 0) -> Said:
         """Join, and remember the daemon that this may have started."""
         try:
-            return self.run("follow", source, "--yes", "--listen", LISTEN, "--ipfs", node, *arguments, code=code)
+            where = ("--listen", self.listen, *self.announced)
+            return self.run("follow", source, "--yes", *where, "--ipfs", node, *arguments, code=code)
         finally:
             self.adopt()
 

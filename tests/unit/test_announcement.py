@@ -109,6 +109,24 @@ def test_the_newest_of_a_peer_counts() -> None:
     assert [one.announcement.time_ms for one in heard.all()] == [6]
 
 
+def test_what_is_held_already_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every neighbour brings everybody's announcement; checking a signature each time would be most of the work."""
+    heard = Announcements(CLUSTER)
+    first, second = sealed(time_ms=1), sealed(time_ms=2)
+    assert heard.accept(first, 0.0)
+    read: list[bytes] = []
+
+    def reading(told: bytes, cluster: bytes) -> Announcement:
+        read.append(told)
+        return read_announcement(told, cluster)
+
+    monkeypatch.setattr("pincrew.announcement.read_announcement", reading)
+    assert not heard.accept(first, 0.0) and read == []
+    assert heard.accept(second, 0.0)
+    assert not heard.accept(second, 0.0) and not heard.accept(first, 0.0)
+    assert read == [second, first], "what made room is not remembered"
+
+
 def test_expiry_counts_from_arrival_and_is_bounded() -> None:
     heard = Announcements(CLUSTER)
     heard.accept(sealed("a", ttl_s=10), 100.0)

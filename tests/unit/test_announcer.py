@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import trio
 import trio.testing
@@ -77,6 +78,22 @@ def test_it_speaks_at_once_then_now_and_then() -> None:
         await trio.sleep(3 * limits.ANNOUNCEMENT_INTERVAL_S + 1)
         assert [round(at - start) for at, _ in heard.said] == [0, 30, 60, 90]
         assert heard.said[0][1].name == "attic" and heard.said[0][1].free_bytes is None
+
+    announcing(test)
+
+
+def test_in_a_crowd_each_speaks_more_rarely_but_well_before_it_expires() -> None:
+    async def test(heard: Heard) -> None:
+        for number in range(100):
+            heard.tell(key_of(f"peer{number}"))
+        await trio.sleep(120)
+        gaps = [later - earlier for (earlier, _), (later, _) in pairwise(heard.said)]
+        assert len(gaps) == 2 and all(50 <= gap < 60 for gap in gaps)
+        for number in range(100, 1_000):
+            heard.tell(key_of(f"peer{number}"))
+        said = len(heard.said)
+        await trio.sleep(limits.ANNOUNCEMENT_TTL_S)
+        assert len(heard.said) - said >= 3
 
     announcing(test)
 

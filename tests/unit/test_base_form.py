@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -23,7 +26,9 @@ from pincrew.base_form import (
     encode_cut,
     encode_header,
     encode_rows,
+    pack_blob,
     seal,
+    unpack_blob,
 )
 from pincrew.cid import shard_of
 from pincrew.errors import Forged, Malformed
@@ -262,3 +267,48 @@ def test_mutated_blobs_are_refused_or_have_one_form(edits: list[tuple[int, int]]
     except Malformed:
         return
     assert again == changed
+
+
+# ---- as blobs travel ------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=2_000))
+def test_what_was_packed_is_unpacked(blob: bytes) -> None:
+    assert unpack_blob(pack_blob(blob)) == blob == unpack_blob(zlib.compress(blob, level=9))
+
+
+def test_the_largest_blob_is_unpacked() -> None:
+    assert len(unpack_blob(pack_blob(bytes(limits.BASE_BLOB_BYTES_MAX)))) == limits.BASE_BLOB_BYTES_MAX
+
+
+@settings(max_examples=300)
+@given(EDITS)
+def test_mutated_packed_blobs_are_refused_and_nothing_else(edits: list[tuple[int, int]]) -> None:
+    with contextlib.suppress(Malformed):
+        assert isinstance(unpack_blob(mutated(pack_blob(base()["rows"]), edits)), bytes)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"rows",
+        pack_blob(b"rows")[:-1],
+        pack_blob(b"rows") + b"x",
+        pack_blob(bytes(limits.BASE_BLOB_BYTES_MAX + 1)),
+    ],
+    ids=["nothing", "not packed", "cut off", "something behind it", "unpacks to too much"],
+)
+def test_what_is_no_packed_blob(packed: bytes) -> None:
+    with pytest.raises(Malformed):
+        unpack_blob(packed)
+
+
+def test_a_packed_blob_takes_no_more_memory_than_the_largest_blob() -> None:
+    bomb = pack_blob(bytes(8 * limits.BASE_BLOB_BYTES_MAX))
+    assert len(bomb) < limits.BASE_BLOB_BYTES_MAX
+    tracemalloc.start()
+    with pytest.raises(Malformed):
+        unpack_blob(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 3 * limits.BASE_BLOB_BYTES_MAX
+    tracemalloc.stop()

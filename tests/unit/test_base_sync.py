@@ -72,6 +72,9 @@ class Holder:
         blob = BLOBS.get(name, b"")
         return Blob(name, offset, len(blob), blob[offset : offset + limits.BLOB_PIECE_BYTES_MAX])
 
+    def keep_blob(self, name: bytes, packed: bytes) -> bool:
+        return self.bases.keep(name, packed)
+
     def is_open(self, session: SessionId) -> bool:
         return self.open
 
@@ -149,6 +152,14 @@ def test_who_stands_higher_is_asked_for_the_next_and_not_again_at_once(sync: Bas
     assert sync.evaluate(LATE) == [("higher", BaseWant(2))], "it moved on: it is asked anew"
     sync.unlinked("higher")
     assert sync.evaluate(10 * LATE) == []
+
+
+def test_who_is_many_bases_behind_asks_for_one_after_the_other_without_waiting(holder: Holder, sync: BaseSync) -> None:
+    sync.stands("p", 3)
+    for n in (0, 1, 2):
+        holder.bases.n, holder.bases.wanted = n, n + 1
+        assert sync.evaluate(0.0) == [("p", BaseWant(n + 1))]
+        assert sync.evaluate(0.0) == [], "the same is not asked twice"
 
 
 def test_while_one_is_taken_only_a_higher_one_is_of_interest(sync: BaseSync, holder: Holder) -> None:

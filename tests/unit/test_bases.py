@@ -26,6 +26,7 @@ from pincrew.base_form import (
     encode_cut,
     encode_header,
     encode_rows,
+    pack_blob,
     seal,
 )
 from pincrew.base_sync import Stage
@@ -535,6 +536,16 @@ def test_one_that_does_not_follow_from_what_is_here_is_not_taken_for_it(ann: Pee
 # ---- who may sign ---------------------------------------------------------------------------------------------------
 
 
+def test_after_a_refused_base_the_newest_is_asked_for(ann: Peer) -> None:
+    """What a liar built on its lie has to be seen: the owner's number must be above that, too."""
+    bob = follower(ann)
+    sealed, blobs = forged_base(ann, key_of("a"), rows=without_first)
+    assert bob.bases.wanted == 1
+    turned = bob.takes(sealed, blobs.get)
+    assert turned is not None and turned.fault is not None
+    assert bob.bases.wanted == 0
+
+
 @pytest.mark.parametrize("signer", ["b", "stranger"])
 def test_whoever_is_neither_keeper_nor_owner_signs_nothing(ann: Peer, signer: str) -> None:
     bob = follower(ann)
@@ -623,6 +634,40 @@ def test_an_owners_base_goes_before_a_keepers_of_the_same_number(ann: Peer) -> N
         assert bob.member.base_offered(sealed) is None
     assert bob.bases.candidate is not None and bob.bases.candidate.base.signer == OWNER.public
     assert bob.member.is_held_back(), "an owner's is always taken"
+
+
+def test_a_keepers_base_that_nobody_can_reach_does_not_keep_an_owners_away(ann: Peer) -> None:
+    """It follows ours, so it would be the next; but its cut is not of this world."""
+    bob = follower(ann)
+    ((session, head),) = bob.heads().items()
+    lie, blobs = forged_base(ann, key_of("a"), cut={session: Head(head.number + 1, bytes(32))})
+    assert bob.takes(lie, blobs.get) is None and bob.bases.stage() is Stage.CUT
+    assert bob.bases.wanted == 0, "what neighbours have in force is asked for all the same"
+    assert ann.member.base_offered(forged_base(ann, key_of("a"), n=7)[0]) is None
+    owners = seal(finish(ann.member.base_header(is_owners=True)), OWNER)
+    assert ann.member.base_offered(owners) is None and len(ann.turns()) == 1
+    assert bob.member.base_offered(owners) is None
+    for sealed in (lie, forged_base(ann, key_of("a"), n=20)[0]):
+        assert bob.member.base_offered(sealed) is None
+        assert bob.bases.candidate is not None and bob.bases.candidate.base.signer == OWNER.public
+    turned = bob.takes(owners, ann.bases.blob)
+    assert turned is not None and turned.fault is None and bob.bases.n == 8
+    assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
+
+
+def test_a_keepers_base_that_goes_back_behind_ours_is_refused(ann: Peer) -> None:
+    """What ours settled has no log any more: a peer that took this could not serve what it says that it has."""
+    ann.makes()
+    bob = Peer()
+    assert bob.follows(ann) is not None
+    other = SessionId(key_of("b").public, b"n" * 16)
+    sealed, blobs = forged_base(ann, key_of("a"), n=3, cut={other: Head(7, b"q" * 32)})
+    assert bob.takes(sealed, blobs.get) is None
+    bob.bases.take()
+    before = bob.rows(), bob.member.standing()
+    (turned,) = bob.turns()
+    assert turned.fault is not None and "goes back" in turned.fault
+    assert (bob.rows(), bob.member.standing()) == before and bob.bases.candidate is None
 
 
 def test_an_owners_base_with_what_a_keepers_says_is_the_same_base(ann: Peer) -> None:
@@ -720,11 +765,22 @@ def test_only_what_can_be_served_is_served(ann: Peer) -> None:
 def test_pieces_of_a_blob(ann: Peer) -> None:
     ann.makes()
     base = decode_base(ann.member.base_sealed(0) or b"")
-    cut = ann.bases.blob(base.cut_hash) or b""
-    assert ann.member.blob_piece(base.cut_hash, 0)[1:] == (0, len(cut), cut)
-    assert ann.member.blob_piece(base.cut_hash, 5)[1:] == (5, len(cut), cut[5:])
-    assert ann.member.blob_piece(base.cut_hash, 2**40)[2:] == (len(cut), b"")
+    packed = pack_blob(ann.bases.blob(base.cut_hash) or b"")
+    assert ann.member.blob_piece(base.cut_hash, 0)[1:] == (0, len(packed), packed)
+    assert ann.member.blob_piece(base.cut_hash, 5)[1:] == (5, len(packed), packed[5:])
+    assert ann.member.blob_piece(base.cut_hash, 2**40)[2:] == (len(packed), b"")
     assert ann.member.blob_piece(bytes(32), 0)[1:] == (0, 0, b"")
+
+
+def test_a_neighbours_blob_is_kept_as_what_it_was_packed_from(ann: Peer) -> None:
+    ann.makes()
+    eve = Peer()
+    assert eve.member.base_offered(ann.member.base_sealed(0) or b"") is None
+    for name in eve.bases.missing(9):
+        packed = ann.member.prepare_blob(name)
+        assert not eve.member.keep_blob(name, packed[:-1]) and not eve.member.keep_blob(name, b"not packed")
+        assert name in eve.bases.missing(9)
+        assert eve.member.keep_blob(name, packed) and name not in eve.bases.missing(9)
 
 
 # ---- what a base leaves behind --------------------------------------------------------------------------------------
@@ -924,6 +980,28 @@ def test_a_curator_that_was_added_and_undone_keeps_what_it_wrote() -> None:
     turned = ben.follows(ann)
     assert turned is not None and (turned.fault, turned.void) == (None, 0)
     assert ben.rows() == ann.rows() and ben.member.standing() == ann.member.standing()
+
+
+def test_what_a_curator_named_since_an_owners_base_wrote_before_having_it_counts() -> None:
+    """Base 1 is of record 0, which does not name her; record 1 does, and she writes on base 0 still."""
+    record = first_record([OWNER.public], [key_of("a").public], b"s" * 16, keeper=key_of("a").public, shard_bits=2)
+    alone = TrustChain.from_records([record.signed(OWNER)])
+    added = alone.extended(with_more(alone, curators=[key_of("b").public]).signed(OWNER))
+    ann, ben, bob = Peer("a", alone), Peer("b", alone, first_nonce=100), Peer(None, alone)
+    ann.write(1)
+    for peer in (ben, bob):
+        peer.hears(ann)
+    ann.makes(OWNER)
+    for peer in (ann, ben, bob):
+        peer.member.adopt(added)
+    ben.write(2)
+    for peer in (ann, bob):  # the one stands on base 1 when it comes, the other does not yet
+        peer.hears(ben)
+    for peer in (ben, bob):
+        turned = peer.follows(ann)
+        assert turned is not None and (turned.fault, turned.void) == (None, 0)
+    assert ann.names() == ben.names() == bob.names() == {1: "x", 2: "x"}
+    assert ann.member.standing() == ben.member.standing() == bob.member.standing()
 
 
 def revoked(known: TrustChain, good: dict[SessionId, Head]) -> TrustChain:

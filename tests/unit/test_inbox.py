@@ -82,3 +82,38 @@ def test_taking_out_keeps_the_count() -> None:
     inbox.forget(session)
     assert inbox.size == 0 and not list(inbox.sessions())
     inbox.forget(session)
+
+
+def test_what_is_in_the_open_window_is_not_dropped_when_its_session_comes_to_wait() -> None:
+    """They are taken out one by one when the window is durable."""
+    inbox, envelopes = Inbox(), run(limits.REORDER_ENVELOPES_MAX + 50)
+    assert all(inbox.offer(one, 0) for one in envelopes)
+    session, head = envelopes[0].envelope.session, len(envelopes) - 1
+    inbox.block(session, head)
+    for number in range(1, head + 1):
+        assert inbox.pop(session, number) == envelopes[number - 1]
+    assert inbox.is_blocked(session) and inbox.size == len(envelopes[-1].envelope.body)
+
+
+def test_sessions_that_wait_for_what_never_comes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each begins with an envelope that nothing refuses: an author has as many sessions as it likes."""
+    monkeypatch.setattr(limits, "REORDER_TOTAL_BYTES_MAX", 20_000)
+    inbox = Inbox()
+    (ready,) = run(1, nonce=b"r" * 16)
+    assert inbox.offer(ready, 0)
+    for number in range(300):
+        (one,) = run(1, nonce=number.to_bytes(16))
+        assert inbox.offer(one, 0)
+        inbox.block(one.envelope.session, 0)
+        assert inbox.size <= limits.REORDER_TOTAL_BYTES_MAX
+    assert inbox.get(ready.envelope.session, 1) == ready, "those that wait make room first"
+    assert inbox.is_blocked(one.envelope.session) and not inbox.is_blocked(ready.envelope.session)
+
+
+def test_sessions_that_wait_are_bounded_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REORDER_SESSIONS_MAX", 10)
+    inbox = Inbox()
+    for number in range(30):
+        (one,) = run(1, nonce=number.to_bytes(16))
+        assert inbox.offer(one, 0) and inbox.offer(one, 0)
+    assert len(list(inbox.sessions())) == 10 and inbox.get(one.envelope.session, 1) == one

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+from pincrew.gate import Screening
 from pincrew.keys import SigningKey
 from pincrew.member import Member
-from pincrew.neighbourhood import Neighbourhood
+from pincrew.neighbourhood import _VERDICTS, Neighbourhood
 from pincrew.network import Verdict
 from pincrew.requests import Answer, Request
 from pincrew.store.database import Database
@@ -62,3 +63,7 @@ def test_a_curator_that_has_not_heard_of_its_end_does_not_misbehave_and_is_not_b
     here = neighbourhood(chain(("a", "b"), ("a",)))
     former, envelope = said("b", chain(("a", "b")))
     assert here.validate(former.public, envelope) is Verdict.DUPLICATE
+
+
+def test_there_is_an_answer_to_whatever_is_said_of_an_envelope() -> None:
+    assert set(_VERDICTS) == set(Screening)

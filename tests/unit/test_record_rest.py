@@ -65,6 +65,10 @@ def test_what_is_no_record_at_all(record: bytes) -> None:
     assert rest(record) == (WHOLE,)
 
 
+def test_a_field_whose_name_has_no_text() -> None:
+    assert rest(cbor2.dumps({2**20_000: 1})) == ("int",)
+
+
 @given(st.binary(max_size=200))
 def test_never_raises(record: bytes) -> None:
     rest(record)

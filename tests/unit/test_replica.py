@@ -129,6 +129,51 @@ def test_a_window_that_is_given_up_is_applied_later(after: int) -> None:
     assert len(list(Rows(one.database).contents())) == 5
 
 
+def test_a_long_run_that_ends_in_an_envelope_that_waits() -> None:
+    """The first of it take effect; what comes after the last waits for another curator's session."""
+    one, author, other = replica(), Author(A, CLUSTER), Author(B, CLUSTER)
+    first = other.sign(put(cid(500)))
+    count = limits.REORDER_ENVELOPES_MAX + 50
+    for number in range(count):
+        one.receive(author.sign(put(cid(number))).sealed)
+    one.receive(author.sign(put(cid(600)), depends=(other.dependency(),)).sealed)
+    assert finish(one.apply()).envelopes == count
+    one.receive(first.sealed)
+    while finish(one.apply()).envelopes:
+        pass
+    assert one.heads[author.session].number == count + 1 and one.inbox.size == 0
+
+
+def test_a_revocation_while_a_window_is_open() -> None:
+    """What was admitted before it takes effect, and nothing of the author after."""
+    one, author = replica(), Author(A, CLUSTER)
+    for number in range(300):
+        one.receive(author.sign(put(cid(number))).sealed)
+    steps = one.apply()
+    assert next(steps) is None, "it is being admitted"
+    one.trust(frozenset([B.public]), 1)
+    assert 0 < finish(steps).envelopes < 300
+    assert finish(one.apply()).envelopes == 0
+    assert one.inbox.size == 0 and one.heads == on_disk(one)
+
+
+def test_forks_that_wait_to_be_looked_at_are_one_a_session() -> None:
+    """While a base is taken nothing is applied; neither is anything hoarded."""
+    one, author = replica(), Author(A, CLUSTER)
+    one.receive(author.sign(put(cid(0))).sealed)
+    finish(one.apply())
+    one.is_held_back = lambda: True
+    base = author.copy()
+    one.receive(author.sign(put(cid(1))).sealed)
+    for number in range(50):
+        one.receive(base.copy().sign(put(cid(2), f"{number}")).sealed)
+        finish(one.apply())
+    assert len(one._forks) == 1
+    one.is_held_back = lambda: False
+    finish(one.apply())
+    assert one.stopped and not one._forks
+
+
 def test_a_fork_that_arrives_while_a_window_is_open() -> None:
     one, author = replica(), Author(A, CLUSTER)
     one.receive(author.sign(put(cid(0))).sealed)

@@ -30,6 +30,7 @@ from unit.test_base_sync import Choice
 CLUSTER, AUTHOR = bytes(32), b"a" * 32
 HERE, THERE = b"h" * 32, b"t" * 32
 NO_HEAD = Head(0, b"")
+QUIET_S = 2 * limits.ANNOUNCEMENTS_PASSED_ON_INTERVAL_S  # after which news is told the moment it is there
 
 
 def session(number: int) -> SessionId:
@@ -50,6 +51,7 @@ class Pins:
         self.trust = 1
         self.answer: Received | None = None
         self.bases = Choice()
+        self.heard = {b"old"}
 
     def base_sealed(self, n: int) -> bytes | None:
         return None
@@ -108,7 +110,9 @@ class Pins:
     def receive_announcement(self, announcement: bytes) -> bool:
         if announcement == b"bad":
             raise Malformed("bad")
-        return announcement != b"old"
+        is_news = announcement not in self.heard
+        self.heard.add(announcement)
+        return is_news
 
     def announcements(self) -> list[bytes]:
         return [b"held"]
@@ -231,6 +235,17 @@ def test_absent_and_silence_move_the_question_to_another(sync: Sync) -> None:
     assert sent(sync.evaluate(limits.WANT_TIMEOUT_S + 0.1), Want) == [Send("p", Want(session(1), 0))]
 
 
+def test_an_answer_that_comes_too_late_is_taken_once_and_nobodys_fault(sync: Sync, pins: Pins) -> None:
+    """A neighbour that serves a whole crowd may need longer than anybody waits; cut off for that, it never could."""
+    greet(sync, "p")
+    page = Page(session(1), (b"x",), bytes(64))
+    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
+    sync.evaluate(limits.WANT_TIMEOUT_S + 0.1)
+    assert not any(isinstance(effect, Blame) for effect in sync.received("p", page, limits.WANT_TIMEOUT_S + 1.0))
+    assert pins.contiguous(session(1)) > 0
+    assert isinstance(sync.received("p", page, limits.WANT_TIMEOUT_S + 2.0)[0], Blame)
+
+
 def test_a_lost_link_moves_the_question_to_another(sync: Sync) -> None:
     greet(sync, "p", "q")
     head = Heads(((session(1), Head(3, bytes(32))),))
@@ -279,6 +294,18 @@ def test_a_neighbours_own_heads_are_not_told_back(sync: Sync, pins: Pins) -> Non
     assert not any(session(1) in dict(effect.frame.heads) for effect in sent(sync.changed(5.0), Heads))  # type: ignore[union-attr]
 
 
+def test_what_a_neighbour_claimed_on_another_base_is_told_to_it_again(sync: Sync, pins: Pins) -> None:
+    """An owner's base may have made it void there, while it counts here."""
+    greet(sync, "ann")
+    pins.known[session(1)] = Head(1, b"1" * 32)
+    sync.received("ann", Heads(((session(1), Head(1, b"1" * 32)),)), 1.0)
+    later = 1.0 + 2 * limits.HEADS_INTERVAL_S
+    assert not sent(sync.received("ann", Digest(Standing(1, b"\1" * 32, 0, THERE)), later), Heads)[0].frame.heads  # type: ignore[union-attr]
+    later += 2 * limits.HEADS_INTERVAL_S
+    (told,) = sent(sync.received("ann", Digest(Standing(1, b"\1" * 32, 1, THERE)), later), Heads)
+    assert told.frame == Heads(((session(1), Head(1, b"1" * 32)),))
+
+
 def test_claims_are_bounded_and_only_of_use(sync: Sync, pins: Pins, monkeypatch: pytest.MonkeyPatch) -> None:
     """Heads and hints are unverified: strangers' sessions are forgotten at once, the others are bounded."""
     monkeypatch.setattr(limits, "SESSIONS_MAX", 20)
@@ -292,6 +319,42 @@ def test_claims_are_bounded_and_only_of_use(sync: Sync, pins: Pins, monkeypatch:
     sync.received("p", Heads(tuple((session(number + 60), Head(1, bytes(32))) for number in range(60))), 0.0)
     assert len(sync.best_heads()) == 20
     assert sum(len(link.heads) for link in sync._links.values()) == 20
+
+
+def test_who_claims_everything_and_sends_nothing_is_asked_last(sync: Sync) -> None:
+    greet(sync, "liar")
+    sync.received("liar", Heads(((session(1), Head(9, bytes(32))),)), 0.0)
+    greet(sync, "honest")
+    now = limits.WANT_TIMEOUT_S + 1.0
+    sync.evaluate(now)
+    for number in range(2, 2 + limits.WANTS_IN_FLIGHT_MAX):
+        claim = Heads(((session(number), Head(9, bytes(32))),))
+        sync._pinset.held_up.add(session(number))  # type: ignore[attr-defined]
+        sync.received("liar", claim, now)
+        sync.received("honest", claim, now)
+    sync._pinset.held_up.clear()  # type: ignore[attr-defined]
+    assert {effect.peer for effect in sent(sync.evaluate(now), Want)} == {"honest"}
+
+
+def test_who_claims_thousands_that_nobody_has_costs_little(sync: Sync, pins: Pins) -> None:
+    """Each of its answers would have us look at all of its claims again, and they would take our memory."""
+    greet(sync, "p")
+    for first in range(0, 3 * limits.CLAIMS_BEYOND_OURS_MAX, 1_000):
+        claims = tuple((session(first + number), Head(9, bytes(32))) for number in range(1_000))
+        sync.received("p", Heads(claims), 0.0)
+    assert sum(len(link.heads) for link in sync._links.values()) == limits.CLAIMS_BEYOND_OURS_MAX
+    looks = 0
+
+    def contiguous(one: SessionId) -> int:
+        nonlocal looks
+        looks += 1
+        return 0
+
+    pins.contiguous = contiguous  # type: ignore[method-assign]
+    for _ in range(20):
+        (one, (after, _)), *_ = next(iter(sync._links.values())).wants.items()
+        sync.received("p", Absent(one, after), 0.0)
+    assert looks < 20 * 20
 
 
 def test_hints_ask_whoever_passed_the_envelope_on(sync: Sync) -> None:
@@ -326,11 +389,56 @@ def test_trust_records_are_served(sync: Sync, pins: Pins) -> None:
 
 def test_news_goes_to_all_but_whom_it_came_from(sync: Sync) -> None:
     greet(sync, "p", "q")
-    effects = sync.received("p", AnnouncementsFrame((b"new", b"old")), 0.0)
+    effects = sync.received("p", AnnouncementsFrame((b"new", b"old")), QUIET_S)
     assert effects == [Send("q", AnnouncementsFrame((b"new",)))]
-    assert {effect.peer for effect in sent(sync.announced(b"own", 0.0), AnnouncementsFrame)} == {"p", "q"}
-    blamed = sync.received("p", AnnouncementsFrame((b"bad",)), 0.0)
+    assert {effect.peer for effect in sent(sync.announced(b"own", QUIET_S), AnnouncementsFrame)} == {"p", "q"}
+    blamed = sync.received("p", AnnouncementsFrame((b"bad",)), QUIET_S)
     assert isinstance(blamed[0], Blame) and not blamed[0].fatal
+
+
+def test_news_of_others_is_gathered_and_not_told_to_who_tells_it_meanwhile(sync: Sync) -> None:
+    greet(sync, "p", "q", "r")
+    assert len(sync.received("p", AnnouncementsFrame((b"new 1",)), QUIET_S)) == 2
+    for number in (2, 3):
+        assert sync.received("p", AnnouncementsFrame((b"new %d" % number,)), QUIET_S) == []
+    assert sync.received("q", AnnouncementsFrame((b"new 2",)), QUIET_S) == []
+    assert sync.next_due() <= 2 * QUIET_S
+    told = {effect.peer: effect.frame for effect in sent(sync.evaluate(2 * QUIET_S), AnnouncementsFrame)}
+    assert told == {"q": AnnouncementsFrame((b"new 3",)), "r": AnnouncementsFrame((b"new 2", b"new 3"))}
+
+
+def test_a_few_hear_of_news_at_once_and_the_others_unless_they_say_it_first(sync: Sync, pins: Pins) -> None:
+    crowd = [f"peer{number}" for number in range(40)]
+    greet(sync, *crowd)
+    head = pins.known[session(1)] = Head(1, b"x")
+    at_once = {effect.peer for effect in sync.changed(5.0)}
+    assert len(at_once) == limits.HEADS_AT_ONCE_MAX
+    others = [peer for peer in crowd if peer not in at_once]
+    for peer in others[:30]:
+        assert sync.received(peer, Heads(((session(1), head),)), 5.1) == []
+    assert sync.hinted(others[30], session(1), 1, 5.1) == [], "who passed it on has it"
+    later = sent(sync.evaluate(5.0 + limits.HEADS_INTERVAL_S), Heads)
+    assert sorted(effect.peer for effect in later) == sorted(others[31:])
+
+
+def test_news_on_news_does_not_keep_a_neighbour_waiting(sync: Sync, pins: Pins) -> None:
+    crowd = [f"peer{number}" for number in range(40)]
+    greet(sync, *crowd)
+    told = set()
+    for tenth in range(10):
+        pins.known[session(1)] = Head(tenth + 1, b"x")
+        told |= {effect.peer for effect in sync.changed(5.0 + tenth * limits.HEADS_INTERVAL_S / 10)}
+    assert told | {effect.peer for effect in sync.evaluate(5.0 + limits.HEADS_INTERVAL_S)} == set(crowd)
+
+
+def test_what_pubsub_hinted_counts_for_nothing_where_digests_differ(sync: Sync, pins: Pins) -> None:
+    """Who passed number 1 on may hold another envelope of that number."""
+    greet(sync, "p")
+    head = pins.known[session(1)] = Head(1, b"x")
+    sync.hinted("p", session(1), 1, 5.0)
+    assert sent(sync.changed(5.0), Heads) == []
+    effects = sync.received("p", Digest(Standing(1, HERE, 0, THERE)), 10.0)
+    assert sent(effects, Heads) == [Send("p", Heads(((session(1), head),)))]
 
 
 def test_digests_are_compared_now_and_then_with_jitter(sync: Sync) -> None:

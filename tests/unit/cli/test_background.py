@@ -12,7 +12,7 @@ import pytest
 from pincrew.cli import background
 from pincrew.cli.invocation import Invocation
 from pincrew.cli.output import Output
-from pincrew.errors import WorldFault
+from pincrew.errors import StoreFault, WorldFault
 from pincrew.paths import Home
 
 
@@ -22,6 +22,12 @@ def test_a_daemon_that_dies_is_told(home: Home, monkeypatch: pytest.MonkeyPatch)
         background.ensure(Invocation(Output(), os.environ))
     assert str(home.daemon_log) in caught.value.where
     assert home.daemon_log.stat().st_mode & 0o077 == 0
+
+
+def test_a_log_that_cannot_be_opened_is_told(home: Home) -> None:
+    home.daemon_log.mkdir(parents=True)
+    with pytest.raises(StoreFault, match="Cannot open it: Is a directory"):
+        background.spawn(Invocation(Output(), os.environ))
 
 
 def test_a_daemon_that_hangs_is_ended_in_the_end(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

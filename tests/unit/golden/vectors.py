@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import zlib
 from pathlib import Path
 
 from pincrew.announcement import Announcement, Counters
@@ -134,6 +135,7 @@ def frames() -> dict[str, Frame]:
     first = made["puts"]
     session = first.read(SHARD_BITS).session
     standing = Standing(0, hashlib.sha256(b"trust record").digest(), 0, hashlib.sha256(b"heads").digest())
+    packed = zlib.compress(base()["cut"], level=0)
     return {
         "hello": Hello(1, CLUSTER, standing),
         "digest": Digest(standing),
@@ -147,7 +149,8 @@ def frames() -> dict[str, Frame]:
         "base want": BaseWant(0),
         "base": BaseFrame(base()["sealed"]),
         "blob want": BlobWant(blob_hash(base()["cut"]), 0),
-        "blob": Blob(blob_hash(base()["cut"]), 0, len(base()["cut"]), base()["cut"]),
+        # Not compressed: then every zlib writes the same bytes.
+        "blob": Blob(blob_hash(base()["cut"]), 0, len(packed), packed),
     }
 
 

@@ -27,6 +27,7 @@ class World:
         self.neighbours = Neighbours(ME)
         self.up = True
         self.is_foreign = False
+        self.dial_s = 0.0
         self.dialled: list[float] = []
         self.on_dial: Callable[[], None] = lambda: None
         self._links: dict[str, Link] = {}
@@ -37,7 +38,7 @@ class World:
     async def dial(self, address: str, peer: str) -> None:
         self.dialled.append(trio.current_time())
         self.on_dial()
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.dial_s)
         if not self.up:
             raise PeerUnreachable("Nobody answers", where=address)
 
@@ -59,7 +60,7 @@ class World:
         """The other peer dials us."""
         link = self._links[peer] = Link(Connection(peer, "in", "", 0.0), peer, FrameStream(peer, None))
         self.neighbours._links[peer] = link
-        self.neighbours.notice()
+        self.neighbours.notice(peer)
 
     def lose(self, peer: str) -> None:
         self.up = False
@@ -173,5 +174,53 @@ def test_addresses_that_become_known_during_an_attempt_are_tried_next() -> None:
         world.on_dial = learn
         await world.until_met(OTHER)
         assert trio.current_time() == happened[0], "without a pause"
+
+    dialling(test)
+
+
+def test_a_few_are_tried_at_a_time_and_curators_besides() -> None:
+    async def test(world: World, dialling: Dialling) -> None:
+        world.dial_s = 5.0
+        for number in range(20):
+            dialling.seek(f"{OTHER}{number}", [ADDRESS], priority=False)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(world.dialled) == limits.DIALS_AT_ONCE_MAX
+        dialling.seek(OTHER, [ADDRESS], priority=True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(world.dialled) == limits.DIALS_AT_ONCE_MAX + 1
+        await trio.sleep(60)
+        assert len(world.neighbours) == 8 and OTHER in world.neighbours
+
+    dialling(test)
+
+
+def test_so_many_are_wanted_and_no_more_than_that() -> None:
+    """Anybody may announce any number of peers; for each wish there is a task."""
+
+    async def test(world: World, dialling: Dialling) -> None:
+        world.up = False
+        for number in range(limits.SOUGHT_PEERS_MAX):
+            dialling.seek(f"{OTHER}{number}", [ADDRESS], priority=False)
+        dialling.seek("too many", [ADDRESS], priority=False)
+        assert not dialling.is_wanted("too many"), "nobody was tried in vain yet"
+        dialling.seek("curator", [ADDRESS], priority=True)
+        assert dialling.is_wanted("curator") and len(dialling) == limits.SOUGHT_PEERS_MAX + 1
+        await trio.sleep(60)
+        dialling.seek("another", [ADDRESS], priority=False)
+        assert dialling.is_wanted("another") and len(dialling) == limits.SOUGHT_PEERS_MAX + 1
+        assert not dialling.is_wanted(f"{OTHER}0"), "which was wanted longest"
+
+    dialling(test)
+
+
+def test_who_becomes_a_curator_is_tried_at_once() -> None:
+    async def test(world: World, dialling: Dialling) -> None:
+        world.dial_s = 1_000.0
+        for number in range(20):
+            dialling.seek(f"{OTHER}{number}", [ADDRESS], priority=False)
+        await trio.testing.wait_all_tasks_blocked()
+        dialling.seek(f"{OTHER}19", [ADDRESS], priority=True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(world.dialled) == limits.DIALS_AT_ONCE_MAX + 1
 
     dialling(test)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pincrew.errors import NewerStore, StoreFault
+from pincrew.errors import DamagedStore, NewerStore, StoreFault
 from pincrew.store.database import Database
 from pincrew.store.schema import MIGRATIONS, SCHEMA_VERSION, SCHEMA_VERSION_OLDEST
 
@@ -112,11 +112,35 @@ def test_a_damaged_file_is_named_in_words(path: Path, damage: str) -> None:
     assert "damaged" in str(fault.value) and "fetched anew" in str(fault.value)
 
 
+@pytest.mark.parametrize("is_read_only", [False, True])
+@pytest.mark.parametrize(("at", "damage"), [(60, b"\xff"), (60, b"\x70"), (63, b"\x00"), (19, b"\x7f")])
+def test_a_damaged_header_is_damage_and_no_format(path: Path, at: int, damage: bytes, is_read_only: bool) -> None:
+    """Whoever was told to install a newer version would look for it in vain."""
+    Database(path).close()
+    data = bytearray(path.read_bytes())
+    data[at : at + 1] = damage
+    path.write_bytes(data)
+    with pytest.raises(DamagedStore, match="damaged"):
+        Database(path, read_only=is_read_only)
+
+
 def test_a_damaged_file_is_named_by_whatever_reads_it(path: Path) -> None:
     database = Database(path)
     database.writer.execute("DROP TABLE meta")
     with pytest.raises(StoreFault):
         database.counter("item")
+    database.close()
+
+
+def test_a_disk_that_turns_read_only_is_named_in_words_and_goes_on_later(path: Path) -> None:
+    database = Database(path)
+    database.writer.execute("PRAGMA query_only=1")  # what SQLite says then is what it says of such a disk
+    with pytest.raises(StoreFault, match="refuses") as fault:
+        fill(database, 1, 10)
+    assert "Nothing that was acknowledged is lost" in str(fault.value)
+    database.writer.execute("PRAGMA query_only=0")
+    fill(database, 1, 10)
+    assert held(database) == 1
     database.close()
 
 
