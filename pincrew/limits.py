@@ -59,6 +59,10 @@ WANT_TIMEOUT_S = 20.0
 OVERDUE_WANTS_MAX = 1_000  # of one neighbour; who answers one that is forgotten is blamed
 ANTI_ENTROPY_INTERVAL_S = 45.0
 HEADS_INTERVAL_S = 1.0
+# The proof of a fork is shown to one neighbour at a time, for it is read from the store each time.
+PROOF_INTERVAL_S = 0.25
+PROOF_RUNS_MAX = 2  # the two branches
+PROVEN_SESSIONS_MAX = 64  # whose proofs are shown; those of older ones are kept, and wait for an owner's base
 HEADS_AT_ONCE_MAX = 4  # neighbours that hear of news the moment it is there; most others have it before their turn
 
 # ---- the reorder buffer (verified envelopes only) ----------------------------------------------------------------
@@ -66,6 +70,9 @@ REORDER_ENVELOPES_MAX = 64
 REORDER_BYTES_MAX = 4 * 1024 * 1024
 REORDER_TOTAL_BYTES_MAX = 32 * 1024 * 1024
 REORDER_SESSIONS_MAX = 10_000
+
+# ---- a cluster's store -------------------------------------------------------------------------------------------
+READERS_KEPT = 4  # connections that stay open while nobody reads
 
 # ---- windows: how much is applied between two commits -----------------------------------------------------------
 WINDOW_OPERATIONS_MAX = 20_000

@@ -1,7 +1,8 @@
 """One SQLite file: opening, versions, transactions, and readers that never wait for the writer.
 
 Calls block. The writer's connection is one, guarded by a lock, so that any thread may use it in turn; readers are
-connections of their own (WAL), one per thread. A commit is durable when it returns (synchronous=FULL, invariant 4).
+connections of their own (WAL), lent to one at a time. A commit is durable when it returns (synchronous=FULL,
+invariant 4).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pincrew.errors import DamagedStore, NewerStore, StoreFault
+from pincrew.limits import READERS_KEPT
 from pincrew.store.schema import CREATE, MIGRATIONS, SCHEMA_VERSION, SCHEMA_VERSION_OLDEST
 from pincrew.values import PinState
 
@@ -44,8 +46,8 @@ class Database:
         self.path = path
         self.read_only = read_only
         self._lock = threading.RLock()
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []  # to read with; threads come and go, and connections outlive them
+        self._is_closed = False
         try:
             self.writer = self._connect(read_only=read_only)
             self._prepare(cluster)
@@ -175,7 +177,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's own reading connection (in memory: the writer's)."""
+        """Lend a connection to read with, to nobody else meanwhile (in memory: the writer's)."""
         if self.path is None or self.read_only:
             with self._lock:
                 try:
@@ -183,14 +185,29 @@ class Database:
                 except sqlite3.Error as error:
                     raise self.fault(error) from error
             return
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect(read_only=True)
-            self._readers.append(connection)
+        connection = self._borrow()
         try:
             yield connection
         except sqlite3.Error as error:
             raise self.fault(error) from error
+        finally:
+            self._give_back(connection)
+
+    def _borrow(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            return self._connect(read_only=True)
+        except sqlite3.Error as error:
+            raise self.fault(error) from error
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._is_closed or len(self._idle) >= READERS_KEPT:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     def meta(self, key: str) -> bytes | int | str | None:
         """Return a value of the `meta` table."""
@@ -212,7 +229,7 @@ class Database:
     def close(self) -> None:
         """Close every connection; a read-only or memory database has one."""
         with self._lock:
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
+            self._is_closed = True
+            while self._idle:
+                self._idle.pop().close()
             self.writer.close()

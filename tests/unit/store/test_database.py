@@ -8,11 +8,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pincrew.errors import DamagedStore, NewerStore, StoreFault
+from pincrew.limits import READERS_KEPT
 from pincrew.store.database import Database
 from pincrew.store.schema import MIGRATIONS, SCHEMA_VERSION, SCHEMA_VERSION_OLDEST
 
@@ -162,6 +164,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from pincrew.errors import StoreFault
+from pincrew.limits import READERS_KEPT
 from pincrew.store.database import Database
 sys.path.insert(0, sys.argv[2])
 from unit.store.test_database import fill, held
@@ -205,6 +208,7 @@ def test_a_disk_that_takes_no_more_bytes(path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
+from pincrew.limits import READERS_KEPT
 from pincrew.store.database import Database
 sys.path.insert(0, sys.argv[2])
 from unit.store.test_database import fill
@@ -246,6 +250,30 @@ def test_readers_do_not_wait_for_the_writer(path: Path) -> None:
         reader.join(10)
     assert seen == [1] and held(database) == 2
     database.close()
+
+
+def test_connections_do_not_pile_up_as_threads_come_and_go(path: Path) -> None:
+    database = Database(path)
+    fill(database)
+
+    def opened() -> int:
+        return sum(one.resolve() == path for one in Path("/proc/self/fd").iterdir())
+
+    def read_beside_others(number: int) -> None:
+        with database.reading() as db:
+            together.wait()
+            assert db.execute("SELECT count(*) FROM log").fetchone() == (1,)
+            together.wait()
+
+    for _ in range(3):
+        together = threading.Barrier(3 * READERS_KEPT)
+        with ThreadPoolExecutor(3 * READERS_KEPT) as threads:
+            list(threads.map(read_beside_others, range(3 * READERS_KEPT)))
+        assert opened() <= 1 + 3 * READERS_KEPT, "SQLite keeps files open for the next connections"
+    with database.reading() as db:
+        database.close()
+        assert db.execute("SELECT count(*) FROM log").fetchone() == (1,)
+    assert opened() == 0
 
 
 def test_read_only_reads_beside_a_writer_and_writes_nothing(path: Path) -> None:
