@@ -7,6 +7,7 @@ read back from it, so trust is stated in peer ids and checked without asking any
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import base58
 import nacl.exceptions
@@ -14,6 +15,7 @@ import nacl.signing
 
 from pincrew.errors import Forged, Misuse
 
+_PEER_IDS_REMEMBERED = 10_000  # base58 in Python takes 10 us and more, and in a crowd it is asked for all the time
 _PUBLIC_PREFIX = bytes.fromhex("0024080112 20".replace(" ", ""))
 
 
@@ -42,11 +44,13 @@ def verify(public: bytes, domain: bytes, message: bytes, signature: bytes) -> No
         raise Forged from error
 
 
+@lru_cache(_PEER_IDS_REMEMBERED)
 def peer_id(public: bytes) -> str:
     """Return the peer id (`12D3Koo...`) of an Ed25519 public key of 32 bytes."""
     return str(base58.b58encode(_PUBLIC_PREFIX + public).decode())
 
 
+@lru_cache(_PEER_IDS_REMEMBERED)
 def public_of(peer: str) -> bytes:
     """Return the public key inside a peer id. Raises Misuse when it is not an Ed25519 peer id."""
     try:
