@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,9 @@ HEAL_S = 60.0
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    with small_disk(tmp_path / "small", SIZE_BYTES) as made:
+def disk() -> Iterator[SmallDisk]:
+    # Its sockets are named through /proc, and a socket's name has room for no more than this.
+    with tempfile.TemporaryDirectory(prefix="pc-") as folder, small_disk(Path(folder, "d"), SIZE_BYTES) as made:
         yield made
 
 
