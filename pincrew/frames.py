@@ -13,6 +13,7 @@
    10 base           [10, sealed base]
    11 blob want      [11, hash, offset]
    12 blob           [12, hash, offset, size of the whole, piece]     size 0: the sender does not have it
+   13 proof          [13, author, nonce, [body, ...], signature]      of a fork; shaped as a page
 
 A frame is at most ``FRAME_BYTES_MAX``; a reader raises Malformed at anything else, and its connection pays.
 """
@@ -105,6 +106,15 @@ class Blob(NamedTuple):
     piece: bytes
 
 
+class Proof(NamedTuple):
+    """A run of a session that its author forked, for who may be on the other branch; otherwise as a ``Page``."""
+
+    session: SessionId
+    bodies: tuple[bytes, ...]
+    signature: bytes
+    envelopes: tuple[Envelope, ...] = ()
+
+
 Frame = (
     Hello
     | Digest
@@ -119,6 +129,7 @@ Frame = (
     | BaseFrame
     | BlobWant
     | Blob
+    | Proof
 )
 
 
@@ -151,6 +162,8 @@ def encode_frame(frame: Frame) -> bytes:
             raw = [11, name, offset]
         case Blob(name, offset, size, piece):
             raw = [12, name, offset, size, piece]
+        case Proof(session, bodies, signature):
+            raw = [13, *session, list(bodies), signature]
     return cbor2.dumps(raw, canonical=True)
 
 
@@ -162,7 +175,7 @@ def decode_frame(data: bytes) -> Frame:
     if not isinstance(raw, list) or not raw or type(raw[0]) is not int:
         _refuse("a frame is not an array that starts with its kind")
     kind, fields = raw[0], raw[1:]
-    lengths = (6, 4, 1, 3, 4, 3, 1, 1, 1, 1, 1, 2, 4)
+    lengths = (6, 4, 1, 3, 4, 3, 1, 1, 1, 1, 1, 2, 4, 4)
     if not 0 <= kind < len(lengths) or len(fields) != lengths[kind]:
         _refuse("a frame is of an unknown kind or has the wrong number of fields")
     match kind:
@@ -175,8 +188,7 @@ def decode_frame(data: bytes) -> Frame:
         case 3:
             return Want(_session(fields), _number(fields[2]))
         case 4:
-            bodies = _list(fields[2], limits.PAGE_ENVELOPES_MAX)
-            return Page(_session(fields), tuple(_bytes(body) for body in bodies), _bytes(fields[3], 64))
+            return Page(*_run(fields))
         case 5:
             return Absent(_session(fields), _number(fields[2]))
         case 6:
@@ -193,8 +205,10 @@ def decode_frame(data: bytes) -> Frame:
             return BaseFrame(_bytes(fields[0]))
         case 11:
             return BlobWant(_bytes(fields[0], 32), _number(fields[1]))
-        case _:
+        case 12:
             return Blob(_bytes(fields[0], 32), _number(fields[1]), _number(fields[2]), _bytes(fields[3]))
+        case _:
+            return Proof(*_run(fields))
 
 
 def _standing(fields: list[Any]) -> Standing:
@@ -212,6 +226,11 @@ def _head(row: Any) -> tuple[SessionId, Head]:
 
 def _session(fields: list[Any]) -> SessionId:
     return SessionId(_bytes(fields[0], 32), _bytes(fields[1], 16))
+
+
+def _run(fields: list[Any]) -> tuple[SessionId, tuple[bytes, ...], bytes]:
+    bodies = _list(fields[2], limits.PAGE_ENVELOPES_MAX)
+    return _session(fields), tuple(_bytes(body) for body in bodies), _bytes(fields[3], 64)
 
 
 def _list(value: Any, length_max: int) -> list[Any]:

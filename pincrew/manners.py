@@ -4,7 +4,8 @@ Sync needs few frames that were not asked for: where a peer stands, its heads an
 second each. Questions may come by the thousand, for that is how a list is fetched; but each is asked once, and of what
 there is. Everything else is counted, questions several times, for they cost an answer; and who sends it by the hundred
 a second is cut off (``pincrew.network.flood``).
-Pages and blobs that were not asked for are no matter of manners: sync blames who sends them.
+Pages and blobs that were not asked for are no matter of manners: sync blames who sends them. The proof of a fork is
+never asked for, and counts.
 """
 
 from __future__ import annotations

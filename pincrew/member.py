@@ -5,7 +5,7 @@ No network and no loop: the daemon's peer and the simulation drive the same obje
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 
 from pincrew import limits
 from pincrew.announcement import Announcements
@@ -13,7 +13,7 @@ from pincrew.base_form import pack_blob, unpack_blob
 from pincrew.base_sync import Stage
 from pincrew.bases import Bases, Turned
 from pincrew.errors import Conflict, Malformed, PeerFault
-from pincrew.frames import Blob, Page, Standing
+from pincrew.frames import Blob, Page, Proof, Standing
 from pincrew.gate import Received, Screening
 from pincrew.replica import Replica
 from pincrew.steps import Step
@@ -168,7 +168,25 @@ class Member:
         """Envelopes of a session from a neighbour."""
         return self.replica.receive_page(session, bodies, signature, envelopes)
 
-    def read_ahead(self, page: Page) -> Page:
+    def proven(self) -> Mapping[SessionId, int]:
+        """The sessions that are proven to be forked, with the number from which on they are."""
+        return self.replica.proofs.numbers()
+
+    def proof(self, session: SessionId) -> list[Proof]:
+        """The proof of that for a neighbour."""
+        return [Proof(session, *run) for run in self.replica.proofs.runs(session)]
+
+    def receive_proof(
+        self,
+        session: SessionId,
+        bodies: tuple[bytes, ...],
+        signature: bytes,
+        envelopes: tuple[Envelope, ...] = (),
+    ) -> Received:
+        """Part of a proof from a neighbour."""
+        return self.replica.receive_proof(session, bodies, signature, envelopes)
+
+    def read_ahead(self, page: Page | Proof) -> Page | Proof:
         """Return a page with its envelopes read, the slow part of taking it in; any thread may do it.
 
         One that cannot be read is returned as it is: ``receive_page`` says why.

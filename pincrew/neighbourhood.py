@@ -14,7 +14,7 @@ import trio
 
 from pincrew import limits
 from pincrew.errors import Malformed, NotAllowed, PeerFault
-from pincrew.frames import Absent, AnnouncementsFrame, Blob, BlobWant, Page, decode_frame, encode_frame
+from pincrew.frames import Absent, AnnouncementsFrame, Blob, BlobWant, Page, Proof, decode_frame, encode_frame
 from pincrew.gate import Screening
 from pincrew.keys import public_of
 from pincrew.manners import Manners
@@ -149,7 +149,8 @@ class Neighbourhood:
             while True:
                 frame = decode_frame(await stream.receive())
                 is_awaited = isinstance(frame, Page | Absent) and self._sync.awaits(peer, frame.session)
-                if isinstance(frame, Page) and is_awaited:
+                is_proof = isinstance(frame, Proof) and self._member.is_open(frame.session)
+                if isinstance(frame, Page | Proof) and (is_awaited or is_proof):
                     # Reading a thousand operations takes milliseconds, in which the API should answer.
                     frame = await trio.to_thread.run_sync(self._member.read_ahead, frame)
                 if isinstance(frame, BlobWant):

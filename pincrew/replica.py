@@ -1,8 +1,8 @@
 """One replica of the pinset: what arrives is judged, waits in the inbox, and is applied window by window.
 
-``receive`` and ``receive_page`` take verified envelopes into the inbox; ``apply`` takes what is ready into a window and
-has it decided and committed (``pincrew.windows``). An author (``pincrew.trusted``) brings its own envelopes to the same
-windows; a replica alone cannot write. ``receive`` may be called while a window is open.
+``receive``, ``receive_page`` and ``receive_proof`` take verified envelopes into the inbox; ``apply`` takes what is
+ready into a window and has it decided and committed (``pincrew.windows``). An author (``pincrew.trusted``) brings its
+own envelopes to the same windows; a replica alone cannot write. ``receive`` may be called while a window is open.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pincrew.gate import Admitted, Gate, Missing, Received, Screening, Stopped
 from pincrew.inbox import Inbox, Sealed
 from pincrew.keys import verify
 from pincrew.pinset import DocumentFault
+from pincrew.proofs import Proofs
 from pincrew.steps import Step
 from pincrew.store.database import Database
 from pincrew.store.history import History
@@ -50,6 +51,7 @@ class Replica:
         self.history: History = self.windows.history
         self.shard_bits = shard_bits
         self.inbox = Inbox()
+        self.proofs = Proofs(self.windows)
         self._forks: dict[SessionId, tuple[Sealed, ...]] = {}  # one proof ends a session
         self._window_envelopes_max = limits.WINDOW_OPERATIONS_MAX
         self.is_held_back: Callable[[], bool] = lambda: False
@@ -125,6 +127,31 @@ class Replica:
         if screening is Screening.HELD:
             return Received(screening, session, envelopes[-1].number)
         return self._verified(envelopes, signature)
+
+    def receive_proof(
+        self, session: SessionId, bodies: Sequence[bytes], signature: bytes, envelopes: Sequence[Envelope] = ()
+    ) -> Received:
+        """Take in a run that may prove a fork.
+
+        One that only goes on from here, or is no further, proves nothing and is not taken: a newcomer must not get the
+        branch that counts nowhere else because somebody showed it first.
+        """
+        try:
+            envelopes = envelopes or [decode_envelope(body, self.shard_bits) for body in bodies]
+        except Malformed as error:
+            return Received(Screening.CHECK, session, fault=str(error))
+        if envelopes and not any(self._contradicts(envelope) for envelope in envelopes):
+            return Received(Screening.HELD, session, envelopes[-1].number)
+        return self.receive_page(session, bodies, signature, envelopes)
+
+    def _contradicts(self, envelope: Envelope) -> bool:
+        """Return whether an envelope is of another branch than what took effect here."""
+        state = self.gate.sessions.get(envelope.session)
+        if state is None or envelope.number > state.number + 1:
+            return False
+        if envelope.number == state.number + 1:
+            return envelope.previous != state.hash
+        return self.gate.screen(envelope) is not Screening.HELD
 
     def _verified(self, envelopes: Sequence[Envelope], signature: bytes) -> Received:
         last = envelopes[-1]
@@ -206,7 +233,8 @@ class Replica:
                     verdict = self.gate.admit(sealed.envelope)
                     if isinstance(verdict, Stopped):
                         if not batch:
-                            self._stop(sealed, verdict.reason, into=applied)
+                            _, *rest = self.inbox.to_signature(session, head + 1)
+                            self._stop(sealed, verdict.reason, *rest, into=applied)
                         break
                     if not isinstance(verdict, Admitted):
                         if isinstance(verdict, Missing):
@@ -231,9 +259,12 @@ class Replica:
             if session.author not in self.gate.curators or (state is not None and state.stopped is not None):
                 self.inbox.forget(session)
                 continue
-            for sealed in self.inbox.passed(session, state.number if state is not None else 0):
+            head = state.number if state is not None else 0
+            passed = self.inbox.passed(session, head)
+            for index, sealed in enumerate(passed):
                 if self.gate.screen(sealed.envelope) is Screening.CHECK:
-                    self._forks[session] = (sealed,)
+                    self._forks[session] = _to_signature([*passed[index:], *self.inbox.to_signature(session, head + 1)])
+                    break
 
     def waiting(self) -> list[Dependency]:
         """Return what verified envelopes wait for, so that it can be asked for."""
@@ -263,5 +294,12 @@ class Replica:
             if not rest or rest[0].envelope.previous != last or rest[-1].signature is None:
                 rest = []
             self.windows.stop_session(session, reason, (sealed, *others), rest)
+            self.proofs.note(session)
             into.stopped.append((session, reason))
         self.inbox.forget(session)
+
+
+def _to_signature(run: list[Sealed]) -> tuple[Sealed, ...]:
+    """Return a run as far as the first envelope whose own signature is here."""
+    end = next((at for at, sealed in enumerate(run, 1) if sealed.signature is not None), len(run))
+    return tuple(run[:end])

@@ -8,13 +8,16 @@ one session from one neighbour at a time, and asks for more only when the last p
 reader is never sent what it did not ask for). A claim that a neighbour cannot make good is forgotten until it makes it
 again.
 
+Whoever holds the proof that a session is forked shows it, once on each link, to a neighbour that holds as much of that
+session: it may know of one branch only. To one that holds less it would be the losing branch, and it is not sent.
+
 No I/O, no clock: ``now`` is given, frames go in and come out. Events only note what is known; ``evaluate`` looks at
 the whole and decides. When the same peer appears twice, the later link replaces the earlier one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
@@ -35,6 +38,7 @@ from pincrew.frames import (
     Heads,
     Hello,
     Page,
+    Proof,
     Standing,
     TrustRecords,
     TrustWant,
@@ -82,6 +86,21 @@ class Pinset(BaseHolder, Protocol):
         """Take in envelopes; ``envelopes`` are the bodies where they were read already."""
         ...
 
+    def proven(self) -> Mapping[SessionId, int]:
+        """The sessions of which there is a proof that they are forked, each with the number from which on it counts."""
+        ...
+
+    def proof(self, session: SessionId) -> list[Proof]: ...
+    def receive_proof(
+        self,
+        session: SessionId,
+        bodies: tuple[bytes, ...],
+        signature: bytes,
+        envelopes: tuple[Envelope, ...] = (),
+    ) -> Received:
+        """Take in a part of a proof, as ``receive_page`` does, if it proves anything here."""
+        ...
+
     def trust_records(self, first: int) -> list[bytes]: ...
     def receive_trust(self, records: tuple[bytes, ...]) -> str | None:
         """Take in records; return what is wrong with them, if anything."""
@@ -114,6 +133,9 @@ class Blame:
 Effect = Send | Blame
 
 
+_NOWHERE = Standing(0, b"", 0, b"")
+
+
 @dataclass(slots=True)
 class _Link:
     greeted: bool = False
@@ -124,7 +146,8 @@ class _Link:
     overdue: dict[SessionId, None] = field(default_factory=dict)  # given up lately; a slow neighbour may yet answer
     told: dict[SessionId, Head] = field(default_factory=dict)
     told_standing: Standing | None = None
-    base: int = 0  # on which its claims were made
+    standing: Standing = _NOWHERE  # when its claims were made
+    shown: dict[SessionId, int] = field(default_factory=dict)  # the forked ones that it knows of, with our base then
     heads_due: bool = False
     must_tell: bool = False
     awaits_heads: bool = False
@@ -144,6 +167,8 @@ class Sync:
         self._random = random
         self._links: dict[str, _Link] = {}
         self._bases = BaseSync(pinset, random)
+        self._next_proof = 0.0
+        self._may_show_more = False
 
     @property
     def neighbours(self) -> list[str]:
@@ -235,6 +260,8 @@ class Sync:
                 effects = [self._serve(peer, session, after)]
             case Page():
                 effects = self._page(peer, link, frame, now)
+            case Proof():
+                effects = self._proof(peer, link, frame)
             case Absent(session, after):
                 if link.wants.get(session, (-1, 0.0))[0] == after:
                     del link.wants[session]
@@ -275,6 +302,8 @@ class Sync:
                 effects.append(Send(peer, Digest(self._pinset.standing())))
             if link.news and now >= link.next_news:
                 effects += self._pass_on(peer, link, now)
+        if now >= self._next_proof:
+            effects += self._show(now)
         return effects
 
     def next_due(self) -> float:
@@ -284,6 +313,8 @@ class Sync:
         times += [link.next_news for link in self._links.values() if link.news]
         times += [deadline for link in self._links.values() for _, deadline in link.wants.values()]
         times.append(self._bases.next_due())
+        if self._may_show_more:
+            times.append(self._next_proof)
         return min(times, default=float("inf"))
 
     def _ask(self, now: float) -> list[Effect]:
@@ -342,13 +373,15 @@ class Sync:
         return head.number > self._pinset.contiguous(session) or session in link.forked
 
     def _tell(self, peer: str, link: _Link, now: float) -> list[Effect]:
-        """Tell a neighbour which of our heads it does not have yet."""
+        """Tell a neighbour which of our heads it does not have yet; and where digests differ, also where it said the
+        same first, for only so it learns how far we are."""
         link.heads_due = False
         link.next_heads = now + limits.HEADS_INTERVAL_S
         news = [
             (session, head)
             for session, head in self._pinset.heads().items()
-            if link.told.get(session) != head and link.heads.get(session) not in (head, Head(head.number, b""))
+            if link.told.get(session) != head
+            and (link.must_tell or link.heads.get(session) not in (head, Head(head.number, b"")))
         ]
         link.told.update(news)
         effects: list[Effect] = [
@@ -362,23 +395,49 @@ class Sync:
         link.told_standing = standing
         return effects
 
+    def _show(self, now: float) -> list[Effect]:
+        """Show one neighbour the proof that a session is forked, if there is one that it may not know of."""
+        proven = self._pinset.proven()
+        self._may_show_more = bool(proven)
+        if not proven:
+            return []
+        self._next_proof = now + limits.PROOF_INTERVAL_S
+        ours = self._pinset.standing()
+        for peer, link in self._links.items():
+            # Under another trust record, or on another base, it might not be able to judge.
+            if not link.greeted or link.standing[:3] != ours[:3]:
+                continue
+            for session, number in proven.items():
+                if link.shown.get(session) != ours.base and self._held_by(link, session, ours) >= number:
+                    link.shown[session] = ours.base
+                    return [Send(peer, part) for part in self._pinset.proof(session)]
+        self._may_show_more = False
+        return []
+
+    def _held_by(self, link: _Link, session: SessionId, ours: Standing) -> int:
+        """Return how far a neighbour is known to have applied a session."""
+        if link.standing.digest == ours.digest:
+            return self._pinset.head(session).number
+        claim = link.heads.get(session)
+        return claim.number if claim is not None and claim.hash else 0  # what pubsub hinted is not applied yet
+
     # ---- parts of events --------------------------------------------------------------------------------------
 
     def _compare(self, peer: str, link: _Link, theirs: Standing, now: float) -> list[Effect]:
         ours = self._pinset.standing()
         effects: list[Effect] = []
         self._bases.stands(peer, theirs.base)
-        if theirs.base != link.base:  # an owner's base may have made void what it claimed to have
-            link.base = theirs.base
+        if theirs.base != link.standing.base:  # an owner's base may have made void what it claimed to have
             link.heads.clear()
             link.forked.clear()
+        link.standing = theirs
         if theirs.trust >= ours.trust and theirs.trust_hash != ours.trust_hash and now >= link.trust_wanted:
             link.trust_wanted = now + limits.WANT_TIMEOUT_S
             first = ours.trust + 1 if theirs.trust > ours.trust else ours.trust
             effects.append(Send(peer, TrustWant(first)))
         if theirs.digest != ours.digest:
-            # Whatever was told before, the neighbour may have lost or forgotten it.
-            link.told.clear()
+            # Whatever was told before, the neighbour may have lost or forgotten it, unless it says the same.
+            link.told = {session: head for session, head in link.told.items() if link.heads.get(session) == head}
             link.heads = {session: head for session, head in link.heads.items() if head.hash}  # not what pubsub hinted
             link.heads_due = link.must_tell = link.awaits_heads = True
         else:
@@ -412,12 +471,21 @@ class Sync:
             self._forget(link, page.session)
         return []
 
+    def _proof(self, peer: str, link: _Link, proof: Proof) -> list[Effect]:
+        received = self._pinset.receive_proof(*proof)
+        if received.fault is not None:
+            return [Blame(peer, received.fault)]
+        if proof.session in self._pinset.heads():  # whoever shows it to us has stopped that session
+            link.shown[proof.session] = self._pinset.standing().base
+        return []
+
     def _claim(self, link: _Link, session: SessionId, head: Head) -> None:
         """Note what a neighbour says that it has, as far as it can ever be of use."""
         if session not in link.heads:
             # What goes beyond is told again, once some of it is here.
             claims_max = min(len(self._pinset.heads()) + limits.CLAIMS_BEYOND_OURS_MAX, limits.SESSIONS_MAX)
-            if len(link.heads) >= claims_max or not self._pinset.is_open(session):
+            is_of_use = self._pinset.is_open(session) or session in self._pinset.proven()
+            if len(link.heads) >= claims_max or not is_of_use:
                 return
         link.heads[session] = head
         if self._pinset.differs(session, head):

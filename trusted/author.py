@@ -74,7 +74,9 @@ class Author:
         Raises StoreFault, or NotAllowed when the trust record in force does not name this author.
         """
         self._windows.refresh()
-        if self._generation != self._windows.generation:
+        own = self._windows.gate.sessions.get(self.session)
+        is_stopped = own is not None and own.stopped is not None  # somebody else wrote in it, too
+        if self._generation != self._windows.generation or is_stopped:
             self._generation, self.session = self._windows.generation, self._draw_session()
         written, applied = Written(), Applied()
         latest = {request.cid: request.record for request in requests}

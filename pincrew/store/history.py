@@ -147,10 +147,18 @@ class History:
             db.executemany("INSERT OR IGNORE INTO log (sid, number, hash, body, signature) VALUES (?,?,?,?,?)", rest)
             db.executemany("INSERT INTO evidence (sid, reason, body, signature, seen_ms) VALUES (?,?,?,?,?)", proof)
 
-    def evidence(self) -> list[Evidence]:
-        """Return all proofs kept."""
+    def proven(self) -> list[int]:
+        """Return the sessions (sid) of which a proof is kept, those last whose proof is the newest."""
+        with self.database.reading() as db:
+            return [sid for (sid,) in db.execute("SELECT sid FROM evidence GROUP BY sid ORDER BY max(id)")]
+
+    def evidence(self, sid: int | None = None) -> list[Evidence]:
+        """Return all proofs kept, or those of one session, in the order in which they came."""
         with self.database.reading() as db:
             return [
                 Evidence(*row)
-                for row in db.execute("SELECT sid, reason, body, signature, seen_ms FROM evidence ORDER BY id")
+                for row in db.execute(
+                    "SELECT sid, reason, body, signature, seen_ms FROM evidence WHERE sid=coalesce(?, sid) ORDER BY id",
+                    (sid,),
+                )
             ]

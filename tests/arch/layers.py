@@ -121,6 +121,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "pincrew.ownership",
         "pincrew.peer",
         "pincrew.pinner",
+        "pincrew.proofs",
         "pincrew.reconciling",
         "pincrew.repair_desk",
         "pincrew.replica",

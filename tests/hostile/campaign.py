@@ -44,6 +44,7 @@ from pincrew.frames import (
     Heads,
     Hello,
     Page,
+    Proof,
     Standing,
     TrustRecords,
     TrustWant,
@@ -264,6 +265,7 @@ class Episode:
         kinds = (
             (self._envelope, 8),
             (self._page, 6),
+            (self._proof, 2),
             (self._frame, 8),
             (self._record_of_a_pin, 2),
             (self._announcement, 2),
@@ -391,6 +393,21 @@ class Episode:
         said = battle.say(node, page)
         return said if wants else f"not asked for, {said}"
 
+    def _proof(self) -> None:
+        """A session as it must be, and then, unasked, what is to prove that it is forked."""
+        chain = self._chain(THIEF, 6)
+        session = chain[0].read(SHARD_BITS).session
+        branch = self._spoilt(THIEF, chain)
+        proof = encode_frame(Proof(session, tuple(one.body for one in branch), branch[-1].signature))
+        if len(proof) > limits.FRAME_BYTES_MAX:
+            return
+
+        def shown(node: Node) -> str:
+            self._send_page(node, session, chain)
+            return self.battle.say(node, proof)
+
+        self._to_all("proof", shown)
+
     def _frames(self) -> list[Frame]:
         """Frames of every kind, as they are said."""
         member = self.honest.member
@@ -413,7 +430,7 @@ class Episode:
             Blob(bytes(32), 0, 5, b"piece"),
         ]
         if page is not None:
-            frames.append(Page(heads[0][0], tuple(page[1]), page[2]))
+            frames += [Page(heads[0][0], tuple(page[1]), page[2]), Proof(heads[0][0], tuple(page[1]), page[2])]
         if (sealed := member.base_sealed(0)) is not None:
             frames.append(BaseFrame(sealed))
         return frames

@@ -27,7 +27,7 @@ BAD: dict[str, Any] = {
     "empty": [],
     "kind is text": ["0"],
     "kind is true": [True, bytes(32), bytes(16), 1],
-    "kind unknown": [13, 0],
+    "kind unknown": [14, 0],
     "kind negative": [-1, 0],
     "hello of five": [0, 1, bytes(32), 0, bytes(32), 0],
     "hello with a short cluster": [0, 1, bytes(31), 0, bytes(32), 0, bytes(32)],
@@ -63,6 +63,10 @@ BAD: dict[str, Any] = {
     "blob with a short hash": [12, bytes(33), 0, 1, b"x"],
     "blob that is too large to count": [12, bytes(32), 0, 2**53, b"x"],
     "blob at no number": [12, bytes(32), True, 1, b"x"],
+    "proof without a list": [13, bytes(32), bytes(16), b"", bytes(64)],
+    "proof with a short nonce": [13, bytes(32), bytes(15), [b"x"], bytes(64)],
+    "proof with a short signature": [13, bytes(32), bytes(16), [b"x"], bytes(63)],
+    "proof of too many": [13, bytes(32), bytes(16), [b""] * (limits.PAGE_ENVELOPES_MAX + 1), bytes(64)],
     "too many announcements": [8, [b""] * (limits.ANNOUNCEMENTS_PER_FRAME_MAX + 1)],
 }
 

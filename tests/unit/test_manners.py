@@ -16,6 +16,7 @@ from pincrew.frames import (
     Frame,
     Heads,
     Page,
+    Proof,
     Standing,
     TrustRecords,
     TrustWant,
@@ -35,6 +36,7 @@ UNASKED: tuple[Frame, ...] = (
     AnnouncementsFrame(()),
     BaseWant(0),
     BaseFrame(b"sealed"),
+    Proof(SESSION, (b"body",), bytes(64)),
 )
 
 

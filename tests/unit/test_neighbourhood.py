@@ -1,15 +1,20 @@
-"""Who may speak on pubsub, also in the moment in which a trust record is on its way."""
+"""Who may speak on pubsub, also while a trust record is on its way; and what goes from one to another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
+
+import trio
+import trio.testing
 
 from pincrew.gate import Screening
 from pincrew.keys import SigningKey
 from pincrew.member import Member
 from pincrew.neighbourhood import _VERDICTS, Neighbourhood
-from pincrew.network import Verdict
+from pincrew.network import FrameStream, Verdict
 from pincrew.requests import Answer, Request
+from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.sync import Sync
 from pincrew.trust import TrustChain
@@ -19,8 +24,14 @@ from unit.golden.vectors import cid
 from unit.test_member import chain
 
 
-def neighbourhood(known: TrustChain) -> Neighbourhood:
-    member = Member(Database(None), known, now_ms=lambda: 5, now=lambda: 0.0)
+def member_of(known: TrustChain) -> Member:
+    return Member(Database(None), known, now_ms=lambda: 5, now=lambda: 0.0)
+
+
+def neighbourhood(
+    known: TrustChain, member: Member | None = None, wake: Callable[[], None] = lambda: None
+) -> Neighbourhood:
+    member = member or member_of(known)
 
     async def answer(request: Request) -> Answer:
         raise AssertionError("nobody asks")
@@ -28,7 +39,7 @@ def neighbourhood(known: TrustChain) -> Neighbourhood:
     return Neighbourhood(
         member,
         Sync(member, known.cluster_id, Random(1)),
-        wake=lambda: None,
+        wake=wake,
         answer=answer,
         on_neighbours=lambda: None,
         on_announcements=lambda: None,
@@ -67,3 +78,55 @@ def test_a_curator_that_has_not_heard_of_its_end_does_not_misbehave_and_is_not_b
 
 def test_there_is_an_answer_to_whatever_is_said_of_an_envelope() -> None:
     assert set(_VERDICTS) == set(Screening)
+
+
+class Raw:
+    """A stream in memory, by the names that libp2p's have."""
+
+    muxed_stream = None
+
+    def __init__(self, stream: trio.StapledStream[trio.abc.SendStream, trio.abc.ReceiveStream]) -> None:
+        self._stream = stream
+
+    async def read(self, most: int) -> bytes:
+        return bytes(await self._stream.receive_some(most))
+
+    async def write(self, data: bytes) -> None:
+        await self._stream.send_all(data)
+
+    async def reset(self) -> None:
+        await self._stream.aclose()
+
+
+def test_the_proof_of_a_fork_goes_from_one_to_the_other() -> None:
+    """Both stand on one branch, and one of them saw the other branch."""
+    known = chain(("a",))
+    here, there = member_of(known), member_of(known)
+    author = Author(key_of("a"), known.cluster_id, shard_bits=known.genesis.shard_bits)
+    common = author.sign(put(cid(1)))
+    twin = author.copy()
+    left, right = author.sign(put(cid(2))), twin.sign(put(cid(3)))
+    for member, seen in ((here, (common, left, right)), (there, (common, left))):
+        for forged in seen:
+            assert member.replica.receive(forged.sealed).fault is None
+            finish(member.replica.apply())
+    assert here.proven() == {author.session: 2} and here.standing() == there.standing()
+    told = trio.Event()
+
+    def wake() -> None:
+        finish(there.replica.apply())
+        if there.proven():
+            told.set()
+
+    async def main() -> None:
+        one, other = trio.testing.memory_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(neighbourhood(known, here).serve_sync, "there", FrameStream("there", Raw(one)), True)
+            second = neighbourhood(known, there, wake)
+            nursery.start_soon(second.serve_sync, "here", FrameStream("here", Raw(other)), False)
+            with trio.fail_after(30):
+                await told.wait()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert list(there.replica.stopped) == [author.session] and there.proof(author.session) == here.proof(author.session)

@@ -11,6 +11,7 @@ from pincrew.trusted.author import WriteRequest
 
 from pincrew import limits
 from pincrew.errors import PincrewError
+from pincrew.gate import Received, Screening
 from pincrew.pinset import DocumentFault, KeyDocument
 from pincrew.replica import Replica
 from pincrew.steps import finish
@@ -294,3 +295,128 @@ def test_an_author_whom_the_record_does_not_name_is_told() -> None:
     with pytest.raises(PincrewError, match="does not name this peer"):
         finish(writer(one, key_of("stranger")).write(requests(1)))
     assert not one.heads and not list(Rows(one.database).contents())
+
+
+# ---- proofs of forks ------------------------------------------------------------------------------------------------
+
+
+def page_of(*forged: Forged) -> tuple[SessionId, tuple[bytes, ...], bytes]:
+    return forged[0].read().session, tuple(one.body for one in forged), forged[-1].signature
+
+
+def branches() -> tuple[Forged, list[Forged], list[Forged]]:
+    """The common first envelope of a session, and two that follow it on each branch."""
+    author = Author(A, CLUSTER)
+    common = author.sign(put(cid(0)))
+    twin = author.copy()
+    return common, [author.sign(put(cid(n))) for n in (1, 2)], [twin.sign(put(cid(n))) for n in (3, 4)]
+
+
+def holding(*forged: Forged) -> Replica:
+    one = replica()
+    assert one.receive_page(*page_of(*forged)).fault is None
+    finish(one.apply())
+    assert one.heads[forged[0].read().session].number == len(forged)
+    return one
+
+
+def test_a_proof_stops_who_holds_the_other_branch_and_is_passed_on() -> None:
+    common, left, right = branches()
+    one = holding(common, *left)
+    session = common.read().session
+    assert one.receive_proof(*page_of(*right)).fault is None
+    assert [stopped for stopped, _ in finish(one.apply()).stopped] == [session]
+    assert one.proofs.numbers() == {session: 2}
+    assert one.proofs.runs(session) == [page_of(*right)[1:]]
+    again = replica(one.database)
+    assert again.proofs.numbers() == {session: 2} and again.proofs.runs(session) == one.proofs.runs(session)
+    assert one.receive_proof(*page_of(*left)).screening is Screening.STOPPED
+
+
+@pytest.mark.parametrize("held", [0, 1, 2, 3])
+def test_a_proof_is_no_way_to_bring_a_branch(held: int) -> None:
+    """Who holds nothing, the common part, or some of that very branch takes nothing of it."""
+    common, left, _ = branches()
+    one = holding(common, *left[: held - 1]) if held else replica()
+    assert one.receive_proof(*page_of(*left)) == Received(Screening.HELD, common.read().session, 3)
+    assert not one.inbox.size and not finish(one.apply()).stopped and not one.proofs.numbers()
+
+
+def test_a_proof_that_goes_on_from_another_envelope_than_ours() -> None:
+    """Pubsub brought the second of the other branch alone, and the first of it nobody here saw."""
+    common, left, right = branches()
+    one = holding(common, left[0])
+    assert one.receive(right[1].sealed).fault is None
+    finish(one.apply())
+    session = common.read().session
+    assert one.proofs.numbers() == {session: 2}, "it shows another forerunner"
+    other = holding(common, left[0])
+    for _, *run in [(session, *run) for run in one.proofs.runs(session)]:
+        assert other.receive_proof(session, *run).fault is None
+    finish(other.apply())
+    assert other.proofs.numbers() == {session: 2}
+
+
+def test_the_proof_of_a_page_that_does_not_go_on_from_here_ends_at_its_signature() -> None:
+    author = Author(A, CLUSTER)
+    common = author.sign(put(cid(0)))
+    twin = author.copy()
+    ours = author.sign(put(cid(1)))
+    twin.sign(put(cid(2)))
+    after = [twin.sign(put(cid(n))) for n in (3, 4)]
+    one = holding(common, ours)
+    assert one.receive_page(*page_of(*after)).fault is None
+    finish(one.apply())
+    assert one.proofs.runs(author.session) == [page_of(*after)[1:]]
+
+
+def test_the_proof_of_what_came_while_a_window_was_open_ends_at_its_signature() -> None:
+    """The other branch waits in the inbox, as a page of one signature; ours takes effect meanwhile."""
+    common, left, right = branches()
+    one = holding(common)
+    author = common.read().session
+    for forged in left:
+        assert one.receive(forged.sealed).fault is None
+    steps = one.apply()
+    next(steps)
+    one.inbox.forget(author)
+    assert one.receive_page(*page_of(*right)).fault is None
+    for step in steps:
+        if step is not None:
+            step()
+    for _ in range(2):
+        finish(one.apply())
+    (run,) = one.proofs.runs(author)
+    assert run == page_of(*right)[1:]
+
+
+def test_bad_proofs_are_faults() -> None:
+    common, left, right = branches()
+    one = holding(common, *left)
+    session, bodies, signature = page_of(*right)
+    assert one.receive_proof(session, bodies, bytes(64)).fault == "a signature is forged"
+    assert one.receive_proof(session, (b"junk",), signature).fault
+    assert one.receive_proof(session, (), signature).fault == "a page is empty or mixes sessions"
+    assert one.receive_proof(session, bodies[::-1], signature).fault == "a page is not a chain"
+    assert one.receive_proof(SessionId(B.public, b"o" * 16), bodies, signature).fault
+    finish(one.apply())
+    assert not one.stopped and not one.history.evidence()
+
+
+def test_an_author_whose_session_is_proven_forked_goes_on_in_a_new_one_at_once() -> None:
+    """A thief wrote in its session: the next write is acknowledged all the same."""
+    one = replica()
+    author = writer(one)
+    finish(author.write(requests(1)))
+    state = one.gate.sessions[author.session]
+    thief = Author(A, CLUSTER, author.session.nonce)
+    thief.number, thief.previous, thief.puts = state.number, state.hash, dict(state.puts or {})
+    stolen = thief.sign(put(cid(7), "stolen"))
+    finish(author.write(requests(2)))
+    forked = author.session
+    assert one.receive_proof(*page_of(stolen)).fault is None
+    finish(one.apply())
+    assert list(one.stopped) == [forked]
+    written = finish(author.write(requests(3)))
+    assert written.sealed and author.session != forked and one.heads[author.session].number == 1
+    assert {row[0] for row in Rows(one.database).contents()} == {cid(1), cid(2), cid(3)}

@@ -17,6 +17,7 @@ from pincrew.frames import (
     Heads,
     Hello,
     Page,
+    Proof,
     Standing,
     TrustRecords,
     TrustWant,
@@ -49,9 +50,12 @@ class Pins:
         self.bytes_waiting = 0
         self.digest = HERE
         self.trust = 1
+        self.base = 0
         self.answer: Received | None = None
         self.bases = Choice()
         self.heard = {b"old"}
+        self.forks: dict[SessionId, int] = {}
+        self.taken: list[SessionId] = []
 
     def base_sealed(self, n: int) -> bytes | None:
         return None
@@ -63,7 +67,7 @@ class Pins:
         return Blob(name, offset, 0, b"")
 
     def standing(self) -> Standing:
-        return Standing(self.trust, bytes([self.trust]) * 32, 0, self.digest)
+        return Standing(self.trust, bytes([self.trust]) * 32, self.base, self.digest)
 
     def heads(self) -> dict[SessionId, Head]:
         return self.known
@@ -100,6 +104,18 @@ class Pins:
             return self.answer
         self.parked[one] = self.contiguous(one) + len(bodies)
         return Received(Screening.CHECK, one, self.parked[one])
+
+    def proven(self) -> dict[SessionId, int]:
+        return self.forks
+
+    def proof(self, one: SessionId) -> list[Proof]:
+        return [Proof(one, (body,), bytes(64)) for body in (b"left", b"right")]
+
+    def receive_proof(
+        self, one: SessionId, bodies: tuple[bytes, ...], signature: bytes, envelopes: tuple[Envelope, ...] = ()
+    ) -> Received:
+        self.taken.append(one)
+        return self.answer or Received(Screening.CHECK, one, 1)
 
     def trust_records(self, first: int) -> list[bytes]:
         return [b"record%d" % number for number in range(first, self.trust + 1)]
@@ -299,7 +315,10 @@ def test_what_a_neighbour_claimed_on_another_base_is_told_to_it_again(sync: Sync
     greet(sync, "ann")
     pins.known[session(1)] = Head(1, b"1" * 32)
     sync.received("ann", Heads(((session(1), Head(1, b"1" * 32)),)), 1.0)
-    later = 1.0 + 2 * limits.HEADS_INTERVAL_S
+    step = 2 * limits.HEADS_INTERVAL_S
+    told = sent(sync.received("ann", Digest(Standing(1, b"\1" * 32, 0, THERE)), 1.0 + step), Heads)
+    assert told == [Send("ann", Heads(((session(1), Head(1, b"1" * 32)),)))], "it said so first: now it knows of us"
+    later = 1.0 + 2 * step
     assert not sent(sync.received("ann", Digest(Standing(1, b"\1" * 32, 0, THERE)), later), Heads)[0].frame.heads  # type: ignore[union-attr]
     later += 2 * limits.HEADS_INTERVAL_S
     (told,) = sent(sync.received("ann", Digest(Standing(1, b"\1" * 32, 1, THERE)), later), Heads)
@@ -475,3 +494,97 @@ def test_a_newcomer_asks_for_envelopes_after_all_when_no_base_is_shown(sync: Syn
     effects += sync.evaluate(limits.WANT_TIMEOUT_S - 1)
     assert sent(effects, BaseWant) == [Send("liar", BaseWant(0))] and sent(effects, Want) == []
     assert sent(sync.evaluate(limits.WANT_TIMEOUT_S), Want) == [Send("p", Want(session(1), 0))]
+
+
+# ---- proofs of forks ------------------------------------------------------------------------------------------------
+
+
+def shown(effects: list[Effect]) -> list[tuple[str, SessionId]]:
+    """To whom which proof went; each is of two runs."""
+    proofs = [(one.peer, one.frame.session) for one in sent(effects, Proof) if isinstance(one.frame, Proof)]
+    assert proofs[::2] == proofs[1::2]
+    return proofs[::2]
+
+
+def forked(pins: Pins, *numbers: int, at: int = 2) -> None:
+    """Sessions that this peer stopped, having applied envelope 2 and seen two with number ``at``."""
+    for number in numbers:
+        pins.known[session(number)] = Head(2, b"x" * 32)
+        pins.closed.add(session(number))
+        pins.forks[session(number)] = at
+
+
+def test_a_proof_is_shown_once_to_who_stands_where_we_do(sync: Sync, pins: Pins) -> None:
+    """Heads and digests are equal: comparing them shows neither that there is another branch."""
+    pins.known[session(1)] = Head(2, b"x" * 32)
+    greet(sync, "p")
+    forked(pins, 1)
+    assert sync.evaluate(1.0) == [Send("p", Proof(session(1), (body,), bytes(64))) for body in (b"left", b"right")]
+    assert shown(sync.evaluate(9.0)) == []
+    assert shown(greet(sync, "p")) == [], "proofs are shown one by one"
+    assert shown(sync.evaluate(9.0 + limits.PROOF_INTERVAL_S)) == [("p", session(1))], "the link is another"
+
+
+def test_a_proof_is_shown_to_who_claims_as_much(sync: Sync, pins: Pins) -> None:
+    forked(pins, 1, at=3)
+    assert shown(greet(sync, "p", digest=THERE)) == []
+    assert shown(sync.received("p", Heads(((session(1), Head(2, b"x" * 32)),)), 1.0)) == [], "it holds less"
+    assert shown(sync.hinted("p", session(1), 5, 2.0)) == [], "what pubsub hinted may not have taken effect"
+    assert shown(sync.received("p", Heads(((session(1), Head(5, b"y" * 32)),)), 3.0)) == [("p", session(1))]
+
+
+def test_who_stands_alike_and_holds_less_than_the_fork_is_shown_nothing(sync: Sync, pins: Pins) -> None:
+    """It would take the branch that it is shown first."""
+    forked(pins, 1, at=3)
+    assert shown([*greet(sync, "p"), *sync.evaluate(5.0)]) == []
+
+
+@pytest.mark.parametrize("stands", [(2, 0), (1, 1)], ids=["trust", "base"])
+def test_who_is_under_another_trust_record_or_on_another_base_waits(
+    sync: Sync, pins: Pins, stands: tuple[int, int]
+) -> None:
+    forked(pins, 1)
+    trust, base = stands
+    greet(sync, "p", digest=THERE)
+    sync.received("p", Digest(Standing(trust, bytes([trust]) * 32, base, THERE)), 0.0)
+    assert shown(sync.received("p", Heads(((session(1), Head(2, b"y" * 32)),)), 1.0)) == []
+    effects = sync.received("p", Digest(Standing(1, b"\x01" * 32, 0, HERE)), 2.0)
+    assert shown(effects) == [("p", session(1))]
+
+
+def test_a_session_that_is_forked_again_on_a_later_base_is_shown_again(sync: Sync, pins: Pins) -> None:
+    """An owner settled the first fork. What a neighbour says of its base does not make us repeat ourselves."""
+    forked(pins, 1)
+    assert shown(greet(sync, "p")) == [("p", session(1))]
+    for at, base in enumerate((1, 0, 1, 0), 1):
+        effects = sync.received("p", Digest(Standing(1, b"\x01" * 32, base, HERE)), float(at))
+        assert shown([*effects, *sync.evaluate(at + 0.5)]) == []
+    pins.base = 1
+    assert shown(sync.received("p", Digest(Standing(1, b"\x01" * 32, 1, HERE)), 9.0)) == [("p", session(1))]
+
+
+def test_proofs_are_shown_one_at_a_time(sync: Sync, pins: Pins) -> None:
+    """A curator may have hundreds of neighbours, and each proof is read from the store."""
+    forked(pins, 1, 2)
+    effects = greet(sync, *"pqrs")
+    now, count = 0.0, len(shown(effects))
+    assert count == 1
+    while sync.next_due() < now + 1.0:
+        now = sync.next_due()
+        more = shown(sync.evaluate(now))
+        assert len(more) <= 1
+        count += len(more)
+    assert count == 8 and now <= 9 * limits.PROOF_INTERVAL_S
+
+
+def test_a_proof_is_taken_in_and_a_bad_one_is_blamed(sync: Sync, pins: Pins) -> None:
+    greet(sync, "p", "q")
+    pins.known[session(1)] = Head(2, b"x" * 32)
+    assert sync.received("p", Proof(session(1), (b"right",), bytes(64)), 0.0) == []
+    assert pins.taken == [session(1)]
+    forked(pins, 1)
+    effects = [effect for at in range(1, 9) for effect in sync.evaluate(float(at))]
+    assert shown(effects) == [("q", session(1))], "not to whom it came from"
+    pins.answer = Received(Screening.CHECK, session(1), fault="a signature is forged")
+    bad = sync.received("q", Proof(session(1), (b"bad",), bytes(64)), 9.0)
+    assert bad[0] == Blame("q", "a signature is forged")

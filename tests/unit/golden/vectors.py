@@ -27,6 +27,7 @@ from pincrew.frames import (
     Heads,
     Hello,
     Page,
+    Proof,
     Standing,
     TrustRecords,
     TrustWant,
@@ -151,6 +152,7 @@ def frames() -> dict[str, Frame]:
         "blob want": BlobWant(blob_hash(base()["cut"]), 0),
         # Not compressed: then every zlib writes the same bytes.
         "blob": Blob(blob_hash(base()["cut"]), 0, len(packed), packed),
+        "proof": Proof(session, (first.body,), first.signature),
     }
 
 
