@@ -8,11 +8,12 @@ LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --gen
 dev: ## .venv with the development tools, and the .ns/ links that let mypy see the mapped folders
 	./install.sh dev
 
-check: dev ## format, lint, types, unit tests
+check: dev ## format, lint, types, unit tests, and whether the mutants' texts still stand in the source
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest -q tests/unit tests/arch -m "not slow and not long"
+	$(PYTHON) -m pytest -q tests/mutants -k can_be_made
 
 test: ## the whole suite but the long ones; `./install.sh test --all` adds those
 	./install.sh test

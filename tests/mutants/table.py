@@ -197,8 +197,8 @@ INVARIANTS: tuple[Mutant, ...] = (
     Mutant(
         "4 a session outlives a failed commit",
         "trusted/author.py",
-        "if self._generation != self._windows.generation:",
-        "if False:",
+        "if self._generation != self._windows.generation or is_stopped:",
+        "if is_stopped:",
         SIM + "test_disk_that_fails_now_and_then[0]",
     ),
     Mutant(
