@@ -58,11 +58,17 @@ class _SilentNode(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a peer that ends hangs up on pins under way."""
+
+
 @contextlib.contextmanager
 def silent_node() -> Iterator[int]:
     """Run the stand-in; yield its port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _SilentNode)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _SilentNode)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
