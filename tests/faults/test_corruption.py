@@ -19,7 +19,7 @@ import pytest
 from support.machines import Crew, Machine, crew_in, made_up_cids, until
 from support.three import NAME, agree, doctors_findings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 CORRUPTIONS = int(os.environ.get("PINCREW_CORRUPTIONS", "6"))
 SEED = os.environ.get("PINCREW_SEED", "1")

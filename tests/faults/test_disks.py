@@ -13,7 +13,7 @@ from support.machines import Crew, Machine, made_up_cids, until
 from support.small_disk import MEBIBYTE, SmallDisk, small_disk
 from support.three import NAME, agree
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 SIZE_BYTES = 24 * MEBIBYTE
 SPARE_BYTES = 300 * 1024
 HEAL_S = 60.0

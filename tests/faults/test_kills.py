@@ -20,7 +20,7 @@ from support.ingest import Ingest
 from support.machines import Machine, crew_in, made_up_cids
 from support.three import NAME, Three, agree, found, machines_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 KILLS = int(os.environ.get("PINCREW_KILLS", "5"))
 SEED = os.environ.get("PINCREW_SEED", "1")

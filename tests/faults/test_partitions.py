@@ -18,7 +18,7 @@ from support.machines import crew_in, made_up_cids, until
 from support.netns import Bridge, bridge
 from support.three import NAME, Three, agree, found, machines_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 NOTICED_S = 60.0
 HEAL_S = 90.0
 

@@ -11,7 +11,7 @@ from support.ingest import Ingest
 from support.machines import Crew, made_up_cids, until
 from support.three import NAME, agree
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 SEED = os.environ.get("PINCREW_SEED", "1")
 PINS = int(os.environ.get("PINCREW_SLOW_LINK_PINS", "600"))

@@ -17,7 +17,7 @@ from support.ingest import Ingest
 from support.machines import Crew, Machine, made_up_cids, until
 from support.three import NAME, agree, found, machines_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 STOPPED_S = float(os.environ.get("PINCREW_STOPPED_S", "0"))
 NOTICED_S = 60.0
 HEAL_S = 90.0

@@ -31,7 +31,7 @@ from sim.swarm import cid_of, key_of
 from support.crew import key
 from support.machines import Crew, Machine, crew_in, made_up_cids, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 SEEN_WITHIN_S = 10.0
 CUT_OFF_WITHIN_S = 12.0

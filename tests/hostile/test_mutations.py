@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 MUTATIONS = int(os.environ.get("PINCREW_MUTATIONS", "10000"))
 SEED = int(os.environ.get("PINCREW_MUTATIONS_SEED", "1"))

@@ -1,7 +1,7 @@
 """Skips are decided, not suffered: a run lists them by reason and fails on a reason nobody allowed.
 
-Also here: which tests a plain run leaves out (``long``), and what becomes of ``kubo`` tests where there is no Kubo, and
-of ``ipfs_cluster`` tests where there is no ipfs-cluster.
+Also here: which tests a plain run leaves out (``long``, and ``thorough`` but in CI), and what becomes of ``kubo`` tests
+where there is no Kubo, and of ``ipfs_cluster`` tests where there is no ipfs-cluster.
 Registered by tests/conftest.py.
 """
 
@@ -73,7 +73,7 @@ class SkipLedger:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all", action="store_true", help="also run the tests marked `long`")
+    parser.addoption("--all", action="store_true", help="also run the tests marked `long` or `thorough`")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -81,12 +81,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    is_ci = os.environ.get("PINCREW_REQUIRE_KUBO") == "1"
     if not config.getoption("--all"):
-        left_out = [item for item in items if item.get_closest_marker("long")]
+        left_out = {item for item in items if _is_left_out(item, is_ci)}
         if left_out:
-            config.hook.pytest_deselected(items=left_out)
-            items[:] = [item for item in items if not item.get_closest_marker("long")]
-    if find_kubo() is None and os.environ.get("PINCREW_REQUIRE_KUBO") != "1":
+            config.hook.pytest_deselected(items=list(left_out))
+            items[:] = [item for item in items if item not in left_out]
+    if find_kubo() is None and not is_ci:
         for item in items:
             if item.get_closest_marker("kubo"):
                 item.add_marker(pytest.mark.skip(reason=NO_KUBO))
@@ -94,3 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("ipfs_cluster"):
                 item.add_marker(pytest.mark.skip(reason=NO_IPFS_CLUSTER))
+
+
+def _is_left_out(item: pytest.Item, is_ci: bool) -> bool:
+    return bool(item.get_closest_marker("long") or (item.get_closest_marker("thorough") and not is_ci))
