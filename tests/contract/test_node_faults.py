@@ -37,6 +37,7 @@ from support.bitswap_attacker import made_up_cids
 from support.crew import trio_test
 from support.dags import LEAF, NODE, Dag, leaf, node, tree
 from support.kubo_process import KuboProcess
+from support.small_disk import SmallDisk, small_disk
 from support.trees import Item, body_of, random_tree
 
 pytestmark = pytest.mark.slow
@@ -484,35 +485,15 @@ async def test_at_the_limit_garbage_goes_first_then_pins_are_refused(tmp_path: P
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[tuple[str, ...], Path, Path]]:
-    """A file system of 100 MB in a mount namespace: the command that enters it, and where it is, inside and outside."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    script = f"mount -t tmpfs -o size=100m,mode=0700 none '{folder}' && echo mounted && exec sleep 600"
-    missing = "this system lets nobody mount a file system of his own"
-    try:
-        holder = subprocess.Popen(["unshare", "-Urm", "sh", "-c", script], stdout=subprocess.PIPE, text=True)
-    except FileNotFoundError:
-        pytest.skip(missing)
-    try:
-        assert holder.stdout is not None
-        if holder.stdout.readline() != "mounted\n":
-            pytest.skip(missing)
-        enter = ("nsenter", "-t", str(holder.pid), "-U", "-m", "--preserve-credentials")
-        yield enter, folder / "home", Path(f"/proc/{holder.pid}/root{folder}")
-    finally:
-        holder.kill()
-        holder.wait()
-        assert holder.stdout is not None
-        holder.stdout.close()
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "small", 100 * MIB) as made:
+        yield made
 
 
-def test_a_full_disk_refuses_pins_and_loses_nothing(
-    small_disk: tuple[tuple[str, ...], Path, Path], tmp_path: Path
-) -> None:
-    enter, home, outside = small_disk
+def test_a_full_disk_refuses_pins_and_loses_nothing(disk: SmallDisk, tmp_path: Path) -> None:
+    home = disk.folder / "home"
     kept, large, small = content("kept", 5), content("too large", 60), content("little", 3)
-    with node_process(tmp_path / "source") as source, node_process(home, within=enter) as one:
+    with node_process(tmp_path / "source") as source, node_process(home, within=disk.within) as one:
         for dag in (kept, large, small):
             for _, data in dag.leaves_first()[:-1]:
                 put(source, data)
@@ -522,8 +503,7 @@ def test_a_full_disk_refuses_pins_and_loses_nothing(
         refused = one.ask("pin/add", arg=cid_text(large.root))
         assert refused.status_code == 500 and "no room" in refused.json()["Message"].lower()
         # To the last byte, by somebody else.
-        room = os.statvfs(outside)
-        (outside / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize))
+        disk.fill(0)
         for command in ("id", "repo/stat", "pin/ls", "swarm/peers"):
             assert one.ask(command).status_code == 200, command
         refused = one.ask("pin/add", arg=cid_text(small.root))
@@ -533,8 +513,8 @@ def test_a_full_disk_refuses_pins_and_loses_nothing(
         )
         one.process.kill()
         one.process.wait()
-        (outside / "ballast").unlink()
-    with node_process(tmp_path / "source") as source, node_process(home, within=enter) as one:
+        disk.make_room()
+    with node_process(tmp_path / "source") as source, node_process(home, within=disk.within) as one:
         assert set(one.ask("pin/ls", type="recursive").json()["Keys"]) == {cid_text(kept.root)}
         for child in kept.children:
             assert one.ask("block/get", arg=cid_text(child.root), offline="true").content == child.data

@@ -7,16 +7,15 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.machines import Crew, made_up_cids, until
+from support.small_disk import MEBIBYTE, SmallDisk, small_disk
 
 pytestmark = pytest.mark.slow
-NO_MOUNT = "this system lets nobody mount a file system of his own"
 
 
 def test_a_second_daemon_on_one_home_gives_way(crew: Crew) -> None:
@@ -108,40 +107,20 @@ def test_a_store_of_a_newer_version_stops_its_cluster_alone(crew: Crew) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[tuple[str, ...], Path]]:
-    """A file system of 24 MB in a mount namespace: the command that enters it, and where it is seen from outside."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    script = f"mount -t tmpfs -o size=24m,mode=0700 none '{folder}' && echo mounted && exec sleep 600"
-    try:
-        holder = subprocess.Popen(["unshare", "-Urm", "sh", "-c", script], stdout=subprocess.PIPE, text=True)
-    except FileNotFoundError:
-        pytest.skip(NO_MOUNT)
-    try:
-        assert holder.stdout is not None
-        if holder.stdout.readline() != "mounted\n":
-            pytest.skip(NO_MOUNT)
-        enter = ("nsenter", "-t", str(holder.pid), "-U", "-m", "--preserve-credentials")
-        yield enter, Path(f"/proc/{holder.pid}/root{folder}")
-    finally:
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "small", 24 * MEBIBYTE) as made:
+        yield made
 
 
-def test_a_full_disk_refuses_in_words_and_loses_nothing(
-    crew: Crew, small_disk: tuple[tuple[str, ...], Path], tmp_path: Path
-) -> None:
-    enter, outside = small_disk
-    machine = crew.machine("machine", PINCREW_HOME=str(tmp_path / "small" / "home"))
-    machine.within = enter
+def test_a_full_disk_refuses_in_words_and_loses_nothing(crew: Crew, disk: SmallDisk) -> None:
+    machine = crew.machine("machine", PINCREW_HOME=str(disk.folder / "home"))
+    machine.within = disk.within
     machine.create("archive")
     machine.serve("archive")
     cids = made_up_cids(4_000, "disk")
     acknowledged = cids[:1_000]
     machine.run("pin", "add", "-", stdin="\n".join(acknowledged))
-    room = os.statvfs(outside)
-    (outside / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 300 * 1024))
+    disk.fill(300 * 1024)
 
     refused = machine.run("pin", "add", "-", stdin="\n".join(cids[1_000:]), code=1)
     assert "room" in refused.err and "by itself" in refused.err
@@ -150,10 +129,10 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(
     assert set(acknowledged) <= listed
     machine.run("status")
 
-    (outside / "ballast").unlink()
+    disk.make_room()
     machine.run("pin", "add", "-", stdin="\n".join(cids[2_000:]))
     acknowledged += cids[2_000:]
-    os.kill(int((outside / "home" / "daemon.lock").read_text()), signal.SIGKILL)
+    os.kill(int((disk.outside / "home" / "daemon.lock").read_text()), signal.SIGKILL)
     until(lambda: machine.processes[-1].poll() is not None, "it is gone")
     machine.serve("archive")
     listed = {line["cid"] for line in machine.json_lines("pin", "ls")}
