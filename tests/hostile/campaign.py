@@ -655,7 +655,7 @@ def main(seed: int, mutations: int) -> None:
         episode = seed * 1_000_000 + first // EPISODE_MUTATIONS
         try:
             Episode(episode, outcomes).run(min(EPISODE_MUTATIONS, mutations - first))
-        except BaseException:
+        except BaseException:  # whatever it was, one has to know which episode to play again
             print(f"episode {episode} failed", file=sys.stderr)
             raise
         samples.append(resident_bytes())
