@@ -142,6 +142,9 @@ class Announcements:
     def _drop(self, key: bytes) -> None:
         self._sealed.discard(self._heard.pop(key).sealed)
 
+    def __len__(self) -> int:
+        return len(self._heard)
+
     def current(self, now: float) -> list[Heard]:
         """Return those that have not expired; the expired ones are kept for ``last_seen`` only."""
         return [heard for heard in self._heard.values() if now < heard.at + heard.announcement.ttl_s]

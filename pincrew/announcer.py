@@ -79,7 +79,9 @@ class Announcer:
                 last, said_at = own, now
             self._use(heard)
             if await self._bell.wait(limits.ANNOUNCEMENT_LOOK_INTERVAL_S):
-                await trio.sleep(limits.ANNOUNCEMENT_GATHER_S)  # announcements come in flocks
+                # Announcements come in flocks.
+                crowd_s = len(heard) * limits.ANNOUNCEMENT_GATHER_PER_PEER_S
+                await trio.sleep(min(limits.ANNOUNCEMENT_GATHER_S + crowd_s, limits.ANNOUNCEMENT_LOOK_INTERVAL_S))
 
     def _seal(self, own: Own) -> bytes:
         most = limits.ANNOUNCEMENT_ADDRESSES_MAX

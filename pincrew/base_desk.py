@@ -16,14 +16,14 @@ class BaseDesk:
     def info(self) -> BaseInfo:
         """Return the base in force, and what is under way."""
         member = self._peer.member
-        bases, base, keeper = member.bases, member.bases.base, member.chain.keeper
+        bases, base, keeper = member.bases, member.bases.in_force.base, member.chain.keeper
         return BaseInfo(
             cluster=self._peer.options.name,
             n=bases.n,
             hash=None if base is None else base.hash.hex(),
             pins=0 if base is None else base.pins,
             bytes=0 if base is None else base.size,
-            log_bytes=bases.figures()["log_bytes"],
+            log_bytes=bases.making.figures()["log_bytes"],
             keeper=None if keeper is None else peer_id(keeper),
             candidate=self._candidate(),
         )

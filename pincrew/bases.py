@@ -1,4 +1,4 @@
-"""A replica's way from one base to the next: making, checking, fetching and putting it in force.
+"""A replica's way from one base to the next: choosing, checking, fetching and putting it in force.
 
 A *candidate* is a base with a higher number than the one in force, signed by who may sign it. It comes into force in
 one of two ways (invariant 12):
@@ -8,7 +8,8 @@ one of two ways (invariant 12):
   the cut any more, does that on a keeper's word; an owner's base is always taken.
 
 Work is done in steps (``pincrew.steps``). What a cut holds does not change while windows go on, so shards may be
-computed one by one meanwhile; only ``adopt`` must have the replica to itself.
+computed one by one meanwhile; only ``adopt`` must have the replica to itself. What is in force is served by
+``base_in_force``; the next is made by ``base_making``.
 """
 
 from __future__ import annotations
@@ -16,36 +17,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 
 from pincrew.base_candidate import EMPTY_HASH, Candidate, ReplacedRows, Signer, signer_of
-from pincrew.base_form import (
-    HASH_BYTES,
-    Base,
-    Cut,
-    blob_hash,
-    decode_base,
-    decode_cut,
-    decode_shards,
-    encode_cut,
-    encode_header,
-)
+from pincrew.base_form import Base, Cut, blob_hash, decode_base, decode_cut, decode_shards, encode_cut
+from pincrew.base_in_force import BaseInForce
+from pincrew.base_making import BaseMaking
 from pincrew.base_reach import Reach, Voided
 from pincrew.base_sync import Stage
 from pincrew.errors import Malformed, PeerFault, StoreFault
-from pincrew.limits import BASES_PER_TRUST_RECORD_MAX, FORGOTTEN_PER_STEP
+from pincrew.limits import BASES_PER_TRUST_RECORD_MAX, SHARDS_PER_STEP
 from pincrew.steps import Step
 from pincrew.store.adoption import Adoption
-from pincrew.store.bases import BaseStore, CutView, HeldBase
+from pincrew.store.bases import BaseStore, CutView
 from pincrew.store.staging import Staged
 from pincrew.trust import TrustChain
-from pincrew.values import Dependency, Head, SessionId
+from pincrew.values import Dependency, Head
 from pincrew.windows import Windows
 
 _log = logging.getLogger("pincrew.bases")
-
-_SHARDS_PER_STEP = 4
 
 
 @dataclass
@@ -68,48 +58,18 @@ class Bases:
         self._now_ms = now_ms
         self._author = author
         self.store = BaseStore(windows.database, windows.shard_bits)
+        self.in_force = BaseInForce(windows, self.store)
         self._reach = Reach(windows, self.store)
-        self._hold(self.store.held())
+        self.making = BaseMaking(windows, self.store, staged, self.in_force, self._reach)
         self.candidate: Candidate | None = None
         self._is_stranded = False
-        self._highest = 0  # number of any base that was signed by who might
-        self._served: _Served | None = None
         self._refused: set[bytes] = set()
         self._refused_n = 0  # number of the last of them
-
-    def _hold(self, held: HeldBase | None) -> None:
-        self.held = held
-        self.base = None if held is None else decode_base(held.sealed)
 
     @property
     def n(self) -> int:
         """Number of the base in force."""
-        return 0 if self.base is None else self.base.n
-
-    # ---- what others ask for ----------------------------------------------------------------------------------
-
-    def sealed(self, n: int) -> bytes | None:
-        """Return base ``n`` where it is kept, else the one in force."""
-        if n and n != self.n and (sealed := self.store.sealed(n)) is not None:
-            return sealed
-        return None if self.held is None else self.held.sealed
-
-    def blob(self, name: bytes) -> bytes | None:
-        """Return a blob of a base that this replica can serve, None where it cannot. Blocks."""
-        manifest = self.store.manifest(name)
-        if manifest is not None:
-            return manifest
-        held = self.held
-        if held is None:
-            return None
-        if self._served is None or self._served.n != held.n:
-            shards = decode_shards(held.shards, self._windows.shard_bits)
-            cut = decode_cut(held.cut)
-            self._served = _Served(held.n, {one: at for at, one in enumerate(shards)}, self.store.view(cut))
-        shard = self._served.shards.get(name)
-        if shard is None:
-            return None
-        return self.store.rows_as_stated(shard, self._served.view, name)
+        return self.in_force.n
 
     # ---- candidates -------------------------------------------------------------------------------------------
 
@@ -128,7 +88,7 @@ class Bases:
             return "its base is signed by nobody who may"
         if base.n >= (base.trust + 1) * BASES_PER_TRUST_RECORD_MAX:
             return "its base has an absurd number"
-        self._highest = max(self._highest, base.n)
+        self.making.seen(base.n)
         if base.n <= self.n or base.hash in self._refused:
             return None
         if signer is Signer.FORMER and (self.is_new or self._is_stranded):
@@ -178,7 +138,7 @@ class Bases:
     @property
     def is_new(self) -> bool:
         """Whether this replica has nothing of its own."""
-        return self.held is None and not self._windows.heads
+        return self.in_force.held is None and not self._windows.heads
 
     @property
     def is_taking(self) -> bool:
@@ -239,7 +199,7 @@ class Bases:
         Everything else goes on meanwhile. Where neighbours are on a newer base already, that one is taken with
         whatever differs, also one that was refused: it may be the damage that it did not follow from.
         """
-        held, base = self.held, self.base
+        held, base = self.in_force.held, self.in_force.base
         if held is None or base is None or not shards:
             return 0
         # It was right to put it in force, whoever its signer may be by now.
@@ -336,8 +296,8 @@ class Bases:
         else:
             view: list[CutView] = []
             yield lambda: view.append(self.store.view(cut))
-            for first in range(0, len(shards), _SHARDS_PER_STEP):
-                some = range(first, min(first + _SHARDS_PER_STEP, len(shards)))
+            for first in range(0, len(shards), SHARDS_PER_STEP):
+                some = range(first, min(first + SHARDS_PER_STEP, len(shards)))
                 yield lambda some=some: different.extend(  # type: ignore[misc]
                     shard for shard in some if self.store.rows_as_stated(shard, view[0], shards[shard]) is None
                 )
@@ -390,73 +350,11 @@ class Bases:
             candidate.lacks[lost.args[0]] = None
             return Turned()
         self._windows.turned(is_interrupted=bool(void))
-        self._hold(self.store.held())
+        self.in_force.renew()
         self._is_stranded = False
         self.candidate = None
         self._staged.clear()
         return turned
-
-    def allowed_cut(self, chain: TrustChain) -> Generator[Step, None, dict[SessionId, Head]]:
-        """Return how far everything that took effect here counts: the cut of the next base."""
-        return self._reach.allowed_cut(chain)
-
-    def figures(self) -> dict[str, int]:
-        """Return what decides whether another base is due (``pincrew.base_due``)."""
-        return {"base_bytes": 0 if self.base is None else self.base.size, **self.store.figures()}
-
-    def header(self, trust: int, cut: Cut, *, is_owners: bool = False) -> Generator[Step, None, bytes]:
-        """Return what is to be signed of the next base with this cut, which must be held; its manifest is staged.
-
-        An owner's has a number above every base that was seen, lies included: whoever took one goes on to it.
-        """
-        n = max(self.n, self._highest if is_owners else 0) + 1
-        view: list[CutView] = []
-        yield lambda: view.append(self.store.view(cut))
-        hashes: list[bytes] = []
-        pins = size = 0
-
-        def compute(some: range) -> None:
-            nonlocal pins, size
-            for shard in some:
-                blob, rows = self.store.rows_at(shard, view[0])
-                hashes.append(blob_hash(blob))
-                pins, size = pins + rows, size + len(blob)
-
-        shards = 1 << self._windows.shard_bits
-        for first in range(0, shards, _SHARDS_PER_STEP):
-            yield partial(compute, range(first, min(first + _SHARDS_PER_STEP, shards)))
-        manifest = encode_cut(cut), b"".join(hashes)
-        for blob in manifest:
-            self._staged[blob_hash(blob)] = blob
-        return encode_header(
-            cluster=self._windows.cluster,
-            n=n,
-            previous=b"" if n == 1 else bytes(HASH_BYTES) if self.base is None else self.base.hash,
-            trust=trust,
-            cut_hash=blob_hash(manifest[0]),
-            shards_hash=blob_hash(manifest[1]),
-            pins=pins,
-            size=size,
-        )
-
-    def forget_log(self) -> Generator[Step, None, None]:
-        """Drop the log that the base before the one in force already covers."""
-        before = self.store.held(self.n - 1)
-        if before is None:
-            return
-        cut = list(decode_cut(before.cut).items())
-        more = [True]
-        while more[-1]:
-            yield lambda: more.append(self.store.forget_log(cut, FORGOTTEN_PER_STEP))
-
-
-@dataclass
-class _Served:
-    """What the base in force is served from: its shards by the hash of their rows."""
-
-    n: int
-    shards: dict[bytes, int]
-    view: CutView
 
 
 def _ignore(_: object) -> None:

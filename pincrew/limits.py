@@ -53,6 +53,7 @@ REISSUED_ENVELOPES_MAX = 64  # written again in one go
 BASES_PER_TRUST_RECORD_MAX = 2**42
 BASES_KEPT = 16  # headers and cuts, by which a peer that holds the log goes on base by base; rows of the newest alone
 FORGOTTEN_PER_STEP = 2_000  # envelopes of the log, in one transaction
+SHARDS_PER_STEP = 4  # computed as of a cut
 WANTS_IN_FLIGHT_MAX = 4
 OUTBOX_FRAMES_MAX = 256
 WANT_TIMEOUT_S = 20.0
@@ -87,9 +88,13 @@ ANNOUNCEMENT_INTERVAL_S = 30.0
 # In a crowd everybody passes on what everybody says: each speaks more rarely, but three times before it expires.
 ANNOUNCEMENT_INTERVAL_S_MAX = 55.0
 ANNOUNCEMENT_INTERVAL_PER_PEER_S = 0.5
+# Gathered for this long on each link, and in a crowd for longer: a frame costs about as much as what is in it.
 ANNOUNCEMENTS_PASSED_ON_INTERVAL_S = 2.0
+ANNOUNCEMENTS_PASSED_ON_INTERVAL_S_MAX = 10.0
+ANNOUNCEMENTS_PASSED_ON_PER_PEER_S = 0.05
 ANNOUNCEMENT_LOOK_INTERVAL_S = 5.0
-ANNOUNCEMENT_GATHER_S = 0.25
+ANNOUNCEMENT_GATHER_S = 0.25  # and in a crowd for longer: each look is at everybody
+ANNOUNCEMENT_GATHER_PER_PEER_S = 0.02
 ANNOUNCEMENT_TTL_S = 180.0
 ANNOUNCEMENT_ADDRESSES_MAX = 16
 ANNOUNCED_NODES_CONNECTED_MAX = 50
@@ -135,6 +140,9 @@ REDIAL_STEADY_S = 3.0
 # After the loss of a peer that was there: most such losses are restarts, which take seconds. The last one is repeated.
 REDIAL_QUICK_DELAYS_S = (0.2, 0.5, 1.0)
 REDIAL_QUICK_TRIES_MAX = 20
+# Between tries of peers that are not needed, while handshakes come to nothing: somebody's processor has too much to do.
+CONGESTION_DELAY_S_MIN = 1.0
+CONGESTION_DELAY_S_MAX = 16.0
 LIVENESS_INTERVAL_S = 10.0
 LIVENESS_TIMEOUT_S = 15.0
 FRAME_TIMEOUT_S = 60.0
@@ -174,6 +182,59 @@ REMOVALS_FREE_PINS = 20
 REMOVALS_PINS_MAX = 1_000
 EVENTS_KEPT_MAX = 10_000
 EVENTS_INTERVAL_S = 0.25
+
+# ---- told to others: the service manager, and whoever the user named -------------------------------------------------
+SERVICE_STATUS_INTERVAL_S = 10.0
+SERVICE_STATUS_CHARACTERS_MAX = 200
+CLOCK_LOOK_INTERVAL_S = 5.0
+CLOCK_JUMP_S = 60.0  # that the clock and the time spent here differ by, before it is taken for sleep or a clock set anew
+TELLING_LOOK_INTERVAL_S = 2.0
+TELLING_SETTLE_S = 10.0  # a state or a reason that lasts no longer is not told
+TELLING_SETTLE_START_S = 60.0  # after the daemon's start
+TELLING_MEMORY_BYTES_MAX = 4 * 1024 * 1024
+TELLING_QUEUE_MAX = 100  # that wait for one command or one address; beyond, the oldest are dropped
+TELLING_COMMANDS_AT_ONCE = 2
+TELLING_COMMAND_TIMEOUT_S = 30.0
+TELLING_OUTPUT_BYTES_MAX = 2 * 1024
+TELLING_POST_TIMEOUT_S = 10.0
+TELLING_POST_DELAYS_S = (5.0, 30.0, 180.0)  # before the tries after the first one
+
+# ---- keeping a part, and what others keep -------------------------------------------------------------------------
+RESCUE_SLICE = 0.20  # of a limit: for what too few others keep
+PART_FILLED = 0.97  # of its room, when a part is fitted anew
+PART_FILLED_MIN = 0.90  # of its room: one that fills less grows
+PART_LEAVES_PER_DAY = 0.05  # of what is pinned of a part, as the set outgrows it
+COPIES_WANTED = 2  # CIDs with fewer are rescued
+COPIES_PER_NETWORK_MAX = 1.0  # that all peers of a public IPv4 /24 or IPv6 /48 count for together
+RESCUERS_LOOKED_AT = 16  # of all peers in the order of a CID, about: beyond them nobody counts as one of the first
+RESCUE_LATER_SHARE = 0.9  # of the slice: what is left of it is for CIDs of which this peer is among the first
+RESCUED_PINS_MAX = 200_000
+CREW_SILENT_S_MAX = 7 * 86_400.0  # while we were listening; who was silent for longer does not count
+CREW_NETWORKS_MAX = 4  # of one peer
+COVERAGE_MIXES_MAX = 2_000_000  # in one estimate of the whole set, about a second; a larger one is sampled
+COVERAGE_SHOWN_MAX = 1_000
+RESCUE_MIXES_MAX = 2_000_000  # in one pass
+
+# ---- a cluster's limit, and what is not kept ---------------------------------------------------------------------------
+KEEP_FREE_PERCENT_DEFAULT = 10
+KEEP_FREE_PERCENT_MAX = 95
+ROOM_RESUME_SHARE_OF_LIMIT = 0.03  # once it is full, so much must be free before anything is fetched again
+ROOM_RESUME_SHARE_OF_VOLUME = 0.01
+ROOM_LOOK_INTERVAL_S = 2.0
+NODE_FULL_RETRY_S = 600.0  # a node that said that it has no room is not asked again for so long, unless something went
+CLAIM_TIMEOUT_S = 10.0  # for the root block of a pin whose size nobody said
+READMITTED_PER_SLICE = 64
+REFUSED_PER_SLICE = 2_000
+RECONSIDERED_PER_SLICE = 2_000
+VOLUME_LOOK_INTERVAL_S = 1.0
+CENSUS_INTERVAL_S = 1.0  # between counts of why pins are skipped, or so many times as long as the last count took:
+CENSUS_REST_SHARE = 20
+DENYLIST_BYTES_MAX = 512 * 1024 * 1024
+DENYLIST_HEADER_BYTES_MAX = 1024 * 1024
+DENYLIST_LINE_BYTES_MAX = 2 * 1024 * 1024
+DENYLIST_FAULTS_KEPT = 10
+DENYLIST_LOOK_INTERVAL_S = 5.0
+CHOICES_MAX = 100_000
 
 # ---- doctor: what is looked at without `--all` --------------------------------------------------------------------
 AUDIT_ROWS = 50_000  # of the list; a list of fewer is looked at whole

@@ -108,8 +108,8 @@ class Member:
         Of a former curator that is what the trust record says was its last good envelope, and nobody's writing counts
         that builds on more than that.
         """
-        cut = yield from self.bases.allowed_cut(self.chain)
-        return (yield from self.bases.header(self.chain.head.n, cut, is_owners=is_owners))
+        cut = yield from self.bases.making.allowed_cut(self.chain)
+        return (yield from self.bases.making.header(self.chain.head.n, cut, is_owners=is_owners))
 
     # ---- sync.Pinset ------------------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Member:
 
     def base_sealed(self, n: int) -> bytes | None:
         """Base ``n``, or else the one in force."""
-        return self.bases.sealed(n)
+        return self.bases.in_force.sealed(n)
 
     def base_offered(self, sealed: bytes) -> str | None:
         """A base from a neighbour; returns what is wrong with it."""
@@ -219,7 +219,7 @@ class Member:
         The last few are kept for further pieces.
         """
         packed = self._served.get(name, b"")
-        if not packed and (blob := self.bases.blob(name)) is not None:
+        if not packed and (blob := self.bases.in_force.blob(name)) is not None:
             packed = pack_blob(blob)
             for old in list(self._served)[: -limits.BLOBS_SERVED_KEPT]:
                 self._served.pop(old, None)
@@ -252,3 +252,8 @@ class Member:
     def announcements(self) -> list[bytes]:
         """The announcements worth passing on."""
         return [heard.sealed for heard in self.heard.current(self._now())]
+
+    @property
+    def announced_peers(self) -> int:
+        """Of how many peers something was heard, expired or not."""
+        return len(self.heard)

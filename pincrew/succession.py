@@ -89,7 +89,7 @@ class Succession:
         wanted, bases = decode_base(sealed), self._member.bases
         fault = self._member.base_offered(sealed)
         turned = None if fault else await self._go_on()
-        if bases.base is None or bases.base.hash != wanted.hash:
+        if (base := bases.in_force.base) is None or base.hash != wanted.hash:
             why = fault or (turned.fault if turned is not None else None) or "another one came first"
             raise PincrewError(f"The base did not come into force: {why}", next_step="Try again")
 
@@ -101,14 +101,14 @@ class Succession:
         return wanted
 
     def _is_due(self) -> bool:
-        base, chain = self._member.bases.base, self._member.chain
+        base, chain = self._member.bases.in_force.base, self._member.chain
         if base is not None and base.signer not in {chain.keeper, *chain.owners}:
             return True  # newcomers take nobody's but the present keeper's
         if not self._is_grown:
             return False
         is_quiet = trio.current_time() >= self._last_applied + BASE_QUIET_S
         self._is_grown = not is_quiet
-        return is_due(**self._member.bases.figures(), is_quiet=is_quiet)
+        return is_due(**self._member.bases.making.figures(), is_quiet=is_quiet)
 
     async def _go_on(self) -> Turned | None:
         """Do what can be done; return what came of the last candidate."""
@@ -120,7 +120,7 @@ class Succession:
                     turned = await drive(self._member.turn(), self._limiter)
                 elif stage is Stage.READY:
                     turned = await self._applier.drive(self._member.turn())
-                    await drive(bases.forget_log(), self._limiter)
+                    await drive(bases.in_force.forget_log(), self._limiter)
                 elif self.is_keeper and stage is None and self._is_due():
                     self._is_grown = False  # where it is refused, the next write is soon enough
                     header = await drive(self._member.base_header(), self._limiter)

@@ -2,8 +2,9 @@
 
 Each wanted peer has a loop of its own: wait until it is needed, try to make it a neighbour, wait for longer and longer.
 A neighbour that is lost is needed again at once, and tried quickly for as long as a restart takes (``backoff.py``).
-Curators (``priority``) are always needed; others only while there are fewer neighbours than sought, and a few at a
-time. A peer that answers but is not of this cluster is tried at the slowest pace: only a person can change that.
+Curators (``priority``) are always needed; others only while there are fewer neighbours than sought, a few at a time,
+and fewer still where handshakes come to nothing (``Congestion``). A peer that answers but is not of this cluster is
+tried at the slowest pace: only a person can change that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import trio
 from pincrew import limits
 from pincrew.errors import HandshakeFailed, Malformed, Misuse, PincrewError, WorldFault
 from pincrew.network import addresses
-from pincrew.network.backoff import Backoff
+from pincrew.network.backoff import Backoff, Congestion
 from pincrew.network.connections import first_of
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.neighbours import Neighbours
@@ -87,6 +88,7 @@ class Dialling:
         self._resolve = resolve
         self._wishes: dict[str, Wish] = {}
         self._trying: set[str] = set()
+        self._congestion = Congestion(random)
         self._queue = trio.Lock()
         self._nursery: trio.Nursery | None = None
 
@@ -183,11 +185,18 @@ class Dialling:
             # The first in the queue watches for all: a change must not wake everybody that is wanted.
             async with self._queue:
                 while wish.peer not in self._neighbours and not self._have_room() and not wish.priority:
-                    await self._neighbours.change()
+                    wait_s = self._congestion.wait_s(trio.current_time()) or float("inf")
+                    with trio.move_on_after(wait_s):
+                        await self._neighbours.change()
 
     def _have_room(self) -> bool:
         tried = sum(peer not in self._neighbours for peer in self._trying)
-        return tried < limits.DIALS_AT_ONCE_MAX and len(self._neighbours) + tried < self._neighbours_max
+        at_once = 1 if self._congestion.is_felt else limits.DIALS_AT_ONCE_MAX
+        return (
+            tried < at_once
+            and len(self._neighbours) + tried < self._neighbours_max
+            and not self._congestion.wait_s(trio.current_time())
+        )
 
     async def _until_lost(self, wish: Wish) -> None:
         """Wait while it is a neighbour; one that was there for a good while is soon tried again, and quickly."""
@@ -224,6 +233,7 @@ class Dialling:
                     await self._reach.dial(target, wish.peer)
                 except HandshakeFailed as error:
                     self._failed(wish, target, error)
+                    self._note_congestion(wish)
                     continue
                 except PeerUnreachable as error:
                     wish.trouble = error.sentence
@@ -242,14 +252,22 @@ class Dialling:
             return False
         except (WorldFault, Malformed) as error:
             wish.trouble = error.sentence
+            self._note_congestion(wish)
             return False
         if joined:
+            if not wish.priority:
+                self._congestion.passed()
             return True
         wish.trouble = "It has no room for another neighbour now"
         with trio.move_on_after(limits.SYNC_INBOUND_GRACE_S):
             await self._until_neighbour(wish)
             return True
         return False
+
+    def _note_congestion(self, wish: Wish) -> None:
+        """Go easy on peers that are not needed; what keeps a curator from answering is his matter alone."""
+        if not wish.priority:
+            self._congestion.failed(trio.current_time())
 
     async def _until_neighbour(self, wish: Wish) -> None:
         while wish.peer not in self._neighbours:

@@ -12,7 +12,8 @@
 - `pins`: the rows that users see, and this peer's progress with each. `change` rises with each change of a row, so
   that the tracker, with its own cursor, cannot lose one.
 - `removed`: keys whose row went away and of which the tracker has not heard; `leaving`: keys that this peer may still
-  hold although their row went away or names other peers.
+  hold although their row went away or names other peers, or is not kept here any more; `size` counts for the limit.
+- `choices`: what the user said of single pins: to skip one, or to fetch one next.
 - `counters`: pins and bytes by state, kept by every writer and never computed by scans.
 
 Rows in `pins` are in order of arrival and their indexes are narrow, because a million random inserts into wide ones
@@ -21,7 +22,7 @@ is what a million pins cost.
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA_VERSION_OLDEST = 1
 
 CREATE = """
@@ -119,7 +120,8 @@ CREATE TABLE pins (
     error TEXT,
     bytes_done INTEGER,
     blocks_done INTEGER,
-    updated INTEGER NOT NULL
+    updated INTEGER NOT NULL,
+    checked INTEGER
 );
 CREATE UNIQUE INDEX pins_change ON pins (change);
 CREATE INDEX pins_name ON pins (name);
@@ -132,11 +134,12 @@ CREATE TABLE removed (
     cid BLOB PRIMARY KEY, change INTEGER NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX removed_change ON removed (change);
-CREATE TABLE leaving (cid BLOB PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE leaving (cid BLOB PRIMARY KEY, since INTEGER NOT NULL, size INTEGER) WITHOUT ROWID;
 CREATE INDEX leaving_since ON leaving (since);
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, fields TEXT NOT NULL
 );
+CREATE TABLE choices (cid BLOB PRIMARY KEY, choice TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE counters (
     state INTEGER PRIMARY KEY, pins INTEGER NOT NULL, bytes INTEGER NOT NULL, sized INTEGER NOT NULL
 );
@@ -147,4 +150,9 @@ CREATE TABLE peers (
 
 # What leads from a released version to the next, without its last word, `PRAGMA user_version`, which the runner adds;
 # index 0 leads from the oldest to the next. A fixture of each version is kept in tests/fixtures.
-MIGRATIONS: tuple[str, ...] = ()
+MIGRATIONS: tuple[str, ...] = (
+    # to 2: the limit, the user's choices, verifying
+    "ALTER TABLE pins ADD COLUMN checked INTEGER;"
+    " ALTER TABLE leaving ADD COLUMN size INTEGER;"
+    " CREATE TABLE choices (cid BLOB PRIMARY KEY, choice TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;",
+)

@@ -68,7 +68,7 @@ class Statuses:
             for update in updates:
                 if update.leaving_ms is not None:
                     added = db.execute(
-                        "INSERT OR IGNORE INTO leaving VALUES (?,?)", (update.cid, update.leaving_ms)
+                        "INSERT OR IGNORE INTO leaving (cid, since) VALUES (?,?)", (update.cid, update.leaving_ms)
                     ).rowcount
                     _move(moved, _UNPINNING, added, 0, 0)
                 elif update.state is not PinState.UNPINNING:

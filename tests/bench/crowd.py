@@ -1,5 +1,8 @@
 """A crowd: one curator and 200 followers, real hosts over real sockets, 20 to a process; all share the cores.
 
+A follower spends 10 to 15 ms on each add. So that 200 of them on two cores are not still busy with the one before, a
+pin is added every 8 s; with as many as fit, every second.
+
 PINCREW_CROWD=40 python -m tests.bench --rows crowd       another number of followers
 """
 
@@ -21,12 +24,13 @@ _NAME = "bench"
 _FOLLOWERS = int(os.environ.get("PINCREW_CROWD", "200"))
 _PINS = 1_000
 _ADDS = 30
+_GAP_S = 1.0 if _FOLLOWERS <= 40 else 8.0
 _QUIET_S = 60.0
 _TIMEOUT_S = 600.0
 
 
 def measure(folder: Path, _: int, note: Note) -> None:
-    """Everybody joins; a pin a second; the curator is killed and comes back."""
+    """Everybody joins; pins are added one by one; the curator is killed and comes back."""
     curator = Machine(folder / "curator")
     with machines(curator):
         curator.create(_NAME)
@@ -61,7 +65,7 @@ def _join(crowd: Crowd, begun: float, note: Note) -> None:
 def _add(curator: Machine, crowd: Crowd, note: Note) -> None:
     waits: list[float] = []
     for number in range(_PINS, _PINS + _ADDS):
-        time.sleep(1.0)
+        time.sleep(_GAP_S)
         written = time.monotonic()
         curator.client.write_pins(_NAME, pins(number, 1))
         waits.append(written)
@@ -69,7 +73,7 @@ def _add(curator: Machine, crowd: Crowd, note: Note) -> None:
     seconds = sorted(at - written for number, written in enumerate(waits, _PINS + 1) for at in crowd.seen(number))
     assert len(seconds) == _ADDS * _FOLLOWERS
     p50, p99 = 1000 * seconds[len(seconds) // 2], 1000 * seconds[int(0.99 * len(seconds))]
-    condition = f"{_condition()}, one add per second, {len(seconds)} sightings"
+    condition = f"{_condition()}, one add every {_GAP_S:g} s, {len(seconds)} sightings"
     note("add -> seen, p50", p50, "ms", "-", True, condition)
     note("add -> seen, p99", p99, "ms", "< 2,000 ms", p99 < 2_000, condition)
     note("add -> seen, the last", 1000 * seconds[-1], "ms", "-", True, condition)

@@ -225,9 +225,9 @@ class Episode:
         assert inbox.size == sum(queue.size for queue in inbox._queues.values()), "the reorder buffer miscounts"
         staged = sum(map(len, node.staged.values()))
         assert staged <= STAGED_BYTES_MAX, f"{staged} bytes of bases are kept"
-        link = node.sync._links[MALLORY]
-        assert len(link.heads) <= limits.SESSIONS_MAX and len(link.news) <= limits.ANNOUNCED_PEERS_MAX
-        assert len(link.wants) <= limits.WANTS_IN_FLIGHT_MAX
+        asking = node.sync._pages._links[MALLORY]
+        assert len(asking.claims) <= limits.SESSIONS_MAX and len(asking.wants) <= limits.WANTS_IN_FLIGHT_MAX
+        assert len(node.sync._announcements._links[MALLORY].news) <= limits.ANNOUNCED_PEERS_MAX
         assert len(node.member.heard.all()) <= limits.ANNOUNCED_PEERS_MAX
         partial = node.sync._bases._partial.values()
         assert sum(len(one.packed) for one in partial) <= limits.BLOBS_PARTIAL_BYTES_MAX

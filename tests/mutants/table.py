@@ -153,23 +153,23 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "3 a proof is shown to nobody",
-        "sync.py",
-        "if link.shown.get(session) != ours.base and self._held_by(link, session, ours) >= number:",
+        "proof_sync.py",
+        "if link.shown.get(session) != ours.base and self._held_by(link, claims(peer), session, ours) >= number:",
         "if False:",
         "tests/sim/test_proofs.py::test_a_proof_goes_down_a_line_of_peers_on_one_branch[follower0-0]",
     ),
     Mutant(
         "3 a proof is shown to who holds less",
-        "sync.py",
-        "if link.shown.get(session) != ours.base and self._held_by(link, session, ours) >= number:",
+        "proof_sync.py",
+        "if link.shown.get(session) != ours.base and self._held_by(link, claims(peer), session, ours) >= number:",
         "if link.shown.get(session) != ours.base:",
-        "tests/unit/test_sync.py::test_who_stands_alike_and_holds_less_than_the_fork_is_shown_nothing",
+        "tests/unit/test_proof_sync.py::test_who_stands_alike_and_holds_less_than_the_fork_is_shown_nothing",
     ),
     Mutant(
         "3 who said the same first never hears it",
         "sync.py",
-        "(link.must_tell or link.heads.get(session) not in",
-        "(link.heads.get(session) not in",
+        "(link.must_tell or claims.get(session) not in",
+        "(claims.get(session) not in",
         "tests/sim/test_proofs.py::test_a_proof_reaches_whoever_differs_in_something_else[0]",
     ),
     Mutant(
@@ -550,10 +550,10 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "5 every claim is looked at at every event",
-        "sync.py",
+        "page_sync.py",
         "if len(found) == enough:",
         "if False:",
-        "tests/unit/test_sync.py::test_who_claims_thousands_that_nobody_has_costs_little",
+        "tests/unit/test_page_sync.py::test_who_claims_thousands_that_nobody_has_costs_little",
     ),
     Mutant(
         "5 the same question again is no flood",
@@ -724,10 +724,10 @@ INVARIANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "14 the log goes with the base that settles it",
-        "bases.py",
-        "before = self.store.held(self.n - 1)",
-        "before = self.store.held(self.n)",
-        BASES + "test_the_next_base_follows_and_the_log_before_is_forgotten",
+        "base_in_force.py",
+        "before = self._store.held(self.n - 1)",
+        "before = self._store.held(self.n)",
+        "tests/unit/test_base_in_force.py::test_the_next_base_follows_and_the_log_before_is_forgotten",
     ),
     Mutant(
         "14 the wrong branch is still served",

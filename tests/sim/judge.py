@@ -28,7 +28,8 @@ def rows_of(node: Node) -> list[Row]:
 
 def base_hash(member: Member) -> bytes:
     """The hash of the base in force at a peer, empty for base 0."""
-    return b"" if member.bases.base is None else member.bases.base.hash
+    base = member.bases.in_force.base
+    return b"" if base is None else base.hash
 
 
 class Judge:

@@ -69,8 +69,8 @@ def lie_of(node: Node) -> tuple[bytes, dict[bytes, bytes]]:
     """The next base as a lying keeper would sign it: a row is missing in each shard. With all blobs."""
     assert node.member is not None and node.key is not None
     member, key = node.member, node.key
-    cut = finish(member.bases.allowed_cut(member.chain))
-    honest = decode_base(seal(finish(member.bases.header(member.chain.head.n, cut)), key))
+    cut = finish(member.bases.making.allowed_cut(member.chain))
+    honest = decode_base(seal(finish(member.bases.making.header(member.chain.head.n, cut)), key))
     cut_blob = node.staged[honest.cut_hash]
     shards = decode_shards(node.staged[honest.shards_hash], SHARD_BITS)
     assert decode_cut(cut_blob) == cut

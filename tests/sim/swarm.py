@@ -287,7 +287,7 @@ class Swarm:
                     self._reissue(node)
         if node.member.bases.n > before:
             self._archive(node)
-            finish(node.member.bases.forget_log())
+            finish(node.member.bases.in_force.forget_log())
         return node.member.bases.n > before
 
     def _reissue(self, node: Node) -> None:
@@ -308,7 +308,7 @@ class Swarm:
         assert node.member is not None and node.sync is not None
         member = node.member
         previous = base_hash(member)
-        cut = finish(member.bases.allowed_cut(member.chain))
+        cut = finish(member.bases.making.allowed_cut(member.chain))
         sealed = seal(finish(member.base_header(is_owners=is_owners)), key)
         made = decode_base(sealed).hash
         self.judge.base_made(made, previous, cut)

@@ -159,7 +159,7 @@ def _steps(member: Member, source: Member) -> Generator[None, None, None]:
     """Everything on the way to a base in force, with a place to die after each step."""
     while True:
         for name in member.bases.missing(1):
-            assert member.bases.keep(name, source.bases.blob(name) or b"")
+            assert member.bases.keep(name, source.bases.in_force.blob(name) or b"")
         if member.bases.missing(1):
             yield
         elif member.bases.stage() in (Stage.CHECK, Stage.READY):

@@ -88,14 +88,14 @@ class Overwriting(AbstractContextManager["Overwriting"]):
 
     def _go_on(self) -> None:
         """The keeper makes a base when it is due, and the follower recomputes it."""
-        if not is_due(**self._curator.bases.figures(), is_quiet=False):
+        if not is_due(**self._curator.bases.making.figures(), is_quiet=False):
             return
         sealed = seal(finish(self._curator.base_header()), _KEY)
         assert self._curator.base_offered(sealed) is None
         self._turn(self._curator)
         assert self._follower.base_offered(sealed) is None
         for name in self._follower.bases.missing(2):
-            blob = self._curator.bases.blob(name)
+            blob = self._curator.bases.in_force.blob(name)
             assert blob is not None and self._follower.bases.keep(name, blob)
         self._turn(self._follower)
         assert self._follower.bases.n == self._curator.bases.n
@@ -104,7 +104,7 @@ class Overwriting(AbstractContextManager["Overwriting"]):
         while member.bases.stage() in (Stage.CHECK, Stage.READY):
             turned = finish(member.turn())
             assert turned is None or turned.fault is None, turned
-        finish(member.bases.forget_log())
+        finish(member.bases.in_force.forget_log())
 
     def agree(self) -> None:
         """Raise AssertionError unless both have the same list."""

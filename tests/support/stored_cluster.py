@@ -87,7 +87,7 @@ class StoredCluster:
         told = self.turns()
         while missing := self.bases.missing(100):
             for name in missing:
-                blob = other.bases.blob(name)
+                blob = other.bases.in_force.blob(name)
                 assert blob is not None, "the other does not have it"
                 assert self.bases.keep(name, blob)
             told += self.turns()

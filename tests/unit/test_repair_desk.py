@@ -50,7 +50,7 @@ async def test_shards_wait_for_somebody_who_has_them_and_nothing_waits_for_them(
     made(home, "books")
     async with calling(home) as roster:
         cluster = await listed(home, roster)
-        held = cluster.peer.member.bases.held
+        held = cluster.peer.member.bases.in_force.held
         assert held is not None
         full = next(at for at in range(4096) if cluster.peer.member.bases.store.rows_at(at, view(cluster))[1])
         done = await cluster.repairs.mend([full, 10**9])

@@ -122,7 +122,7 @@ def test_what_neighbours_have_is_adopted_without_being_asked() -> None:
     async def test(running: Running) -> None:
         assert peer.member.base_offered(keeper.member.base_sealed(0) or b"") is None
         for name in peer.bases.missing(9):
-            assert peer.bases.keep(name, keeper.bases.blob(name) or b"")
+            assert peer.bases.keep(name, keeper.bases.in_force.blob(name) or b"")
         running.succession.wake()
         await running.news.wait()
 
@@ -164,7 +164,7 @@ def test_a_disk_that_refuses_is_asked_again_after_a_pause(monkeypatch: pytest.Mo
         began = trio.current_time()
         assert peer.member.base_offered(keeper.member.base_sealed(0) or b"") is None
         for name in peer.bases.missing(9):
-            assert peer.bases.keep(name, keeper.bases.blob(name) or b"")
+            assert peer.bases.keep(name, keeper.bases.in_force.blob(name) or b"")
         running.succession.wake()
         await running.news.wait()
         assert trio.current_time() - began >= 2 * STORE_RETRY_DELAY_S

@@ -25,36 +25,25 @@ from pincrew.frames import (
 )
 from pincrew.gate import Received, Screening
 from pincrew.sync import Blame, Effect, Send, Sync
-from pincrew.values import Dependency, Envelope, Head, SessionId
+from pincrew.values import Envelope, Head, SessionId
 from unit.test_base_sync import Choice
+from unit.test_page_sync import Holder, session
 
-CLUSTER, AUTHOR = bytes(32), b"a" * 32
+CLUSTER = bytes(32)
 HERE, THERE = b"h" * 32, b"t" * 32
-NO_HEAD = Head(0, b"")
 QUIET_S = 2 * limits.ANNOUNCEMENTS_PASSED_ON_INTERVAL_S  # after which news is told the moment it is there
 
 
-def session(number: int) -> SessionId:
-    return SessionId(AUTHOR, number.to_bytes(16))
-
-
-class Pins:
+class Pins(Holder):
     """A pinset that takes every page of the sessions it has open."""
 
     def __init__(self) -> None:
-        self.known: dict[SessionId, Head] = {}
-        self.closed: set[SessionId] = set()
-        self.held_up: set[SessionId] = set()
-        self.parked: dict[SessionId, int] = {}
-        self.needs: list[Dependency] = []
-        self.bytes_waiting = 0
+        super().__init__()
         self.digest = HERE
         self.trust = 1
         self.base = 0
-        self.answer: Received | None = None
         self.bases = Choice()
         self.heard = {b"old"}
-        self.forks: dict[SessionId, int] = {}
         self.taken: list[SessionId] = []
 
     def base_sealed(self, n: int) -> bytes | None:
@@ -66,47 +55,11 @@ class Pins:
     def blob_piece(self, name: bytes, offset: int) -> Blob:
         return Blob(name, offset, 0, b"")
 
+    def keep_blob(self, name: bytes, packed: bytes) -> bool:
+        return False
+
     def standing(self) -> Standing:
         return Standing(self.trust, bytes([self.trust]) * 32, self.base, self.digest)
-
-    def heads(self) -> dict[SessionId, Head]:
-        return self.known
-
-    def head(self, one: SessionId) -> Head:
-        return self.known.get(one, NO_HEAD)
-
-    def is_open(self, one: SessionId) -> bool:
-        return one.author == AUTHOR and one not in self.closed
-
-    def contiguous(self, one: SessionId) -> int:
-        return max(self.head(one).number, self.parked.get(one, 0))
-
-    def is_blocked(self, one: SessionId) -> bool:
-        return one in self.held_up
-
-    def differs(self, one: SessionId, head: Head) -> bool:
-        ours = self.head(one)
-        return bool(head.hash) and head.number == ours.number and head.hash != ours.hash
-
-    def waiting(self) -> list[Dependency]:
-        return self.needs
-
-    def backlog(self) -> int:
-        return self.bytes_waiting
-
-    def page(self, one: SessionId, after: int) -> tuple[int, list[bytes], bytes] | None:
-        return (after + 1, [b"body"], bytes(64)) if self.head(one).number > after else None
-
-    def receive_page(
-        self, one: SessionId, bodies: tuple[bytes, ...], signature: bytes, envelopes: tuple[Envelope, ...] = ()
-    ) -> Received:
-        if self.answer is not None:
-            return self.answer
-        self.parked[one] = self.contiguous(one) + len(bodies)
-        return Received(Screening.CHECK, one, self.parked[one])
-
-    def proven(self) -> dict[SessionId, int]:
-        return self.forks
 
     def proof(self, one: SessionId) -> list[Proof]:
         return [Proof(one, (body,), bytes(64)) for body in (b"left", b"right")]
@@ -129,6 +82,10 @@ class Pins:
         is_news = announcement not in self.heard
         self.heard.add(announcement)
         return is_news
+
+    @property
+    def announced_peers(self) -> int:
+        return 1
 
     def announcements(self) -> list[bytes]:
         return [b"held"]
@@ -183,45 +140,6 @@ def test_whoever_is_behind_asks_one_neighbour(sync: Sync) -> None:
     assert sync.received("q", Heads(((session(1), Head(5, bytes(32))),)), 0.0) == []
 
 
-def test_the_next_page_is_asked_for_when_the_last_one_came(sync: Sync) -> None:
-    greet(sync, "p")
-    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
-    again = sync.received("p", Page(session(1), (b"1", b"2"), bytes(64)), 0.0)
-    assert again == [Send("p", Want(session(1), 2))]
-    assert sync.received("p", Page(session(1), (b"3",), bytes(64)), 0.0) == []
-
-
-def test_a_few_wants_in_flight_per_neighbour(sync: Sync) -> None:
-    greet(sync, "p")
-    heads = tuple((session(number), Head(1, bytes(32))) for number in range(50))
-    assert len(sent(sync.received("p", Heads(heads), 0.0), Want)) == limits.WANTS_IN_FLIGHT_MAX
-
-
-def test_what_is_needed_is_asked_for_first_and_even_without_room(sync: Sync, pins: Pins) -> None:
-    greet(sync, "p")
-    pins.bytes_waiting = limits.WINDOW_BYTES_MAX
-    pins.needs = [Dependency(session(9), 1, bytes(32))]
-    heads = tuple((session(number), Head(1, bytes(32))) for number in range(10))
-    assert sync.received("p", Heads(heads), 0.0) == [Send("p", Want(session(9), 0))]
-
-
-def test_a_page_that_brings_nothing_is_not_asked_for_again(sync: Sync, pins: Pins) -> None:
-    """Else a full inbox, or a neighbour that sends something else, makes a loop at the speed of the line."""
-    greet(sync, "p")
-    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
-    pins.answer = Received(Screening.CHECK, session(1), 99)
-    assert sync.received("p", Page(session(1), (b"x",), bytes(64)), 0.0) == []
-    assert sync.evaluate(1.0) == []
-
-
-@pytest.mark.parametrize("screening", [Screening.HELD, Screening.STOPPED, Screening.UNTRUSTED, Screening.NEWER_BASE])
-def test_a_page_that_cannot_be_used_ends_the_asking(sync: Sync, pins: Pins, screening: Screening) -> None:
-    greet(sync, "p")
-    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
-    pins.answer = Received(screening, session(1), 1)
-    assert sync.received("p", Page(session(1), (b"x",), bytes(64)), 0.0) == []
-
-
 def test_a_page_under_newer_trust_asks_for_the_record(sync: Sync, pins: Pins) -> None:
     greet(sync, "p")
     sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
@@ -251,17 +169,6 @@ def test_absent_and_silence_move_the_question_to_another(sync: Sync) -> None:
     assert sent(sync.evaluate(limits.WANT_TIMEOUT_S + 0.1), Want) == [Send("p", Want(session(1), 0))]
 
 
-def test_an_answer_that_comes_too_late_is_taken_once_and_nobodys_fault(sync: Sync, pins: Pins) -> None:
-    """A neighbour that serves a whole crowd may need longer than anybody waits; cut off for that, it never could."""
-    greet(sync, "p")
-    page = Page(session(1), (b"x",), bytes(64))
-    sync.received("p", Heads(((session(1), Head(3, bytes(32))),)), 0.0)
-    sync.evaluate(limits.WANT_TIMEOUT_S + 0.1)
-    assert not any(isinstance(effect, Blame) for effect in sync.received("p", page, limits.WANT_TIMEOUT_S + 1.0))
-    assert pins.contiguous(session(1)) > 0
-    assert isinstance(sync.received("p", page, limits.WANT_TIMEOUT_S + 2.0)[0], Blame)
-
-
 def test_a_lost_link_moves_the_question_to_another(sync: Sync) -> None:
     greet(sync, "p", "q")
     head = Heads(((session(1), Head(3, bytes(32))),))
@@ -276,15 +183,6 @@ def test_what_is_wanted_is_served_or_absent(sync: Sync, pins: Pins) -> None:
     pins.known[session(1)] = Head(2, bytes(32))
     assert sync.received("p", Want(session(1), 1), 0.0) == [Send("p", Page(session(1), (b"body",), bytes(64)))]
     assert sync.received("p", Want(session(1), 2), 0.0) == [Send("p", Absent(session(1), 2))]
-
-
-def test_a_fork_at_our_own_head_is_asked_for(sync: Sync, pins: Pins) -> None:
-    greet(sync, "p")
-    pins.known[session(1)] = Head(2, b"x" * 32)
-    other = Heads(((session(1), Head(2, b"y" * 32)),))
-    assert sync.received("p", other, 0.0) == [Send("p", Want(session(1), 1))]
-    pins.closed.add(session(1))
-    assert sent(sync.received("p", other, 0.0), Want) == []
 
 
 def test_equal_digests_end_the_talk_and_others_start_it(sync: Sync, pins: Pins) -> None:
@@ -325,63 +223,6 @@ def test_what_a_neighbour_claimed_on_another_base_is_told_to_it_again(sync: Sync
     assert told.frame == Heads(((session(1), Head(1, b"1" * 32)),))
 
 
-def test_claims_are_bounded_and_only_of_use(sync: Sync, pins: Pins, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Heads and hints are unverified: strangers' sessions are forgotten at once, the others are bounded."""
-    monkeypatch.setattr(limits, "SESSIONS_MAX", 20)
-    greet(sync, "p")
-    strangers = tuple((SessionId(bytes([number]) * 32, bytes(16)), Head(9, bytes(32))) for number in range(90))
-    sync.received("p", Heads(strangers), 0.0)
-    assert sync.best_heads() == {}
-    for number in range(60):
-        sync.hinted("p", SessionId(bytes([number]) * 32, bytes(16)), 5, 0.0)
-        sync.hinted("p", session(number), 5, 0.0)
-    sync.received("p", Heads(tuple((session(number + 60), Head(1, bytes(32))) for number in range(60))), 0.0)
-    assert len(sync.best_heads()) == 20
-    assert sum(len(link.heads) for link in sync._links.values()) == 20
-
-
-def test_who_claims_everything_and_sends_nothing_is_asked_last(sync: Sync) -> None:
-    greet(sync, "liar")
-    sync.received("liar", Heads(((session(1), Head(9, bytes(32))),)), 0.0)
-    greet(sync, "honest")
-    now = limits.WANT_TIMEOUT_S + 1.0
-    sync.evaluate(now)
-    for number in range(2, 2 + limits.WANTS_IN_FLIGHT_MAX):
-        claim = Heads(((session(number), Head(9, bytes(32))),))
-        sync._pinset.held_up.add(session(number))  # type: ignore[attr-defined]
-        sync.received("liar", claim, now)
-        sync.received("honest", claim, now)
-    sync._pinset.held_up.clear()  # type: ignore[attr-defined]
-    assert {effect.peer for effect in sent(sync.evaluate(now), Want)} == {"honest"}
-
-
-def test_who_claims_thousands_that_nobody_has_costs_little(sync: Sync, pins: Pins) -> None:
-    """Each of its answers would have us look at all of its claims again, and they would take our memory."""
-    greet(sync, "p")
-    for first in range(0, 3 * limits.CLAIMS_BEYOND_OURS_MAX, 1_000):
-        claims = tuple((session(first + number), Head(9, bytes(32))) for number in range(1_000))
-        sync.received("p", Heads(claims), 0.0)
-    assert sum(len(link.heads) for link in sync._links.values()) == limits.CLAIMS_BEYOND_OURS_MAX
-    looks = 0
-
-    def contiguous(one: SessionId) -> int:
-        nonlocal looks
-        looks += 1
-        return 0
-
-    pins.contiguous = contiguous  # type: ignore[method-assign]
-    for _ in range(20):
-        (one, (after, _)), *_ = next(iter(sync._links.values())).wants.items()
-        sync.received("p", Absent(one, after), 0.0)
-    assert looks < 20 * 20
-
-
-def test_hints_ask_whoever_passed_the_envelope_on(sync: Sync) -> None:
-    greet(sync, "p")
-    assert sync.hinted("p", session(1), 4, 0.0) == [Send("p", Want(session(1), 0))]
-    assert sync.hinted("nobody", session(2), 4, 0.0) == []
-
-
 def test_newer_trust_is_asked_for_once_at_a_time(sync: Sync) -> None:
     effects = greet(sync, "p", trust=3)
     assert sent(effects, TrustWant) == [Send("p", TrustWant(2))]
@@ -413,17 +254,6 @@ def test_news_goes_to_all_but_whom_it_came_from(sync: Sync) -> None:
     assert {effect.peer for effect in sent(sync.announced(b"own", QUIET_S), AnnouncementsFrame)} == {"p", "q"}
     blamed = sync.received("p", AnnouncementsFrame((b"bad",)), QUIET_S)
     assert isinstance(blamed[0], Blame) and not blamed[0].fatal
-
-
-def test_news_of_others_is_gathered_and_not_told_to_who_tells_it_meanwhile(sync: Sync) -> None:
-    greet(sync, "p", "q", "r")
-    assert len(sync.received("p", AnnouncementsFrame((b"new 1",)), QUIET_S)) == 2
-    for number in (2, 3):
-        assert sync.received("p", AnnouncementsFrame((b"new %d" % number,)), QUIET_S) == []
-    assert sync.received("q", AnnouncementsFrame((b"new 2",)), QUIET_S) == []
-    assert sync.next_due() <= 2 * QUIET_S
-    told = {effect.peer: effect.frame for effect in sent(sync.evaluate(2 * QUIET_S), AnnouncementsFrame)}
-    assert told == {"q": AnnouncementsFrame((b"new 3",)), "r": AnnouncementsFrame((b"new 2", b"new 3"))}
 
 
 def test_a_few_hear_of_news_at_once_and_the_others_unless_they_say_it_first(sync: Sync, pins: Pins) -> None:
@@ -514,67 +344,12 @@ def forked(pins: Pins, *numbers: int, at: int = 2) -> None:
         pins.forks[session(number)] = at
 
 
-def test_a_proof_is_shown_once_to_who_stands_where_we_do(sync: Sync, pins: Pins) -> None:
-    """Heads and digests are equal: comparing them shows neither that there is another branch."""
-    pins.known[session(1)] = Head(2, b"x" * 32)
-    greet(sync, "p")
-    forked(pins, 1)
-    assert sync.evaluate(1.0) == [Send("p", Proof(session(1), (body,), bytes(64))) for body in (b"left", b"right")]
-    assert shown(sync.evaluate(9.0)) == []
-    assert shown(greet(sync, "p")) == [], "proofs are shown one by one"
-    assert shown(sync.evaluate(9.0 + limits.PROOF_INTERVAL_S)) == [("p", session(1))], "the link is another"
-
-
 def test_a_proof_is_shown_to_who_claims_as_much(sync: Sync, pins: Pins) -> None:
     forked(pins, 1, at=3)
     assert shown(greet(sync, "p", digest=THERE)) == []
     assert shown(sync.received("p", Heads(((session(1), Head(2, b"x" * 32)),)), 1.0)) == [], "it holds less"
     assert shown(sync.hinted("p", session(1), 5, 2.0)) == [], "what pubsub hinted may not have taken effect"
     assert shown(sync.received("p", Heads(((session(1), Head(5, b"y" * 32)),)), 3.0)) == [("p", session(1))]
-
-
-def test_who_stands_alike_and_holds_less_than_the_fork_is_shown_nothing(sync: Sync, pins: Pins) -> None:
-    """It would take the branch that it is shown first."""
-    forked(pins, 1, at=3)
-    assert shown([*greet(sync, "p"), *sync.evaluate(5.0)]) == []
-
-
-@pytest.mark.parametrize("stands", [(2, 0), (1, 1)], ids=["trust", "base"])
-def test_who_is_under_another_trust_record_or_on_another_base_waits(
-    sync: Sync, pins: Pins, stands: tuple[int, int]
-) -> None:
-    forked(pins, 1)
-    trust, base = stands
-    greet(sync, "p", digest=THERE)
-    sync.received("p", Digest(Standing(trust, bytes([trust]) * 32, base, THERE)), 0.0)
-    assert shown(sync.received("p", Heads(((session(1), Head(2, b"y" * 32)),)), 1.0)) == []
-    effects = sync.received("p", Digest(Standing(1, b"\x01" * 32, 0, HERE)), 2.0)
-    assert shown(effects) == [("p", session(1))]
-
-
-def test_a_session_that_is_forked_again_on_a_later_base_is_shown_again(sync: Sync, pins: Pins) -> None:
-    """An owner settled the first fork. What a neighbour says of its base does not make us repeat ourselves."""
-    forked(pins, 1)
-    assert shown(greet(sync, "p")) == [("p", session(1))]
-    for at, base in enumerate((1, 0, 1, 0), 1):
-        effects = sync.received("p", Digest(Standing(1, b"\x01" * 32, base, HERE)), float(at))
-        assert shown([*effects, *sync.evaluate(at + 0.5)]) == []
-    pins.base = 1
-    assert shown(sync.received("p", Digest(Standing(1, b"\x01" * 32, 1, HERE)), 9.0)) == [("p", session(1))]
-
-
-def test_proofs_are_shown_one_at_a_time(sync: Sync, pins: Pins) -> None:
-    """A curator may have hundreds of neighbours, and each proof is read from the store."""
-    forked(pins, 1, 2)
-    effects = greet(sync, *"pqrs")
-    now, count = 0.0, len(shown(effects))
-    assert count == 1
-    while sync.next_due() < now + 1.0:
-        now = sync.next_due()
-        more = shown(sync.evaluate(now))
-        assert len(more) <= 1
-        count += len(more)
-    assert count == 8 and now <= 9 * limits.PROOF_INTERVAL_S
 
 
 def test_a_proof_is_taken_in_and_a_bad_one_is_blamed(sync: Sync, pins: Pins) -> None:

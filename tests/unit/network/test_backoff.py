@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from pincrew import limits
-from pincrew.network.backoff import Backoff
+from pincrew.network.backoff import Backoff, Congestion
 
 
 def test_delays_double_up_to_the_most_with_jitter() -> None:
@@ -45,3 +45,19 @@ def test_what_is_hopeless_is_tried_slowly_until_something_is_new() -> None:
 
 def test_peers_do_not_redial_in_step() -> None:
     assert len({Backoff(Random(seed)).failed() for seed in range(50)}) == 50
+
+
+def test_congestion_doubles_up_to_a_bound_halves_with_each_success_and_is_forgotten() -> None:
+    congestion = Congestion(Random(1))
+    assert not congestion.is_felt and congestion.wait_s(0.0) == 0.0
+    for _ in range(10):
+        congestion.failed(100.0)
+    assert congestion.is_felt
+    assert 0.5 * limits.CONGESTION_DELAY_S_MAX <= congestion.wait_s(100.0) <= limits.CONGESTION_DELAY_S_MAX
+    assert congestion.wait_s(100.0 + limits.CONGESTION_DELAY_S_MAX) == 0.0
+    successes = 0
+    while congestion.is_felt:
+        congestion.passed()
+        assert congestion.wait_s(100.0) == 0.0
+        successes += 1
+    assert successes == 5

@@ -27,6 +27,7 @@ class World:
         self.neighbours = Neighbours(ME)
         self.up = True
         self.is_foreign = False
+        self.is_busy = False
         self.dial_s = 0.0
         self.dialled: list[float] = []
         self.on_dial: Callable[[], None] = lambda: None
@@ -41,6 +42,8 @@ class World:
         await trio.sleep(self.dial_s)
         if not self.up:
             raise PeerUnreachable("Nobody answers", where=address)
+        if self.is_busy:
+            raise HandshakeFailed("Not done in time")
 
     async def join(self, peer: str) -> bool:
         if self.is_foreign:
@@ -219,8 +222,44 @@ def test_who_becomes_a_curator_is_tried_at_once() -> None:
         for number in range(20):
             dialling.seek(f"{OTHER}{number}", [ADDRESS], priority=False)
         await trio.testing.wait_all_tasks_blocked()
-        dialling.seek(f"{OTHER}19", [ADDRESS], priority=True)
+        # One of those that wait: to try one anew frees its place for another.
+        waiting = next(name for name in dialling._wishes if name not in dialling._trying)
+        dialling.seek(waiting, [ADDRESS], priority=True)
         await trio.testing.wait_all_tasks_blocked()
         assert len(world.dialled) == limits.DIALS_AT_ONCE_MAX + 1
+
+    dialling(test)
+
+
+def test_where_handshakes_come_to_nothing_all_tries_together_become_few_and_many_again_when_one_gets_through() -> None:
+    async def test(world: World, dialling: Dialling) -> None:
+        world.is_busy, world.dial_s = True, limits.UPGRADE_TIMEOUT_S
+        for number in range(200):
+            dialling.seek(f"{OTHER}{number}", [ADDRESS], priority=False)
+        await trio.sleep(300)
+        world.dialled.clear()
+        await trio.sleep(300)
+        slowest = limits.UPGRADE_TIMEOUT_S + limits.CONGESTION_DELAY_S_MAX
+        assert 300 / slowest - 1 <= len(world.dialled) <= 2 * 300 / slowest
+        world.is_busy, world.dial_s = False, 0.1
+        begun = trio.current_time()
+        while len(world.neighbours) < 8:
+            await world.neighbours.change()
+        assert trio.current_time() - begun < slowest + 5
+
+    dialling(test)
+
+
+def test_a_curator_is_tried_however_busy_everybody_is() -> None:
+    async def test(world: World, dialling: Dialling) -> None:
+        world.is_busy = True
+        for number in range(20):
+            dialling.seek(f"{OTHER}{number}", [ADDRESS], priority=False)
+        await trio.sleep(60)
+        world.is_busy = False
+        begun = trio.current_time()
+        dialling.seek(OTHER, [ADDRESS], priority=True)
+        await world.until_met(OTHER)
+        assert trio.current_time() == begun
 
     dialling(test)

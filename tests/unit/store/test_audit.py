@@ -121,7 +121,7 @@ def test_a_look_that_takes_too_long_says_so(path: Path, monkeypatch: pytest.Monk
         ("UPDATE counters SET bytes=bytes-1 WHERE state=0", ["queued"]),
         ("UPDATE counters SET sized=0 WHERE state=0", ["queued"]),
         ("DELETE FROM counters WHERE state=2", ["pinned"]),
-        ("INSERT INTO leaving VALUES (x'01', 1)", ["unpinning"]),
+        ("INSERT INTO leaving VALUES (x'01', 1, NULL)", ["unpinning"]),
         ("UPDATE pins SET state=2 WHERE id=1", ["queued", "pinned"]),
         ("UPDATE meta SET value=1 WHERE key='change'", ["change"]),
         ("UPDATE meta SET value='many' WHERE key='pin'", ["pin"]),

@@ -67,7 +67,7 @@ def wrong(stored: StoredCluster) -> tuple[set[int], bool]:
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_within_the_base_is_mended_from_another(ann: StoredCluster, bob: StoredCluster, damage: str) -> None:
-    log = bob.bases.figures()["log_bytes"]
+    log = bob.bases.making.figures()["log_bytes"]
     bob.database.writer.execute(damage)
     shards, _ = wrong(bob)
     assert shards
@@ -76,7 +76,9 @@ def test_damage_within_the_base_is_mended_from_another(ann: StoredCluster, bob: 
     (turned,) = bob.take_blobs(ann)
     assert (turned.fault, turned.taken) == (None, len(shards))
     assert contents(bob) == contents(ann) and wrong(bob) == (set(), False)
-    assert bob.bases.n == 1 and bob.bases.figures()["log_bytes"] == log > 0, "the log counts on, it is no new base"
+    assert bob.bases.n == 1 and bob.bases.making.figures()["log_bytes"] == log > 0, (
+        "the log counts on, it is no new base"
+    )
     ann.write([40])
     ann.make_base()
     bob.hear(ann)
@@ -136,6 +138,6 @@ def test_there_is_nothing_to_doubt_without_a_base() -> None:
 def test_a_damaged_shard_is_not_served(ann: StoredCluster, bob: StoredCluster) -> None:
     bob.database.writer.execute("DELETE FROM pins WHERE id=3")
     (shard,), _ = wrong(bob)
-    assert bob.bases.held is not None
-    names = [bob.bases.held.shards[at : at + 32] for at in range(0, 32 << SHARD_BITS, 32)]
-    assert [at for at, name in enumerate(names) if bob.bases.blob(name) is None] == [shard]
+    assert bob.bases.in_force.held is not None
+    names = [bob.bases.in_force.held.shards[at : at + 32] for at in range(0, 32 << SHARD_BITS, 32)]
+    assert [at for at, name in enumerate(names) if bob.bases.in_force.blob(name) is None] == [shard]

@@ -85,7 +85,7 @@ def test_a_base_comes_into_force_whole_or_not_at_all() -> None:
     ann.write(*range(6))
     bob = follower(ann)
     ann.makes()
-    held = ann.bases.held
+    held = ann.bases.in_force.held
     assert held is not None
 
     class Broken(dict):  # type: ignore[type-arg]
@@ -154,6 +154,6 @@ def test_forgetting_goes_on_until_nothing_is_left() -> None:
     for number in range(3):
         ann.write(number)
         ann.makes()
-        finish(ann.bases.forget_log())
+        finish(ann.bases.in_force.forget_log())
     (count,) = ann.disk.writer.execute("SELECT count(*) FROM log").fetchone()
     assert count == 1, "that since the base before the last"
