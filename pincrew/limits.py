@@ -143,7 +143,8 @@ REDIAL_QUICK_TRIES_MAX = 20
 # Between tries of peers that are not needed, while handshakes come to nothing: somebody's processor has too much to do.
 CONGESTION_DELAY_S_MIN = 1.0
 CONGESTION_DELAY_S_MAX = 16.0
-LIVENESS_INTERVAL_S = 10.0
+LIVENESS_INTERVAL_S = 10.0  # of silence
+LIVENESS_ANSWER_INTERVAL_S = 60.0  # between pings of who is not silent
 LIVENESS_TIMEOUT_S = 15.0
 FRAME_TIMEOUT_S = 60.0
 STREAM_IDLE_TIMEOUT_S = 180.0
@@ -182,12 +183,15 @@ REMOVALS_FREE_PINS = 20
 REMOVALS_PINS_MAX = 1_000
 EVENTS_KEPT_MAX = 10_000
 EVENTS_INTERVAL_S = 0.25
+LIFETIME_INTERVAL_S = 60.0
 
 # ---- told to others: the service manager, and whoever the user named -------------------------------------------------
 SERVICE_STATUS_INTERVAL_S = 10.0
 SERVICE_STATUS_CHARACTERS_MAX = 200
 CLOCK_LOOK_INTERVAL_S = 5.0
-CLOCK_JUMP_S = 60.0  # that the clock and the time spent here differ by, before it is taken for sleep or a clock set anew
+CLOCK_JUMP_S = (
+    60.0  # that the clock and the time spent here differ by, before it is taken for sleep or a clock set anew
+)
 TELLING_LOOK_INTERVAL_S = 2.0
 TELLING_SETTLE_S = 10.0  # a state or a reason that lasts no longer is not told
 TELLING_SETTLE_START_S = 60.0  # after the daemon's start
@@ -211,11 +215,27 @@ RESCUE_LATER_SHARE = 0.9  # of the slice: what is left of it is for CIDs of whic
 RESCUED_PINS_MAX = 200_000
 CREW_SILENT_S_MAX = 7 * 86_400.0  # while we were listening; who was silent for longer does not count
 CREW_NETWORKS_MAX = 4  # of one peer
+CREW_LOOK_INTERVAL_S = 60.0
+CREW_SAVE_INTERVAL_S = 600.0
+PART_LOOK_INTERVAL_S = 1.0  # at whether the list, the limit or the user's wish changed
+PART_INTERVAL_S_MAX = 3_600.0  # sizes become known meanwhile
+PART_REST_SHARE = 20.0  # a pass over the rows is followed by a rest of so many times its own time
+PART_ROWS_PER_SLICE = 2_000
+RESCUE_INTERVAL_S = 600.0
+RESCUE_DELAY_S = 600.0  # of listening after a start, so that everybody had his say
+RESCUE_ROWS_PER_SLICE = 500
 COVERAGE_MIXES_MAX = 2_000_000  # in one estimate of the whole set, about a second; a larger one is sampled
+COVERAGE_MIXES_OF_A_ROW = 8  # what reading a row costs beside them
+COVERAGE_RUN_ROWS = 20  # of a sample, beside each other
+COVERAGE_RUNS_PER_SLICE = 50
+COVERAGE_SHOWN_DEFAULT = 20
 COVERAGE_SHOWN_MAX = 1_000
+SPOT_CHECK_PEERS = 5
+SPOT_CHECK_CIDS = 20
+SPOT_CHECK_ROWS = 5_000  # among which those are looked for
 RESCUE_MIXES_MAX = 2_000_000  # in one pass
 
-# ---- a cluster's limit, and what is not kept ---------------------------------------------------------------------------
+# ---- a cluster's limit, and what is not kept -----------------------------------------------------------------------
 KEEP_FREE_PERCENT_DEFAULT = 10
 KEEP_FREE_PERCENT_MAX = 95
 ROOM_RESUME_SHARE_OF_LIMIT = 0.03  # once it is full, so much must be free before anything is fetched again
@@ -225,10 +245,9 @@ NODE_FULL_RETRY_S = 600.0  # a node that said that it has no room is not asked a
 CLAIM_TIMEOUT_S = 10.0  # for the root block of a pin whose size nobody said
 READMITTED_PER_SLICE = 64
 REFUSED_PER_SLICE = 2_000
-RECONSIDERED_PER_SLICE = 2_000
-VOLUME_LOOK_INTERVAL_S = 1.0
-CENSUS_INTERVAL_S = 1.0  # between counts of why pins are skipped, or so many times as long as the last count took:
-CENSUS_REST_SHARE = 20
+RECONSIDERED_PER_SLICE = 1_000
+CENSUS_INTERVAL_S = 1.0  # between counts of why pins are skipped
+SEARCH_REST_SHARE = 20  # so many times as long as a look through all that is skipped took, none follows
 DENYLIST_BYTES_MAX = 512 * 1024 * 1024
 DENYLIST_HEADER_BYTES_MAX = 1024 * 1024
 DENYLIST_LINE_BYTES_MAX = 2 * 1024 * 1024
@@ -246,6 +265,7 @@ AUDIT_FAULTS_SHOWN = 3
 # ---- the API ------------------------------------------------------------------------------------------------------
 API_BODY_BYTES_MAX = 64 * 1024
 API_LINE_BYTES_MAX = 64 * 1024
+API_CIDS_BYTES_MAX = 16 * 1024 * 1024
 SOCKET_PATH_BYTES_MAX = 100
 
 # ---- trust chains and config documents (constants of their format version 1) ---------------------------------------

@@ -198,7 +198,7 @@ class PageSync:
         """Ask for what neighbours have and we lack: first what verified envelopes wait for."""
         wants: list[tuple[str, Want]] = []
         asked = {session for link in self._links.values() for session in link.wants}
-        needed = {dependency.session for dependency in self._holder.waiting()}
+        needed = {dependency.session: None for dependency in self._holder.waiting()}  # in an order, for replays
         lacking: dict[SessionId, list[str]] = {}
         for peer, link in self._links.items():
             if not link.is_greeted or len(link.wants) >= limits.WANTS_IN_FLIGHT_MAX:

@@ -58,7 +58,7 @@ class Applied:
     operations: int = 0
     changed: int = 0
     change: int = 0
-    advanced: set[SessionId] = field(default_factory=set)
+    advanced: dict[SessionId, None] = field(default_factory=dict)
     stopped: list[tuple[SessionId, str]] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
 
@@ -207,7 +207,7 @@ class Windows:
                     unyielded = 0
                     yield None
             applied.operations += envelope.operations
-            applied.advanced.add(envelope.session)
+            applied.advanced[envelope.session] = None
         applied.envelopes += len(batch)
         ordered = yield from in_order(touched)
         known = {} if decided is not None else (yield from self.look_up(ordered))

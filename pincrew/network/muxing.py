@@ -77,6 +77,7 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
         super().__init__(*args, **keywords)
         self.stream_buffers = _Buffers(self)
         self._uncounted = 0
+        self._heard_at = trio.current_time()
 
     async def sever(self) -> None:
         """End the connection at once. Unlike ``close`` it says no goodbye, which a peer that reads nothing would block.
@@ -92,6 +93,7 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
 
     def received(self, size: int) -> None:
         """Drop a peer whose streams together hold too much that is not read: each alone may be within its window."""
+        self._heard_at = trio.current_time()
         self._uncounted += size
         if self._uncounted > limits.CONNECTION_BUFFER_BYTES_MAX // 4:
             self._uncounted = 0
@@ -106,13 +108,22 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
             self._nursery.start_soon(self.sever)
 
     async def _measure_rtt_loop(self) -> None:
-        """Ping for as long as the connection lives (in place of yamux's loop, which ignores silence)."""
-        pause = _FIRST_PING_S
+        """Ping for as long as the connection lives (in place of yamux's loop, which ignores silence).
+
+        Whoever sends something is alive; but whether he hears us only an answer tells.
+        """
+        due = trio.current_time() + _FIRST_PING_S
+        answered_at = 0.0
         while not self.event_shutting_down.is_set():
-            with trio.move_on_after(pause):
+            with trio.move_on_at(due):
                 await self.event_shutting_down.wait()
                 return
-            pause = limits.LIVENESS_INTERVAL_S
+            due = self._heard_at + limits.LIVENESS_INTERVAL_S
+            now = trio.current_time()
+            if now < due and now < answered_at + limits.LIVENESS_ANSWER_INTERVAL_S:
+                continue
+            answered_at = now
+            due = now + limits.LIVENESS_INTERVAL_S
             if not await self._answers_ping():
                 log.info("connection closed: the peer is silent", extra={"peer": str(self.peer_id)})
                 await self.sever()
