@@ -28,7 +28,7 @@ from pincrew.cid import check_cid, shard_of
 from pincrew.errors import Malformed
 from pincrew.keys import SigningKey, verify
 from pincrew.values import Head, SessionId
-from pincrew.wire import load
+from pincrew.wire import head_bytes, load, load_any_form
 
 HASH_BYTES = 32
 _HEADER_FIELDS = 9
@@ -184,21 +184,19 @@ def encode_rows(rows: Sequence[Row], puts: Sequence[tuple[int, int]]) -> bytes:
 def decode_rows(blob: bytes, shard: int, shard_bits: int, sessions: int) -> ShardRows:
     """Read one shard's rows, checked as far as they can be alone; ``sessions`` is the length of the cut.
 
-    Raises Malformed.
+    Other encodings of the same rows are refused by their length, which is quicker than to write them again: of arrays,
+    byte strings and numbers alone, the deterministic form is the only one that is as short. Raises Malformed.
     """
-    value = load(blob)
-    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(part, list) for part in value):
+    value = load_any_form(blob)
+    if type(value) is not list or len(value) != 2 or not all(type(part) is list for part in value):
         _refuse("a shard of a base is not rows and puts")
+    length = 1 + head_bytes(len(value[0])) + head_bytes(len(value[1]))
     puts: dict[int, int] = {}
     for entry in value[1]:
-        if (
-            not isinstance(entry, list)
-            or len(entry) != 2
-            or not _integer(entry[0]) < sessions
-            or not _integer(entry[1])
-        ):
+        if type(entry) is not list or len(entry) != 2 or not _integer(entry[0]) < sessions or not _integer(entry[1]):
             _refuse("a shard of a base counts puts of a session that it does not name")
         puts[entry[0]] = entry[1]
+        length += 1 + head_bytes(entry[0]) + head_bytes(entry[1])
     if len(puts) != len(value[1]) or any(left >= right for left, right in pairwise(puts)):
         _refuse("a shard of a base counts puts twice or out of order")
     rows = []
@@ -214,10 +212,14 @@ def decode_rows(blob: bytes, shard: int, shard_bits: int, sessions: int) -> Shar
         check_cid(cid)
         if shard_of(cid, shard_bits) != shard:
             _refuse("a row of a base stands in a shard that is not its own")
-        if len(record) > limits.RECORD_BYTES_MAX or not 0 <= n < puts.get(session, 0):
+        size = len(record)
+        if size > limits.RECORD_BYTES_MAX or not 0 <= n < puts.get(session, 0):
             _refuse("a row of a base has a record that is too large, or names no put")
         last = cid
         rows.append(Row(cid, record, session, n))
+        length += 1 + head_bytes(len(cid)) + len(cid) + head_bytes(size) + size + head_bytes(session) + head_bytes(n)
+    if length != len(blob):
+        _refuse("a shard of a base is not in its deterministic form")
     return ShardRows(tuple(rows), tuple(puts.items()))
 
 

@@ -110,13 +110,25 @@ def decode_sealed(data: bytes) -> tuple[bytes, bytes]:
 
 
 def load(data: bytes) -> Any:
-    """Decode one deterministic CBOR item that fills ``data``. Raises Malformed, also for any other encoding of it.
+    """Decode one deterministic CBOR item that fills ``data``. Raises Malformed, also for any other encoding of it."""
+    value = load_any_form(data)
+    try:
+        again = cbor2.dumps(value, canonical=True)
+    except Exception as error:  # what can be read and not written again: keys that cannot be sorted, for one
+        raise Malformed("bytes are not CBOR") from error
+    if again != data:
+        _refuse("CBOR is not in its deterministic form")
+    return value
+
+
+def load_any_form(data: bytes) -> Any:
+    """Decode the CBOR item with which ``data`` begins, in whatever form. Raises Malformed.
 
     No tags: shared references and string references make a few hundred bytes into gigabytes when written again, big
     decimals take minutes. Keys of maps are text or bytes: whole numbers can be made to collide.
     """
     try:
-        value = cbor2.loads(
+        return cbor2.loads(
             data,
             tag_hook=_no_tags,
             semantic_decoders=_NO_TAGS,
@@ -124,12 +136,19 @@ def load(data: bytes) -> Any:
             allow_indefinite=False,
             strict_hashable_types=True,
         )
-        again = cbor2.dumps(value, canonical=True)
     except Exception as error:  # the decoder's own errors, RecursionError, MemoryError of absurd length claims
         raise Malformed("bytes are not CBOR") from error
-    if again != data:
-        _refuse("CBOR is not in its deterministic form")
-    return value
+
+
+def head_bytes(argument: int) -> int:
+    """Return how many bytes the head of an item takes in the deterministic form, by its value or length (RFC 8949)."""
+    if argument < 24:
+        return 1
+    if argument < 1 << 8:
+        return 2
+    if argument < 1 << 16:
+        return 3
+    return 5 if argument < 1 << 32 else 9
 
 
 def decode_envelope(body: bytes, shard_bits: int) -> Envelope:

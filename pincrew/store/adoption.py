@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pincrew.base_form import Base, Cut, ShardRows
 from pincrew.folding import KeyHistory, StoredPut
-from pincrew.limits import BASES_KEPT
-from pincrew.record import decode_shown
+from pincrew.limits import BASE_SHARDS_READ_AHEAD, BASES_KEPT
+from pincrew.record import Shown, decode_shown
 from pincrew.store.counting import recount
 from pincrew.store.database import STATE_NUMBER, Database
 from pincrew.store.key_rows import histories_of, places_of, record_of
@@ -184,14 +186,12 @@ def _fill(db: sqlite3.Connection, shards: Mapping[int, ShardRows], order: Sequen
     """Take over whole shards into a store that has nothing: what ``_settle`` would do, without looking for anything."""
     change, pin, item = (turn.database.counter(key) for key in ("change", "pin", "item"))
     count = size_known = size_total = 0
-    for shard in sorted(shards):
-        rows = shards[shard]
+    for shard, rows, shown in _read_ahead(shards):
         _state_puts(db, shard, rows, order, turn)
         pins, items = [], []
-        for cid, record, session, n in rows.rows:
+        for (cid, record, session, n), (name, size, added_ms) in zip(rows.rows, shown, strict=True):
             count += 1
             sid = order[session]
-            name, size, added_ms = decode_shown(record)
             size_total, size_known = size_total + (size or 0), size_known + (size is not None)
             added = added_ms or turn.now_ms
             pins.append((pin + count, cid, record, sid, n, change + count, name, added, size, turn.now_ms))
@@ -204,6 +204,23 @@ def _fill(db: sqlite3.Connection, shards: Mapping[int, ShardRows], order: Sequen
     )
     for key in ("change", "pin", "item"):
         turn.database.count(key, count)
+
+
+def _read_ahead(shards: Mapping[int, ShardRows]) -> Iterator[tuple[int, ShardRows, list[Shown]]]:
+    """Yield the shards in their order, each read while SQLite writes the one before: reading takes as long."""
+
+    def read(shard: int) -> tuple[int, ShardRows, list[Shown]]:
+        rows = shards[shard]
+        return shard, rows, [decode_shown(row.record) for row in rows.rows]
+
+    with ThreadPoolExecutor(1, "base-reader") as reader:
+        ahead: deque[Future[tuple[int, ShardRows, list[Shown]]]] = deque()
+        for shard in sorted(shards):
+            ahead.append(reader.submit(read, shard))
+            if len(ahead) > BASE_SHARDS_READ_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _settle(

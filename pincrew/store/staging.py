@@ -71,10 +71,14 @@ class StagedFile:
 
     def __setitem__(self, name: bytes, blob: bytes) -> None:
         try:
-            private_folder(self._path.parent)
+            if not self._places:
+                private_folder(self._path.parent)
             record = len(blob).to_bytes(_LENGTH_BYTES) + blob
-            with self._path.open("r+b" if self._path.exists() else "wb", buffering=0) as file:
-                written = os.pwrite(file.fileno(), record, self._end)
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                written = os.pwrite(file, record, self._end)
+            finally:
+                os.close(file)
             if written < len(record):
                 raise OSError(None, "the disk took only a part of it")
         except OSError as error:

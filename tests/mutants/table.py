@@ -1320,9 +1320,16 @@ BASE_CHECKS: tuple[Mutant, ...] = (
         BASE_FORM + "test_rows_that_are_none[names no put]",
     ),
     Mutant(
+        "bases: rows in another form than the deterministic one",
+        "base_form.py",
+        "    if length != len(blob):\n",
+        "    if False:\n",
+        BASE_FORM + "test_rows_have_one_form_and_nothing_behind_them",
+    ),
+    Mutant(
         "bases: records of any size",
         "base_form.py",
-        "len(record) > limits.RECORD_BYTES_MAX or ",
+        "size > limits.RECORD_BYTES_MAX or ",
         "",
         BASE_FORM + "test_rows_that_are_none[record too large]",
     ),

@@ -228,6 +228,33 @@ def test_the_rows_of_the_golden_base() -> None:
     assert found.puts == ((0, 1), (1, 2)), "the overwritten one counts too"
 
 
+def longer_forms(blob: bytes) -> list[bytes]:
+    """The same CBOR (arrays, byte strings, small numbers) with one head longer than it has to be, each in turn."""
+    found, at = [], 0
+    while at < len(blob):
+        major, short = blob[at] >> 5, blob[at] & 31
+        size = {24: 1, 25: 2}.get(short, 0)
+        argument = int.from_bytes(blob[at + 1 : at + 1 + size]) if size else short
+        end = at + 1 + size
+        for longer, code in ((1, 24), (2, 25), (4, 26), (8, 27)):
+            if longer > size:
+                found.append(blob[:at] + bytes([major << 5 | code]) + argument.to_bytes(longer) + blob[end:])
+        at = end + (argument if major == 2 else 0)
+    return found
+
+
+def test_rows_have_one_form_and_nothing_behind_them() -> None:
+    keys = [one for number in range(400) if shard_of(one := cid(number), 2) == 0]
+    rows = [Row(key, bytes([number % 7]) * number, number % 2, number) for number, key in enumerate(sorted(keys)[:90])]
+    blob = encode_rows(rows, [(0, 90), (1, 90)])
+    assert decode_rows(blob, 0, 2, 2).rows == tuple(rows)
+    others = [*longer_forms(blob), blob + b"\x00", blob[:-1]]
+    assert len(others) > 1_000
+    for other in others:
+        with pytest.raises(Malformed):
+            decode_rows(other, 0, 2, 2)
+
+
 # ---- whatever a stranger sends --------------------------------------------------------------------------------------
 
 EDITS = st.lists(st.tuples(st.integers(0, 9999), st.integers(0, 255)), max_size=5)
