@@ -249,8 +249,11 @@ install_for_user() {
 
 uninstall() {
     user_paths
-    # A daemon would go on running from files that are no longer there.
-    [ ! -x "$venv/bin/pincrew" ] || "$venv/bin/pincrew" daemon stop >/dev/null 2>&1 || :
+    # A daemon would go on running from files that are no longer there, and be started from them at the next login.
+    if [ -x "$venv/bin/pincrew" ]; then
+        "$venv/bin/pincrew" autostart off >/dev/null 2>&1 || :
+        "$venv/bin/pincrew" daemon stop >/dev/null 2>&1 || :
+    fi
     if link_is_ours; then rm -f "$link"; fi
     rm -rf "$venv" "$venv.log" "$venv.installing" "$venv.source"
     if [ -n "${PINCREW_HOME:-}" ]; then

@@ -92,7 +92,7 @@ async def _ask(url: str, etag: str, connect_timeout_s: float) -> Fetched | NotMo
     timeout = httpx.Timeout(None, connect=connect_timeout_s)
     try:
         async with (
-            httpx.AsyncClient(timeout=timeout, trust_env=not _is_loopback(url), follow_redirects=False) as client,
+            httpx.AsyncClient(timeout=timeout, trust_env=not is_loopback(url), follow_redirects=False) as client,
             client.stream("GET", url, headers=headers) as answer,
         ):
             if answer.status_code in _REDIRECTS and "location" in answer.headers:
@@ -178,7 +178,7 @@ def _failure(error: Exception) -> str:
     return f"The source failed: {str(error) or type(error).__name__}"
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
     """Say whether a URL means this machine: then a proxy for the world outside is not asked."""
     try:
         host = urlsplit(url).hostname or ""

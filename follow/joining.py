@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pincrew.follow.copies import Note, keep_in_force
 from pincrew.follow.fetching import Fetched, fetch
+from pincrew.follow.go_template import refuse
 from pincrew.follow.source import Kind, Source, parse_source
 
 from pincrew import limits
@@ -21,8 +22,9 @@ from pincrew.errors import Conflict, Forged, Malformed, Misuse, PeerFault
 from pincrew.files import private_folder, write_file
 from pincrew.identity import load_or_create_key, load_secret, render_secret
 from pincrew.keys import peer_id
+from pincrew.node_address import NodeKind
 from pincrew.paths import ClusterPaths, Home, cluster_name
-from pincrew.settings import ClusterSettings, Role, find_cluster, load_cluster, save
+from pincrew.settings import ClusterSettings, PartMode, Role, find_cluster, load_cluster, save, with_limits
 
 _NAMES_TRIED_MAX = 1_000
 
@@ -88,6 +90,9 @@ class JoinOptions:
     peer_name: str = ""
     listen: tuple[str, ...] = ()
     announce: tuple[str, ...] = ()
+    limit: str | None = None
+    keep_free: int | None = None
+    part: PartMode = PartMode.AUTO
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ async def prepare(
 
 def offer(source: Source, fetched: Fetched, home: Home, now_ms: int) -> JoinOffer:
     """Check what was fetched from ``source``. Raises Malformed or Forged with the source named, Misuse."""
+    refuse(fetched.raw, source.where)
     document = parse_from(source, fetched.raw)
     if source.cluster_id not in (None, document.cluster_id):
         raise Forged(
@@ -159,7 +165,10 @@ def accept(offer: JoinOffer, home: Home, options: JoinOptions | None = None) -> 
         ipfs=options.ipfs,
         obey=options.obey,
         unlisted=options.unlisted,
+        part=options.part,
     )
+    is_embedded = options.ipfs == NodeKind.EMBEDDED
+    settings = with_limits(settings, options.limit, options.keep_free, is_embedded=is_embedded)
     private_folder(paths.folder)
     load_or_create_key(paths.identity, paths.state)
     keep_in_force(paths, offer.document, Note(offer.fetched_ms, offer.etag))

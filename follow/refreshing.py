@@ -125,8 +125,9 @@ def _kept(paths: ClusterPaths, document: ConfigDocument, verdict: Verdict, note:
             return Refreshed(document, chain, verdict, "config_changed", text)
         case OtherCluster(chain, other):
             text = (
-                f"The source now serves another cluster ({other.hex()}). The document in force stays;"
-                " to join the other one, follow it under its own name."
+                f"The source now serves another cluster ({other.hex()}): somebody else may have its address. The"
+                " document in force stays, and nothing of yours follows the other one. Ask the curators for the"
+                " address; to join the other cluster too, follow it under its own name."
             )
             return Refreshed(document, chain, verdict, "config_changed", text)
         case TrustForked(chain, conflict):

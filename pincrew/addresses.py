@@ -107,6 +107,14 @@ def is_private(address: str) -> bool:
     return host is not None and not host.is_loopback and (host.is_private or host.is_link_local)
 
 
+def public_network(address: str) -> str | None:
+    """Return the public network of a multiaddr, an IPv4 /24 or an IPv6 /48: who is in one may well be one machine."""
+    host = _ip_of(address)
+    if host is None or not host.is_global:
+        return None
+    return str(ipaddress.ip_network((host, 24 if host.version == 4 else 48), strict=False))
+
+
 def _ip_of(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     parts = address.split("/")
     if len(parts) < 3 or parts[1] not in ("ip4", "ip6"):

@@ -1,7 +1,7 @@
 """What a peer says about itself, signed by itself: the only metric message of the product.
 
     body = [format, cluster, public key, name, version, listed, addresses, node id, node addresses, heads digest,
-            [pins, pinned, bytes pinned, errors], kept part, free bytes, time, ttl]
+            [pins, pinned, bytes pinned, errors], share, free bytes, time, ttl, kept part]
 
 Newest per peer, relayed pairwise, bounded. It informs and directs, and decides nothing: no claim makes anybody drop,
 decline or unpin anything (invariant 15), and a claim about another peer cannot be made at all, for the key that signs
@@ -37,9 +37,23 @@ class Counters(NamedTuple):
 _NO_COUNTERS = Counters()
 
 
+class KeptPart(NamedTuple):
+    """Which CIDs a peer says it keeps (`pincrew.part`), and how much of them it has.
+
+    ``threshold`` and ``largest`` None = it leaves out none by their rank, or by their size. ``kept`` and ``missing``
+    are pins; ``since_ms`` is since when it keeps a part of this set.
+    """
+
+    threshold: int | None = None
+    largest: int | None = None
+    kept: int = 0
+    missing: int = 0
+    since_ms: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A peer's own record. ``part`` is the share of all CIDs that it keeps in 1/2^32 (None = all)."""
+    """A peer's own record. ``part`` None = it says nothing of which part it keeps, as older versions do."""
 
     cluster: bytes
     key: bytes
@@ -51,7 +65,7 @@ class Announcement:
     node_addresses: tuple[str, ...] = ()
     digest: bytes = b""
     counters: Counters = _NO_COUNTERS
-    part: int | None = None
+    part: KeptPart | None = None
     free_bytes: int | None = None
     time_ms: int = 0
     ttl_s: int = int(limits.ANNOUNCEMENT_TTL_S)
@@ -61,12 +75,19 @@ class Announcement:
         """The peer id that it speaks of, and that signed it."""
         return peer_id(self.key)
 
+    @property
+    def share(self) -> int | None:
+        """The share of all CIDs that it keeps in 1/2^32, for readers that know nothing more exact; None = all."""
+        return None if self.part is None or self.part.threshold is None else self.part.threshold >> 32
+
     def sealed(self, key: SigningKey) -> bytes:
         """Return it signed by ``key``, which must be its own."""
         assert key.public == self.key
         fields: list[Any] = [_FORMAT, self.cluster, self.key, self.name, self.version, self.listed]
         fields += [list(self.addresses), self.node_id, list(self.node_addresses), self.digest, list(self.counters)]
-        fields += [self.part, self.free_bytes, self.time_ms, self.ttl_s]
+        fields += [self.share, self.free_bytes, self.time_ms, self.ttl_s]
+        if self.part is not None:
+            fields.append(list(self.part))
         body = cbor2.dumps(fields, canonical=True)
         return cbor2.dumps([body, key.sign(domains.ANNOUNCEMENT, body)], canonical=True)
 
@@ -85,6 +106,8 @@ def read_announcement(sealed: bytes, cluster: bytes) -> Announcement:
     if fields[1] != cluster or type(fields[2]) is not bytes or len(fields[2]) != 32:
         _refuse("an announcement is of another cluster")
     verify(fields[2], domains.ANNOUNCEMENT, body, signature)
+    if fields[11] is not None:
+        _number(fields[11])
     counters = fields[10]
     if not isinstance(counters, list) or len(counters) != len(Counters._fields):
         _refuse("an announcement has no counters")
@@ -99,7 +122,7 @@ def read_announcement(sealed: bytes, cluster: bytes) -> Announcement:
         node_addresses=_texts(fields[8]),
         digest=fields[9] if type(fields[9]) is bytes and len(fields[9]) == 32 else b"",
         counters=Counters(*(_number(count) for count in counters)),
-        part=None if fields[11] is None else _number(fields[11]),
+        part=_part(fields[_FIELDS]) if len(fields) > _FIELDS else None,
         free_bytes=None if fields[12] is None else _number(fields[12]),
         time_ms=_number(fields[13]),
         ttl_s=min(_number(fields[14]), int(limits.ANNOUNCEMENT_TTL_S)),
@@ -156,6 +179,20 @@ class Announcements:
     def all(self) -> list[Heard]:
         """Return the newest of every peer heard, expired or not."""
         return list(self._heard.values())
+
+
+def _part(value: Any) -> KeptPart | None:
+    """Read the kept part; further entries, of a later version, are ignored."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) < len(KeptPart._fields):
+        _refuse("an announcement has a kept part of the wrong form")
+    threshold, largest, kept, missing, since_ms = value[: len(KeptPart._fields)]
+    if threshold is not None and (type(threshold) is not int or not 0 <= threshold < 2**64):
+        _refuse("a threshold in an announcement is out of range")
+    return KeptPart(
+        threshold, None if largest is None else _number(largest), _number(kept), _number(missing), _number(since_ms)
+    )
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import trio
 
 from pincrew import __version__, limits
-from pincrew.announcement import Announcement, Counters, Heard
+from pincrew.announcement import Announcement, Counters, Heard, KeptPart
 from pincrew.bell import Bell
 from pincrew.keys import SigningKey, peer_id
 from pincrew.member import Member
@@ -27,6 +27,7 @@ class Own:
     node_id: str | None
     node_addresses: tuple[str, ...]
     counters: Counters
+    part: KeptPart | None
     free_bytes: int | None
 
 
@@ -96,6 +97,7 @@ class Announcer:
             node_addresses=own.node_addresses[:most],
             digest=self._member.standing().digest,
             counters=own.counters,
+            part=own.part,
             free_bytes=own.free_bytes,
             time_ms=self._now_ms(),
         ).sealed(self._key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from pincrew.config_document import ConfigDocument
 from pincrew.errors import NotFound
@@ -12,6 +13,7 @@ from pincrew.limits import NEIGHBOURS_CURATOR_MAX, NEIGHBOURS_MAX
 from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
+from pincrew.pause import Pause, pause_of
 from pincrew.peer import Peer, PeerOptions
 from pincrew.removals import RemovalsRules
 from pincrew.settings import ClusterSettings, Settings, load_cluster, save
@@ -49,6 +51,9 @@ def assemble(
         no_progress_timeout_s=settings.pin_no_progress,
         node_kind=nodes.kind(local.ipfs),
         removals=RemovalsRules(settings.unpin_grace, settings.removals_hold, obey=local.obey),
+        limit=None if writes else local.limit,
+        keep_free_percent=0 if writes else local.keep_free,
+        pause=pause_of(local.paused),
         writes=writes,
         staged=StagedFile(paths.staged),
     )
@@ -61,7 +66,13 @@ def assemble(
         options,
         old_nodes=[nodes.client(wanted) for wanted in local.ipfs_before],
         forget_old_nodes=_forgetting(paths, local.ipfs_before),
+        keep_pause=partial(keep_pause, paths),
     )
+
+
+def keep_pause(paths: ClusterPaths, pause: Pause | None) -> None:
+    """Write a cluster's pause into its settings; None: it has none. Raises PincrewError."""
+    save(paths.settings, replace(load_cluster(paths.settings), paused="" if pause is None else pause.text))
 
 
 def _forgetting(paths: ClusterPaths, before: tuple[str, ...]) -> Callable[[], None]:

@@ -1,12 +1,15 @@
-"""One attempt after another at single pins: claim, ask the node, and say how it ended.
+"""One attempt after another at single pins: see whether it is kept here and has room, claim, ask the node, and say how
+it ended.
 
-The node being down, or being stopped, is no fault of a pin and does not count as an attempt.
+The node being down, or being stopped, is no fault of a pin and does not count as an attempt; nor is it an error that
+there is no room. While a pin comes, its bytes are watched: one that outgrows its reservation and does not fit is
+stopped, and what came of it is the node's garbage.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -16,13 +19,13 @@ from pincrew.bookkeeper import Work
 from pincrew.cid import cid_text
 from pincrew.errors import NodeDown, NodeRefused, PincrewError
 from pincrew.holdings import pin_name
-from pincrew.limits import PROGRESS_INTERVAL_S, RATE_WINDOW_S
-from pincrew.tracker import Event, Fault, Share
-from pincrew.values import Pin, PinMode
+from pincrew.limits import CLAIM_TIMEOUT_S, PROGRESS_INTERVAL_S, REACHED_KEPT_MAX
+from pincrew.rates import Arrivals
+from pincrew.tracker import Event, Fault, Progress, Share
+from pincrew.values import Pin, PinMode, PinState
 from pincrew.workplace import Workplace
 
 _CLEAN_UP_TIMEOUT_S = 5.0
-_ARRIVALS_MAX = 4_096
 
 
 class Attempts:
@@ -35,14 +38,9 @@ class Attempts:
         self._own_peer_id = own_peer_id
         self._luck = luck
         self._no_progress_timeout_s = no_progress_timeout_s
-        self._arrivals: deque[tuple[float, int]] = deque()
-
-    def bytes_per_s(self) -> float:
-        """Return how fast bytes arrive at the node, over the last RATE_WINDOW_S."""
-        now = trio.current_time()
-        while self._arrivals and self._arrivals[0][0] < now - RATE_WINDOW_S:
-            self._arrivals.popleft()
-        return sum(count for _, count in self._arrivals) / RATE_WINDOW_S
+        self.arrivals: Arrivals | None = None
+        # How far interrupted pins came (blocks, bytes): what the node walks through again has not arrived again.
+        self._reached: dict[bytes, tuple[int, int]] = {}
 
     async def make(self, work: Work, pin: Pin) -> None:
         """Make one attempt; its outcome is settled and ``work`` ended. Cancelling ``work.scope`` gives it up."""
@@ -50,10 +48,13 @@ class Attempts:
             with work.scope:
                 if tracker.wanted(pin, self._own_peer_id) is Share.REMOTE:
                     self._happened(work, Event.ELSEWHERE)  # its change is still to come; there is nothing to fetch
+                elif (fault := self._place.selection.verdict(pin)) is not None:
+                    work.refusal = fault
+                    await self._withdraw(work)
                 else:
                     await self._attempt(work, pin)
             if work.scope.cancelled_caught:
-                await self._give_up(work)
+                await (self._give_up(work) if work.refusal is None else self._withdraw(work))
         finally:
             self._place.keeper.end(work)
 
@@ -63,6 +64,10 @@ class Attempts:
         node_id = ""
         try:
             node_id = (await place.watch.up()).peer_id
+            if not await self._reserve(work, pin):
+                work.refusal = place.room.fault()
+                await self._withdraw(work)
+                return
             taken = await place.ownership.take(place.node, node_id, place.cluster, pin.cid, pin.mode)
             is_new = not taken.was_pinned
             if not taken.complete:
@@ -72,6 +77,10 @@ class Attempts:
             size = work.bytes
             if size is None and pin.mode is PinMode.RECURSIVE:
                 size = await place.node.claimed_size(pin.cid)
+            if size is not None and (fault := self._outgrown(work, size)) is not None:
+                work.refusal = fault  # it came too quickly to be stopped on its way
+                await self._withdraw(work)
+                return
         except NodeDown as error:
             self._node_lost(work, error)
         except PincrewError as error:
@@ -82,13 +91,59 @@ class Attempts:
                 release = place.ownership.holdings.release
                 await place.keeper.insist(place.ownership.ask, release, node_id, pin.cid, place.cluster)
             fault = tracker.fault_of(error, blocks_done=work.blocks, waited_s=self._no_progress_timeout_s)
+            if fault.cause == tracker.NO_ROOM:
+                place.room.node_refused(trio.current_time())
+                self._refused(work, fault, is_held=not is_new)
+                return
             self._happened(work, Event.FAILED, fault=fault)
             fields = {"cid": cid_text(pin.cid), "name": pin.name, "cause": fault.cause, "tries": work.progress.tries}
             place.on_event("pin_failed", fields)
         else:
+            self._reached.pop(pin.cid, None)
             self._happened(work, Event.COMPLETED, size=size)
             fields = {"cid": cid_text(pin.cid), "name": pin.name, "bytes": size, "was_there": taken.complete}
             place.on_event("pinned", fields)
+
+    async def _reserve(self, work: Work, pin: Pin) -> bool:
+        """Reserve what is known of a pin's size, or what its root block says; False: there is no room for it."""
+        room = self._place.room
+        if not room.is_bounded:
+            return True
+        if work.size is None and pin.mode is PinMode.RECURSIVE and not pin.origins and not room.is_full:
+            with trio.move_on_after(CLAIM_TIMEOUT_S):
+                work.size = await self._place.node.claimed_size(pin.cid)
+        return room.reserve(pin.cid, work.size)
+
+    def _outgrown(self, work: Work, arrived: int) -> Fault | None:
+        """Count what has arrived; say why it must be stopped, None where it may go on."""
+        fault = self._place.room.grow(work.cid, arrived) if self._place.room.is_bounded else None
+        if fault is not None:
+            work.size = arrived  # at least: it comes back when there is so much room
+        return fault
+
+    async def _withdraw(self, work: Work) -> None:
+        """Stop keeping a pin that this peer itself decided against: what the node may have of it is let go."""
+        assert work.refusal is not None
+        place, identity = self._place, self._place.watch.view.identity
+        is_held = bool(
+            await place.keeper.insist(place.ownership.ask, place.ownership.holdings.held, place.cluster, [work.cid])
+        )
+        if is_held and identity is not None:
+            with trio.move_on_after(_CLEAN_UP_TIMEOUT_S, shield=True):
+                try:
+                    await place.ownership.let_go(place.node, identity.peer_id, place.cluster, work.cid)
+                    is_held = False
+                except PincrewError:
+                    pass  # It is let go of later, as what leaves.
+        self._refused(work, work.refusal, is_held=is_held)
+
+    def _refused(self, work: Work, fault: Fault, *, is_held: bool) -> None:
+        place = self._place
+        update = place.keeper.refused(work.cid, work.progress, fault, is_held=is_held)
+        place.keeper.settle_soon(replace(update, size=work.size))
+        work.progress = Progress(PinState.SKIPPED, work.progress.tries, None, fault.cause, fault.error)
+        assert work.pin is not None
+        place.on_event("skipped", {"cid": cid_text(work.cid), "name": work.pin.name, "cause": fault.cause})
 
     async def _is_going_down(self, error: NodeRefused) -> bool:
         """Say whether the node refused because it is being stopped: then it is no fault of the pin."""
@@ -121,15 +176,27 @@ class Attempts:
 
     def _progressed(self, work: Work, blocks: int, size: int | None) -> None:
         now = trio.current_time()
-        if size is not None:
-            self._arrivals.append((now, max(0, size - (work.bytes or 0))))
-            if len(self._arrivals) > _ARRIVALS_MAX:
-                self._arrivals.popleft()
+        self._arrived(work.cid, blocks, size or 0, now)
+        if blocks > work.blocks:
+            work.last_block_at = now
         work.blocks, work.bytes = blocks, size
+        if size is not None and (fault := self._outgrown(work, size)) is not None:
+            work.refusal = fault
+            work.scope.cancel()
+            return
         if now >= work.recorded_at + PROGRESS_INTERVAL_S:
             work.recorded_at = now
             update = self._place.keeper.update(work.cid, work.progress, work=work)
             self._place.keeper.settle_soon(update, is_urgent=False)
+
+    def _arrived(self, cid: bytes, blocks: int, size: int, now: float) -> None:
+        had_blocks, had_size = self._reached.pop(cid, (0, 0))
+        self._reached[cid] = (max(blocks, had_blocks), max(size, had_size))
+        if len(self._reached) > REACHED_KEPT_MAX:
+            del self._reached[next(iter(self._reached))]
+        if self.arrivals is None:
+            self.arrivals = Arrivals(now)
+        self.arrivals.add(now, max(0, blocks - had_blocks), max(0, size - had_size))
 
     def _happened(self, work: Work, event: Event, *, fault: Fault | None = None, size: int | None = None) -> None:
         work.progress = tracker.advance(

@@ -11,16 +11,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import trio
 
+from pincrew import tracker
 from pincrew.bell import Bell
 from pincrew.errors import StoreFault
 from pincrew.limits import STATUS_DELAY_S_MAX, STATUS_INTERVAL_S, STORE_RETRY_DELAY_S
-from pincrew.tracker import PinBook, Progress, StatusUpdate
+from pincrew.room import Room
+from pincrew.tracker import OWN_DECISION_MS, Event, Fault, PinBook, Progress, StatusUpdate
 from pincrew.values import Pin, PinState
 
 P = ParamSpec("P")
@@ -40,18 +42,34 @@ class Work:
     started_ms: int
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     finished: trio.Event = field(default_factory=trio.Event)
+    written: trio.Event = field(default_factory=trio.Event)  # its last status is on disk
     blocks: int = 0
     bytes: int | None = None
+    last_block_at: float | None = None
     recorded_at: float = 0.0
+    size: int | None = None  # known beforehand
+    refusal: Fault | None = None  # why this peer itself stops it
 
 
 class Bookkeeper:
-    """The book as tasks use it. ``on_written(has_queued)`` is called when CIDs left ``busy`` or may be queued."""
+    """The book as tasks use it.
+
+    ``on_written(has_queued, has_leaving)`` is called when CIDs left ``busy``, may be queued, or are to be let go.
+    The room is told what the book counts as kept in the step in which a CID's reservation ends, never before or after:
+    else its bytes would count twice, or not at all.
+    """
 
     def __init__(
-        self, book: PinBook, *, now_ms: Callable[[], int], on_event: OnEvent, on_written: Callable[[bool], None]
+        self,
+        book: PinBook,
+        room: Room,
+        *,
+        now_ms: Callable[[], int],
+        on_event: OnEvent,
+        on_written: Callable[[bool, bool], None],
     ) -> None:
         self.book = book
+        self._room = room
         self.turn = trio.Lock()
         self.busy: dict[bytes, Work] = {}
         self._now_ms = now_ms
@@ -108,6 +126,11 @@ class Bookkeeper:
             updated_ms=self._now_ms(),
         )
 
+    def refused(self, cid: bytes, progress: Progress, fault: Fault, *, is_held: bool) -> StatusUpdate:
+        """Put together that a pin is not kept; what is held of it is let go without grace."""
+        update = self.update(cid, tracker.advance(progress, Event.REFUSED, fault=fault))
+        return replace(update, leaving_ms=OWN_DECISION_MS) if is_held else update
+
     def settle_soon(self, update: StatusUpdate, *, is_urgent: bool = True) -> None:
         """Write a status with the next transaction; a newer one of the same CID takes its place."""
         self._pending.pop(update.cid, None)
@@ -131,12 +154,15 @@ class Bookkeeper:
                 ended, self._ended = self._ended, []
                 if updates:
                     await self.ask(self.book.settle, updates, None)
+                self._room.settled(await self.ask(self.book.kept_bytes), [work.cid for work in ended])
                 for work in ended:
                     if self.busy.get(work.cid) is work:
                         del self.busy[work.cid]
+                    work.written.set()
             has_queued = any(update.state is PinState.QUEUED for update in updates)
             # While it was let go of, it may have been wanted and queued again.
             has_queued = has_queued or any(work.pin is None for work in ended)
-            if ended or has_queued:
-                self._on_written(has_queued)
+            has_leaving = any(update.leaving_ms is not None for update in updates)
+            if ended or has_queued or has_leaving:
+                self._on_written(has_queued, has_leaving)
             await trio.sleep(STATUS_INTERVAL_S)

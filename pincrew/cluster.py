@@ -6,32 +6,37 @@ threads. ``Follower`` and ``Curator`` add what is theirs; that a follower cannot
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import islice
 
 import trio
 
-from pincrew import __version__, limits
+from pincrew import limits
 from pincrew.api import shapes
 from pincrew.api.lines import ZERO_TIME, error_line, event_line, pin_line, pin_object, time_text
 from pincrew.base_desk import BaseDesk
+from pincrew.checkup import checkup
 from pincrew.cid import cid_text, parse_cid
+from pincrew.coverage_desk import CoverageDesk
 from pincrew.errors import NotFound, PincrewError
 from pincrew.health import ReasonText
-from pincrew.node_address import NodeKind
-from pincrew.node_watch import NodeState
+from pincrew.limits_desk import LimitsDesk
 from pincrew.overview import peer_lines, summary_of
 from pincrew.paths import ClusterPaths
+from pincrew.pause_desk import PauseDesk
 from pincrew.peer import Peer, now_ms
 from pincrew.policy import Method
 from pincrew.record import decode_record
 from pincrew.removals import Decision, RemovalsState
 from pincrew.repair_desk import RepairDesk
 from pincrew.requests import Answer, CidStatus, Request
+from pincrew.rescue import RescueSlice
+from pincrew.settings import ClusterSettings
 from pincrew.store.listing import Filter, parse_states
 from pincrew.tracker import Leaving
 from pincrew.trust_desk import TrustDesk
 from pincrew.values import Pin, PinState
+from pincrew.verify_desk import VerifyDesk
 
 _STATUS_WORDS = {
     PinState.QUEUED.value: "pin_queued",
@@ -59,6 +64,11 @@ class Cluster:
         self.trust = TrustDesk(peer, paths)
         self.bases = BaseDesk(peer)
         self.repairs = RepairDesk(peer)
+        self.limits = LimitsDesk(peer, paths, self.limits_changed)
+        self.pauses = PauseDesk(peer)
+        self.on_limits: Callable[[], None] = lambda: None
+        self.coverage = CoverageDesk(peer, lambda: self.rescued())
+        self.verify = VerifyDesk(peer)
         self.published_at: str | None = None
         self._api_address = api_address
 
@@ -74,6 +84,19 @@ class Cluster:
     def own_reasons(self) -> Iterable[ReasonText]:
         """Return reasons that only this role has."""
         return ()
+
+    def rescued(self) -> RescueSlice | None:
+        """Return what is kept because too few others do; None for who keeps all of the list."""
+        return None
+
+    def limits_changed(self, local: ClusterSettings) -> None:
+        """Other limits hold from now on."""
+        self.on_limits()
+
+    def clock_jumped(self, seconds: int) -> None:
+        """The machine slept, or its clock was set: what is done now and then may be overdue."""
+        self.peer.diary.happened("clock_jumped", {"seconds": seconds})
+        self.peer.pausing.clock_jumped(seconds)
 
     # ---- reading ----------------------------------------------------------------------------------------------
 
@@ -216,7 +239,7 @@ class Cluster:
             cluster=self.name,
             state="consent" if pinner.held else ("waiting" if pins else "none"),
             pins=pins,
-            bytes=None,
+            bytes=self.peer.statuses.sizes()[PinState.UNPINNING][0] if pins else None,
             reason=reason,
             since=time_text(pinner.held_since_ms if pinner.held else oldest_ms),
             until=time_text(until),
@@ -229,40 +252,13 @@ class Cluster:
         await self.peer.pinner.decide_removals(Decision(decision))
         return await self.removals()
 
-    def checks(self) -> list[shapes.Check]:
+    async def checks(self) -> list[shapes.Check]:
         """Return doctor's lines that need the running peer."""
-        view = self.peer.pinner.summary().node
-        lines = []
-        if view.state is NodeState.UP and view.identity is not None:
-            text = f"the IPFS node answers at {view.address}, version {view.identity.version}"
-            lines.append(shapes.Check(self.name, "node", "ok", text, None))
-        else:
-            trouble = f"{view.trouble or 'The IPFS node has not answered yet'} ({view.address})"
-            fix = "start it with `ipfs daemon`, or move to another one with `pincrew node switch`; nothing is lost"
-            if self.peer.options.node_kind is NodeKind.EMBEDDED:
-                fix = f"it is started again by itself; its own words are in node.log. {fix.partition(', or ')[2]}"
-            lines.append(shapes.Check(self.name, "node", "FAIL", trouble, fix))
-        connections = self.peer.network.connections() if self.peer.network is not None else []
-        if connections:
-            text = "1 peer is connected" if len(connections) == 1 else f"{len(connections)} peers are connected"
-            lines.append(shapes.Check(self.name, "peers", "ok", text, None))
-        else:
-            text = "no other peer is connected"
-            reason = next((r.text for r in self.peer.reasons.values() if r.code == "handshake_failed"), None)
-            fix = reason or "check the network, and that a curator's machine is up"
-            if reason is None and self.role == "curator":
-                fix = "nobody follows yet, or none of those who do is up"
-            lines.append(shapes.Check(self.name, "peers", "FAIL" if self.role == "follower" else "note", text, fix))
-        for session, stopped in self.peer.member.replica.stopped.items():
-            text = f"a session of {session.author.hex()[:16]} was stopped: {stopped}"
-            fix = "ask the curators; what was written before stays in force"
-            lines.append(shapes.Check(self.name, "sessions", "FAIL", text, fix))
-        fault = self.peer.applier.fault
-        if fault is None:
-            lines.append(shapes.Check(self.name, "state", "ok", f"state readable, version {__version__}", None))
-        else:
-            lines.append(shapes.Check(self.name, "state", "FAIL", fault.what, fault.next_step))
-        return lines
+        return [*await checkup(self.peer, self.role), *self.own_checks()]
+
+    def own_checks(self) -> list[shapes.Check]:
+        """Return doctor's lines that only this role has."""
+        return []
 
 
 def _pin_info(answer: Answer, status: CidStatus) -> shapes.PinInfo:

@@ -8,6 +8,7 @@
     peers = ["/ip4/...", ...]     where to find somebody; the curator first
     consensus = "crdt"
     pins_hint, bytes_hint         how much to expect; optional
+    sized_hint                    of how many of these pins bytes_hint is the sum; optional
     silent_after_days             after how many days without news a follower is told; optional
     secret = "..."                64 hex digits, the key of a closed cluster: only by force, everybody can read it
 
@@ -64,6 +65,7 @@ class ConfigDocument:
     consensus: str = CONSENSUS
     pins_hint: int | None = None
     bytes_hint: int | None = None
+    sized_hint: int | None = None
     silent_after_days: int | None = None
     secret: bytes | None = field(default=None, repr=False)
     signer: bytes = b""
@@ -86,6 +88,7 @@ def render(
     description: str = "",
     pins_hint: int | None = None,
     bytes_hint: int | None = None,
+    sized_hint: int | None = None,
     silent_after_days: int | None = None,
     secret: bytes | None = None,
     is_secret_forced: bool = False,
@@ -119,6 +122,7 @@ def render(
         ("consensus", CONSENSUS),
         ("pins_hint", pins_hint),
         ("bytes_hint", bytes_hint),
+        ("sized_hint", sized_hint),
         ("silent_after_days", silent_after_days),
         ("secret", None if secret is None else secret.hex()),
     ]
@@ -166,6 +170,7 @@ def parse(raw: bytes) -> ConfigDocument:
         consensus=_text(table, "consensus", 32),
         pins_hint=_number_or_none(table, "pins_hint"),
         bytes_hint=_number_or_none(table, "bytes_hint"),
+        sized_hint=_number_or_none(table, "sized_hint"),
         silent_after_days=_number_or_none(table, "silent_after_days"),
         secret=_secret(table),
         signer=signer,

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,23 +24,29 @@ from pincrew import __version__
 from pincrew.api import shapes
 from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
+from pincrew.clock_watch import watch_clock
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
 from pincrew.errors import Misuse, NotFound, PincrewError, unwrapped
 from pincrew.files import private_folder, told
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
+from pincrew.follow.prospect import look
 from pincrew.holdings import Holdings
 from pincrew.home_lock import Lock
 from pincrew.keys import peer_id
+from pincrew.network_limits import LineKeeper
+from pincrew.news_desk import NewsDesk, tellers
 from pincrew.node.web import Server
 from pincrew.node_address import NodeKind
 from pincrew.node_choice import checked_choice, choose
+from pincrew.node_finding import find_repository, kind_of
 from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.peer import now_ms
 from pincrew.roster import Roster
-from pincrew.settings import Settings, load_node, load_settings, save
+from pincrew.service_manager import ServiceManager
+from pincrew.settings import Settings, load_node, load_settings, part_mode, save
 
 _log = logging.getLogger("pincrew.daemon")
 _SWITCH_INTERVAL_S = 0.001
@@ -52,16 +58,22 @@ _OFFERS_KEPT_MAX = 16
 class Daemon:
     """Implements ``api.contract.DaemonDoor``."""
 
-    def __init__(self, home: Home, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(self, home: Home, settings: Settings, environment: Mapping[str, str], service: ServiceManager) -> None:
         self._home = home
+        self._service = service
         self._settings = settings
         self._offers: dict[str, JoinOffer] = {}
         self._stopping = trio.Event()
         self._socket = home.daemon_socket(environment)
         ownership = Ownership(Holdings(home.holdings))
         self._environment = environment
-        nodes = Nodes(home, settings, environment)
+        self._nodes = nodes = Nodes(home, settings, environment)
         self._roster = Roster(home, settings, nodes, ownership, f"unix:{self._socket}")
+        told = tellers(settings, {**environment, "PINCREW_HOME": str(home.root)})
+        self.network = LineKeeper(home, settings, environment, nodes, self._roster.at_work)
+        self._news_desk = NewsDesk(
+            home.told, told, summaries=self._roster.summaries, note=self._roster.note, now_ms=now_ms
+        )
 
     # ---- life -------------------------------------------------------------------------------------------------
 
@@ -74,12 +86,22 @@ class Daemon:
             if self._settings.api_listen:
                 app, chosen_by = build_app(self, hosts=LOCAL_HOSTS), "`api_listen` in settings.toml"
                 await nursery.start(partial(serve_tcp, app, self._settings.api_listen, chosen_by, self._stopping))
-            task_status.started()
             self._roster.bring_up()
+            await nursery.start(self._news_desk.run)
+            nursery.start_soon(self.network.run)
+            await nursery.start(self._service.run, self._at_a_glance)
+            nursery.start_soon(watch_clock, now_ms, self._roster.clock_jumped)
+            task_status.started()
+            self._service.ready()
             await self._stopping.wait()
+            self._service.stopping()
             with trio.move_on_after(_STOP_TIMEOUT_S):
                 await self._roster.stop_all()
             nursery.cancel_scope.cancel()
+
+    def _at_a_glance(self) -> str:
+        """Say in one line how the clusters do."""
+        return ", ".join(f"{each.name}: {each.state}" for each in self._roster.summaries()) or "no cluster yet"
 
     # ---- api.contract.DaemonDoor --------------------------------------------------------------------------------
 
@@ -146,13 +168,45 @@ class Daemon:
             needs_secret=offer.is_closed and document.secret is None,
             joined_as=offer.joined_as,
             warnings=list(offer.warnings()),
+            sized_hint=document.sized_hint,
         )
+
+    async def prospect(self, request: shapes.ProspectRequest) -> shapes.Prospect:
+        """Look at what joining would meet; join nothing."""
+        offer = self._offered(request.offer)
+        wanted = await self._node_for(offer, request.ipfs) or self._settings.ipfs
+        kind = kind_of(wanted)
+        if kind is NodeKind.EMBEDDED:
+            found = await look(offer, self._home, None, self._home.node.folder)
+        else:
+            repository = find_repository(self._environment) if wanted == NodeKind.KUBO else None
+            if repository is not None and not (repository / "config").is_file():
+                repository = None
+            async with self._nodes.client(wanted) as node:
+                found = await look(offer, self._home, node, repository)
+        return shapes.Prospect(
+            node_kind=kind.value,
+            node_version=found.version,
+            volume_total=found.volume.total if found.volume else None,
+            volume_free=found.volume.free if found.volume else None,
+            limit=found.limit,
+            folder=str(self._home.root),
+            folder_trouble=found.folder_trouble or None,
+            curators=found.reach.curators,
+            curators_reached=found.reach.curators_reached,
+            others=found.reach.others,
+            others_reached=found.reach.others_reached,
+        )
+
+    def _offered(self, name: str) -> JoinOffer:
+        offer = self._offers.get(name)
+        if offer is None:
+            raise NotFound("That offer is not known any more", next_step="Type the `pincrew follow` line again")
+        return offer
 
     async def accept(self, request: shapes.AcceptRequest) -> shapes.Followed:
         """Join what was offered, and run it."""
-        offer = self._offers.get(request.offer)
-        if offer is None:
-            raise NotFound("That offer is not known any more", next_step="Type the `pincrew follow` line again")
+        offer = self._offered(request.offer)
         options = JoinOptions(
             name=request.name,
             ipfs=await self._node_for(offer, request.ipfs),
@@ -162,6 +216,9 @@ class Daemon:
             peer_name=request.peer_name,
             listen=tuple(request.listen),
             announce=tuple(request.announce),
+            limit=request.limit,
+            keep_free=request.keep_free,
+            part=part_mode(request.part),
         )
         if request.routers or request.gateways:
             if options.ipfs != NodeKind.EMBEDDED:
@@ -223,6 +280,7 @@ def run_daemon(
 
     Raises Conflict when there is one already, StoreFault where the disk refuses, and what keeps ``serve`` from running.
     """
+    service = ServiceManager.taken_from(os.environ, os.getpid())
     environment = os.environ if environment is None else environment
     with told(home.root, "make"):
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -243,19 +301,17 @@ def run_daemon(
         gc.freeze()
         gc.set_threshold(*_GARBAGE_THRESHOLDS)
         with unwrapped():
-            trio.run(partial(_main, home, settings, environment, serve, publish))
+            trio.run(partial(_main, lambda: Daemon(home, settings, environment, service), serve, publish))
         return 0
     finally:
         lock.release()
 
 
-async def _main(
-    home: Home, settings: Settings, environment: Mapping[str, str], serve: str | None, publish: str | None
-) -> None:
-    daemon = Daemon(home, settings, environment)
+async def _main(make: Callable[[], Daemon], serve: str | None, publish: str | None) -> None:
+    daemon = make()
     async with _signals(daemon.stop), trio.open_nursery() as nursery:
         await nursery.start(daemon.run)
-        _log.info("pincrew %s serves %s", __version__, home.root)
+        _log.info("pincrew %s serves %s", __version__, daemon.info().home)
         if serve is not None:
             try:
                 await daemon.run_cluster(serve, publish)

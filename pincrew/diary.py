@@ -64,6 +64,14 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
     what = fields.get("name") or fields.get("cid") or ""
     texts = {
         "pinned": f"{what} is pinned",
+        "skipped": f"{what} is skipped: {fields.get('cause')}",
+        "limits_changed": "other limits hold now"
+        + (f"; {fields.get('unpinned')} pins are unpinned for that" if fields.get("unpinned") else ""),
+        "part_changed": f"the part that is kept is {100 * (fields.get('share') or 0):.1f} % of the list",
+        "part_not_settled": f"which part is kept could not be noted: {fields.get('error')}",
+        "rescued": f"{fields.get('pins')} pins are kept besides the part, for few others keep them",
+        "denylist_changed": f"the denylist was read: {fields.get('rules')} rules"
+        + (f"; {fields.get('trouble')}" if fields.get("trouble") else ""),
         "pin_failed": f"{what} was not pinned: {fields.get('cause')}",
         "unpinned": f"{what} was unpinned"
         if fields.get("outcome") != "kept"
@@ -80,6 +88,16 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "trust_changed": f"trust record {fields.get('record')} is in force: {fields.get('changes')}",
         "trust_conflict": f"two different trust records {fields.get('record')} were signed: trust changes stop",
         "counters_repaired": f"figures were wrong and were counted anew: {fields.get('figures')}",
+        "state_changed": f"the state is {fields.get('state')}"
+        + (f"; it was {fields.get('before')}" if fields.get("before") else ""),
+        "not_told": f"{fields.get('channel')}: {fields.get('error')}",
+        "paused": "paused: nothing new is fetched"
+        + (f" until {fields.get('until')}" if fields.get("until") else " until you resume"),
+        "resumed": "resumed: what is missing is fetched again",
+        "clock_jumped": f"this machine slept, or its clock was set: {fields.get('seconds')} s are missing",
+        "damage_found": f"{what} has damaged or missing blocks ({fields.get('blocks')}): they are fetched again",
+        "repaired": f"{what} is whole again: what was bad was fetched again ({fields.get('blocks')})",
+        "verify_failed": f"what is pinned could not be re-read: {fields.get('error')}",
         "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
     }
     return texts.get(kind) or kind.replace("_", " ") + (f": {what}" if what else "")

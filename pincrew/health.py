@@ -43,6 +43,8 @@ class ReasonCode(StrEnum):
     NOT_CURATOR = "not_curator"
     CURATOR_NAMED = "curator_named"
     BASE_REFUSED = "base_refused"
+    DENYLIST = "denylist"
+    DAMAGED = "damaged"
 
 
 class ReasonText(NamedTuple):
@@ -53,6 +55,25 @@ class ReasonText(NamedTuple):
     since_ms: int | None = None
 
 
+_DAY_MS = 86_400_000
+
+
+def silence_of(last_change_ms: int | None, silent_after_days: int | None, now_ms: int) -> ReasonText | None:
+    """Say that the list has not changed for longer than its curators said it would; None where it has, or they said
+    nothing."""
+    if last_change_ms is None or not silent_after_days:
+        return None
+    silent_since_ms = last_change_ms + silent_after_days * _DAY_MS
+    if now_ms < silent_since_ms:
+        return None
+    days, said = (now_ms - last_change_ms) // _DAY_MS, f"{silent_after_days} day{'s' * (silent_after_days != 1)}"
+    text = (
+        f"No curator has changed the list for {days} day{'s' * (days != 1)}; they said that {said} would be unusual."
+        " What is pinned stays; ask them whether the list is still looked after"
+    )
+    return ReasonText(ReasonCode.UPSTREAM_SILENT, text, silent_since_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the word is derived from. Envelopes are counted over all open sessions."""
@@ -61,6 +82,7 @@ class Facts:
     is_running: bool = True
     is_leaving: bool = False
     failure: str | None = None
+    is_paused: bool = False
     node_is_up: bool = True
     peers_connected: int = 0
     curators_connected: int = 0
@@ -69,8 +91,9 @@ class Facts:
     envelopes_expected: int = 0
     pins_ours: int = 0
     pins_pinned: int = 0
-    pins_no_room: int = 0
-    pins_user_skipped: int = 0
+    pins_no_room: int = 0  # skipped for want of room
+    pins_not_part: int = 0  # outside of the part that is kept
+    pins_user_skipped: int = 0  # denied by a list of the user's, or skipped by him
     removals_held: int = 0
     reasons: tuple[ReasonText, ...] = field(default=())
 
@@ -78,10 +101,12 @@ class Facts:
 def state_of(facts: Facts) -> ClusterState:
     """Return the word. The first that applies wins: what stops everything comes before what is under way.
 
-    ``pins_ours`` are all but `remote`; a pin skipped by its user counts neither as lacking nor as kept.
+    ``pins_ours`` are all but `remote`; a pin skipped by its user counts neither as lacking nor as kept. What is skipped
+    and not counted by cause yet counts as lacking.
     """
     is_current = facts.envelopes >= facts.envelopes_expected
-    settled = facts.pins_pinned + facts.pins_no_room + facts.pins_user_skipped
+    beyond = facts.pins_no_room + facts.pins_not_part
+    settled = facts.pins_pinned + beyond + facts.pins_user_skipped
     if facts.failure is not None:
         return ClusterState.FAILED
     if not facts.is_running:
@@ -90,6 +115,8 @@ def state_of(facts: Facts) -> ClusterState:
         return ClusterState.LEAVING
     if facts.removals_held:
         return ClusterState.CONSENT
+    if facts.is_paused:
+        return ClusterState.PAUSED
     if not facts.node_is_up:
         return ClusterState.WAITING
     if not facts.is_curator:
@@ -103,4 +130,4 @@ def state_of(facts: Facts) -> ClusterState:
         return ClusterState.SYNCING
     if settled < facts.pins_ours:
         return ClusterState.FOLLOWING
-    return ClusterState.FULL if facts.pins_no_room else ClusterState.COMPLETE
+    return ClusterState.FULL if beyond else ClusterState.COMPLETE

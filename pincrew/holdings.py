@@ -31,6 +31,11 @@ CREATE INDEX held_cid ON held (cid, node);
 CREATE TABLE own (cid BLOB NOT NULL, node INTEGER NOT NULL, PRIMARY KEY (cid, node)) WITHOUT ROWID;
 """
 
+# Of a row of `held AS ours`: somebody else has it on that node as well.
+_SHARED = """(EXISTS (SELECT 1 FROM own WHERE own.cid=ours.cid AND own.node=ours.node)
+ OR EXISTS (SELECT 1 FROM held AS theirs
+  WHERE theirs.cid=ours.cid AND theirs.node=ours.node AND theirs.cluster!=ours.cluster))"""
+
 _PREFIX = "pincrew:"
 
 
@@ -175,15 +180,26 @@ class Holdings:
             row = database.execute("SELECT count(*) FROM held WHERE cluster=?", (self._id("clusters", cluster),))
             return int(row.fetchone()[0])
 
+    def shared(self, cluster: bytes) -> Iterator[bytes]:
+        """Yield the CIDs that stay pinned without ``cluster``: they are the user's own, or another's as well."""
+        after = b""
+        while True:
+            with self._transaction() as database:
+                rows = database.execute(
+                    "SELECT DISTINCT cid FROM held AS ours"
+                    f" WHERE cluster=? AND cid>? AND {_SHARED} ORDER BY cid LIMIT ?",
+                    (self._id("clusters", cluster), after, _PAGE_ROWS),
+                ).fetchall()
+            yield from (cid for (cid,) in rows)
+            if len(rows) < _PAGE_ROWS:
+                return
+            after = rows[-1][0]
+
     def count_shared(self, cluster: bytes) -> int:
         """Return how many of them stay pinned without ``cluster``: they are the user's own, or another's as well."""
         with self._transaction() as database:
             row = database.execute(
-                "SELECT count(*) FROM held AS ours WHERE cluster=? AND ("
-                " EXISTS (SELECT 1 FROM own WHERE own.cid=ours.cid AND own.node=ours.node) OR"
-                " EXISTS (SELECT 1 FROM held AS theirs"
-                "  WHERE theirs.cid=ours.cid AND theirs.node=ours.node AND theirs.cluster!=ours.cluster))",
-                (self._id("clusters", cluster),),
+                f"SELECT count(*) FROM held AS ours WHERE cluster=? AND {_SHARED}", (self._id("clusters", cluster),)
             )
             return int(row.fetchone()[0])
 

@@ -37,16 +37,22 @@ from pincrew.limits import (
     PIN_FIRST_BLOCK_TIMEOUT_S,
     PIN_NO_PROGRESS_TIMEOUT_S,
     PIN_ORIGINS_MAX,
+    VERIFY_BLOCK_BYTES_MAX,
+    VERIFY_BLOCK_TIMEOUT_S,
 )
 from pincrew.multipart import FILE, end_of, files_of, multipart, part_head
 from pincrew.node.dag_pb import linked_size
 from pincrew.node_address import NodeAddress
-from pincrew.node_client import Absent, Added, NodeIdentity, NodePin, OnProgress, RepoStat
+from pincrew.node_client import Absent, Added, NodeIdentity, NodePin, OnProgress, RepoStat, Traffic
 from pincrew.node_connection import Answer, Connections
+from pincrew.node_finding import folder_of
 from pincrew.values import PinMode
 
 _DAG_PB, _RAW = 0x70, 0x55
 _KUBO_NAMES_SINCE = (0, 27)
+_NOT_STORED = "not found locally"
+# A disk's, and the embedded node's, which removes what it finds damaged.
+_UNREADABLE = ("input/output error", "does not match its hash")
 
 
 class KuboRpc:
@@ -266,8 +272,23 @@ class KuboRpc:
             _count(answer, "RepoSize") or 0,
             limit if limit and limit < 2**63 else None,
             _count(answer, "NumObjects") if count else None,
-            str(answer["RepoPath"]) if answer.get("RepoPath") else None,
+            await self._folder(),
         )
+
+    async def _folder(self) -> str | None:
+        """Return where it stores, on its own machine. It says so itself only after it has counted all blocks."""
+        try:
+            environment = (await self._object("diag/sys")).get("environment")
+            identity = await self.id()
+        except NodeRefused:
+            return None
+        named = environment.get("IPFS_PATH") if isinstance(environment, dict) else None
+        return await trio.to_thread.run_sync(folder_of, identity.peer_id, named, os.environ)
+
+    async def traffic(self) -> Traffic:
+        """Return what passed to and from other nodes since its start."""
+        answer = await self._object("stats/bw")
+        return Traffic(_count(answer, "TotalIn") or 0, _count(answer, "TotalOut") or 0)
 
     async def block_get(self, cid: bytes, *, bytes_max: int, timeout_s: float) -> bytes:
         """Return one block; a bigger one, or none in time, is NodeRefused."""
@@ -278,6 +299,47 @@ class KuboRpc:
                     return await answer.whole(bytes_max)
         except trio.TooSlowError:
             raise NodeRefused(f"no such block within {timeout_s:.0f} s", where=self.address) from None
+
+    async def stored_block(self, cid: bytes) -> bytes | None:
+        """Return a block as the node stores it, None where it has none, b"" for one that cannot be read."""
+        arguments = [("arg", cid_text(cid)), ("offline", "true")]
+        try:
+            with trio.fail_after(VERIFY_BLOCK_TIMEOUT_S):
+                async with self._ask("block/get", arguments, has_deadline=True) as answer:
+                    return await answer.whole(VERIFY_BLOCK_BYTES_MAX)
+        except trio.TooSlowError:
+            raise NodeRefused(f"no block within {VERIFY_BLOCK_TIMEOUT_S:.0f} s", where=self.address) from None
+        except NodeRefused as refusal:
+            if _NOT_STORED in refusal.what:
+                return None
+            if any(words in refusal.what for words in _UNREADABLE):
+                return b""
+            raise
+
+    async def remove_block(self, cid: bytes) -> str:
+        """Remove a block that nothing pinned needs; return "", else the node's word on what needs it."""
+        try:
+            answer = await self._object("block/rm", [("arg", cid_text(cid)), ("force", "true")])
+        except NodeRefused as refusal:
+            return refusal.what
+        return str(answer.get("Error") or "")
+
+    async def set_aside(self, cid: bytes) -> None:
+        """Give the DAG a name among Kubo's files (MFS): what those name is never collected, whole or not."""
+        arguments = [("arg", f"/ipfs/{cid_text(cid)}"), ("arg", _aside_path(cid))]
+        try:
+            await self._object("files/cp", arguments)
+        except NodeRefused as refusal:
+            if "already has entry" not in refusal.what:
+                raise
+
+    async def end_aside(self, cid: bytes) -> None:
+        """Take that name away."""
+        try:
+            await self._object("files/rm", [("arg", _aside_path(cid)), ("force", "true")])
+        except NodeRefused as refusal:
+            if "does not exist" not in refusal.what:
+                raise
 
     async def claimed_size(self, cid: bytes) -> int | None:
         """Return the root block's own figures: the sizes that its links state, and its own. A claim, never a fact."""
@@ -399,6 +461,10 @@ async def _one_stream(name: str, content: AsyncIterator[bytes], boundary: str) -
 def _count(line: Mapping[str, Any], key: str) -> int | None:
     value = line.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _aside_path(cid: bytes) -> str:
+    return f"/pincrew-mending-{cid_text(cid)}"
 
 
 def _has_names(agent: str) -> bool:

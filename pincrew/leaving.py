@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
+
+import trio
 
 from pincrew.api import shapes
 from pincrew.cluster import Cluster
-from pincrew.errors import NodeDown, PincrewError
+from pincrew.errors import PincrewError
 from pincrew.files import private_folder, sync_folder
 from pincrew.node_keeper import identity_once_started
 from pincrew.ownership import Ownership, Rest
 from pincrew.paths import ClusterPaths
-from pincrew.values import PinState
 
 
 async def leave_dry_run(cluster: Cluster, ownership: Ownership, kept_key: Path) -> shapes.Left:
@@ -25,7 +25,7 @@ async def leave_dry_run(cluster: Cluster, ownership: Ownership, kept_key: Path) 
         cluster=cluster.name,
         dry_run=True,
         pins=held - kept,
-        bytes=cluster.peer.statuses.sizes()[PinState.PINNED][0] if cluster.peer.is_running and not kept else None,
+        bytes=await _bytes_alone(cluster, ownership),
         kept=kept,
         removed=[str(cluster.paths.folder)],
         rest=None,
@@ -33,21 +33,20 @@ async def leave_dry_run(cluster: Cluster, ownership: Ownership, kept_key: Path) 
     )
 
 
-async def node_to_leave(cluster: Cluster, ownership: Ownership, *, is_resumed: bool) -> str:
-    """Return the node that has to let go, "" where nothing is held. Raises NodeDown before anything is done."""
-    try:
-        if await ownership.ask(ownership.holdings.count, cluster.peer.member.chain.cluster_id):
-            return (await identity_once_started(cluster.peer.node)).peer_id
-    except NodeDown as error:
-        raise NodeDown(
-            error.what,
-            means="What is pinned stays pinned" if is_resumed else "Nothing was unpinned and nothing is lost",
-            next_step=f"Start the node and type `pincrew leave -c {cluster.name}` again",
-        ) from error
-    return ""
+async def _bytes_alone(cluster: Cluster, ownership: Ownership) -> int | None:
+    """Return the bytes of what this cluster alone holds, None once its rows are closed."""
+    peer = cluster.peer
+    if not peer.is_running:
+        return None
+    shared = ownership.holdings.shared(peer.member.chain.cluster_id)
+
+    def alone() -> int:
+        return peer.statuses.kept_bytes() - peer.statuses.bytes_of(shared)
+
+    return max(0, await trio.to_thread.run_sync(alone))
 
 
-async def finish_leaving(cluster: Cluster, ownership: Ownership, node_id: str) -> shapes.Left:
+async def finish_leaving(cluster: Cluster, ownership: Ownership, planned: shapes.Left) -> shapes.Left:
     """Let go of everything that this cluster holds on the node. The cluster does not run any more.
 
     Interrupted, or with the node gone, it says what remains; asked again it goes on.
@@ -58,33 +57,50 @@ async def finish_leaving(cluster: Cluster, ownership: Ownership, node_id: str) -
         nonlocal done
         done = rest
 
-    removed: Sequence[str] = [str(cluster.paths.folder)]
-    rest = None
+    trouble = ""
     cluster_id = cluster.peer.member.chain.cluster_id
+    node, old_nodes = cluster.peer.node, cluster.peer.old_nodes
     try:
-        if node_id:
-            await identity_once_started(cluster.peer.node)
-        await ownership.let_go_all(cluster.peer.node, node_id, cluster_id, note)
-        for old in cluster.peer.old_nodes if node_id else ():
-            before = done
-            old_id = (await identity_once_started(old)).peer_id
-            await ownership.let_go_all(old, old_id, cluster_id, note)
-            done = Rest(before.unpinned + done.unpinned, before.kept + done.kept, done.elsewhere)
+        if await ownership.ask(ownership.holdings.count, cluster_id):
+            node_id = (await identity_once_started(node)).peer_id
+            for cid in cluster.peer.verifying.aside:
+                await node.end_aside(cid)
+            await ownership.let_go_all(node, node_id, cluster_id, note)
+            for old in old_nodes:
+                before = done
+                old_id = (await identity_once_started(old)).peer_id
+                await ownership.let_go_all(old, old_id, cluster_id, note)
+                done = Rest(before.unpinned + done.unpinned, before.kept + done.kept, done.elsewhere)
     except PincrewError as error:
-        rest = f"{error.what}. The folder stays; leave again once that is solved"
+        where = f" ({error.where})" if error.where else ""
+        trouble = f"{error.what.rstrip('.')}{where}"
     finally:
-        for node in (cluster.peer.node, *cluster.peer.old_nodes):
-            await node.aclose()
-    if rest is None and done.elsewhere:
-        rest = f"{done.elsewhere} pins are on another IPFS node; start it and leave again"
+        for one in (node, *old_nodes):
+            await one.aclose()
+    left = await ownership.ask(ownership.holdings.count, cluster_id)
+    rest = _rest(cluster, left, done, trouble) if trouble or done.elsewhere else None
     return shapes.Left(
         cluster=cluster.name,
         dry_run=False,
         pins=done.unpinned,
-        bytes=None,
+        bytes=planned.bytes if rest is None else None,
         kept=done.kept,
-        removed=[] if rest else list(removed),
+        removed=[] if rest else planned.removed,
         rest=rest,
+    )
+
+
+def _rest(cluster: Cluster, left: int, done: Rest, trouble: str) -> str:
+    """Say what is still held, why, and what to do."""
+    pins = "1 pin is" if left == 1 else f"{left:,} pins are"
+    if not trouble:
+        return (
+            f"{pins} still held on another IPFS node. Start that one and type `pincrew leave -c {cluster.name}` again,"
+            f" or, should it be gone for good, remove {cluster.paths.folder}"
+        )
+    return (
+        f"{pins} still held: {trouble}. Nothing is fetched any more. Start the node and type"
+        f" `pincrew leave -c {cluster.name}` again, or, should it be gone for good, remove {cluster.paths.folder}"
     )
 
 

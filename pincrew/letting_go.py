@@ -1,5 +1,7 @@
 """Carries out removals on the node: judges them (`pincrew.removals`), waits, and unpins or gives to the user.
 
+What this peer's own user or rules decided not to keep is unpinned without judging and waiting.
+
 What the user rejected is given to him before anything else is let go, so that no clock can free it.
 """
 
@@ -16,7 +18,7 @@ from pincrew.limits import UNPIN_RETRY_DELAY_S, UNPINS_IN_FLIGHT_MAX, UNPINS_PER
 from pincrew.node_watch import NodeState
 from pincrew.ownership import LetGo
 from pincrew.removals import Decision, RemovalsRules, RemovalsState, Verdict
-from pincrew.tracker import Leaving, Progress
+from pincrew.tracker import OWN_DECISION_MS, Leaving, Progress
 from pincrew.values import PinState
 from pincrew.workplace import Workplace
 
@@ -66,6 +68,8 @@ class LettingGo:
             if self._place.watch.view.state is NodeState.UP:
                 ended = await self._free(self.state.rejected_to_ms, give=True)
                 if not ended:
+                    ended = await self._free(OWN_DECISION_MS, from_ms=OWN_DECISION_MS, give=False)
+                if not ended:
                     ended = await self._free(verdict.free_to_ms, give=False)
             if ended:
                 continue
@@ -99,15 +103,15 @@ class LettingGo:
             await self._keeper.ask(self._keeper.book.save_removals_state, state.to_text())
             self.state = state
 
-    async def _free(self, to_ms: int, *, give: bool) -> int:
+    async def _free(self, to_ms: int, *, give: bool, from_ms: int = 0) -> int:
         """Let go of a slice of what left up to then, or give it to the user; return how many came to an end."""
-        if to_ms < 0:
+        if to_ms < from_ms:
             return 0
         now = trio.current_time()
         self._later = {cid: at for cid, at in self._later.items() if at > now}
         limit = UNPINS_PER_SLICE + len(self._later) + len(self._keeper.busy)
         async with self._keeper.turn:
-            found = await self._keeper.ask(self._keeper.book.leaving, to_ms=to_ms, limit=limit)
+            found = await self._keeper.ask(self._keeper.book.leaving, from_ms=from_ms, to_ms=to_ms, limit=limit)
             some = [one for one in found if one.cid not in self._keeper.busy and one.cid not in self._later]
             works = [Work(one.cid, None, Progress(PinState.UNPINNING), self._place.now_ms()) for one in some]
             for work in works:
@@ -122,7 +126,7 @@ class LettingGo:
         finally:
             for work in works:
                 self._keeper.end(work)
-        if freed and not give and not self._rules.obey:
+        if freed and not give and from_ms >= 0 and not self._rules.obey:
             async with self._keeper.turn:
                 await self._save(removals.carried_out(self.state, freed))
         return len(freed)

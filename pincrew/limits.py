@@ -189,6 +189,10 @@ LIFETIME_INTERVAL_S = 60.0
 # ---- told to others: the service manager, and whoever the user named -------------------------------------------------
 SERVICE_STATUS_INTERVAL_S = 10.0
 SERVICE_STATUS_CHARACTERS_MAX = 200
+PAUSE_LOOK_INTERVAL_S = 5.0
+LINE_LOOK_INTERVAL_S = 1.0
+STEERING_ACCOUNT_S = 10.0  # of the limit: so much arrives at once after a rest, and so long is a rest at most by itself
+PAUSE_S_MAX = 366 * 86_400.0
 CLOCK_LOOK_INTERVAL_S = 5.0
 CLOCK_JUMP_S = (
     60.0  # that the clock and the time spent here differ by, before it is taken for sleep or a clock set anew
@@ -221,6 +225,7 @@ CREW_NETWORKS_MAX = 4  # of one peer
 CREW_LOOK_INTERVAL_S = 60.0
 CREW_SAVE_INTERVAL_S = 600.0
 PART_LOOK_INTERVAL_S = 1.0  # at whether the list, the limit or the user's wish changed
+PART_WAIT_S_MAX = 120.0  # for the list to be current, before a first part is fitted and anything fetched
 PART_INTERVAL_S_MAX = 3_600.0  # sizes become known meanwhile
 PART_REST_SHARE = 20.0  # a pass over the rows is followed by a rest of so many times its own time
 PART_ROWS_PER_SLICE = 2_000
@@ -247,6 +252,14 @@ ROOM_LOOK_INTERVAL_S = 2.0
 NODE_FULL_RETRY_S = 600.0  # a node that said that it has no room is not asked again for so long, unless something went
 CLAIM_TIMEOUT_S = 10.0  # for the root block of a pin whose size nobody said
 READMITTED_PER_SLICE = 64
+
+# ---- before joining ------------------------------------------------------------------------------------------------
+JOIN_LIMIT_PERCENT_OF_FREE = 90  # of the volume, less the bytes below, is the limit that is proposed
+JOIN_LIMIT_BYTES_LEFT = 10 * 1000**3
+JOIN_LIMIT_BYTES_MIN = 1000**3  # less than this is not proposed: the user says what is meant
+PROSPECT_TIMEOUT_S = 5.0  # for the node and all of those at once whom the document names
+PROSPECT_ADDRESSES_PER_PEER_MAX = 4
+PROSPECT_WRITE_BYTES = 4_096
 REFUSED_PER_SLICE = 2_000
 RECONSIDERED_PER_SLICE = 1_000
 CENSUS_INTERVAL_S = 1.0  # between counts of why pins are skipped
@@ -258,7 +271,7 @@ DENYLIST_FAULTS_KEPT = 10
 DENYLIST_LOOK_INTERVAL_S = 5.0
 CHOICES_MAX = 100_000
 
-# ---- re-reading what is pinned ----------------------------------------------------------------------------------------
+# ---- re-reading what is pinned --------------------------------------------------------------------------------------
 VERIFY_SHARE_A_WEEK = 0.01  # of the pins, unasked
 VERIFY_WEEK_S = 7 * 86_400.0
 VERIFY_START_DELAY_S = 600.0  # after a start, which has other things to do
@@ -267,6 +280,7 @@ VERIFY_READS_AT_ONCE = 4
 VERIFY_BLOCK_BYTES_MAX = 32 * 1024 * 1024  # a node may store larger blocks than it exchanges, and damaged ones any
 VERIFY_BLOCK_TIMEOUT_S = 60.0  # for reading one from the node's disk
 VERIFY_HASH_IN_LOOP_BYTES_MAX = 64 * 1024
+VERIFY_CIDS_MAX = 100_000  # named at once
 VERIFY_BRANCHES_MAX = 500_000  # blocks with links in one pin, which are remembered: 60 bytes each
 VERIFY_BAD_BLOCKS_MAX = 1_000  # of one pin, before looking on is of no use
 VERIFY_SAMPLE_PINS_MIN = 20
@@ -274,6 +288,7 @@ VERIFY_FETCH_TIMEOUT_S = 60.0  # for another node to come up with one good block
 VERIFY_MEND_TIMEOUT_S = 600.0  # for one round of mending a pin
 VERIFY_ROUNDS_MAX = 8  # below a block that was fetched again, others may be bad
 VERIFY_RETRY_S = 3_600.0  # between tries to mend what could not be mended
+VERIFY_MENDED_LOOK_S = 30.0  # between looks at whether the pinner has pinned again what was mended
 VERIFY_DAMAGED_KEPT_MAX = 1_000  # pins
 
 # ---- doctor: what is looked at without `--all` --------------------------------------------------------------------
@@ -282,6 +297,12 @@ AUDIT_SHARDS_MIN = 16
 AUDIT_ENVELOPES = 200  # the newest of the log, and as many at random
 AUDIT_PAGES_S_MAX = 30.0
 AUDIT_FAULTS_SHOWN = 3
+
+# ---- doctor: a running cluster ------------------------------------------------------------------------------------
+CHECKUP_NODE_TIMEOUT_S = 10.0
+CHECKUP_STORAGE_SHARE = 0.9  # of the node's own limit
+CHECKUP_VOLUME_BYTES = 1_000_000_000
+CHECKUP_CLOCK_OFF_S = 300.0  # announcements come every 30 s, and may be passed on for a while
 
 # ---- the API ------------------------------------------------------------------------------------------------------
 API_BODY_BYTES_MAX = 64 * 1024
@@ -322,6 +343,7 @@ NODE_LINE_BYTES_MAX = 64 * 1024
 NODE_ANSWER_BYTES_MAX = 8 * 1024 * 1024
 NODE_HEADERS_BYTES_MAX = 64 * 1024
 NODE_ADDRESS_FILE_BYTES_MAX = 1_024
+NODE_CONFIG_BYTES_MAX = 1024 * 1024
 NODE_ROOT_BLOCK_BYTES_MAX = 1024 * 1024
 NODE_BLOCK_TIMEOUT_S = 20.0
 NODE_CONNECT_PEER_TIMEOUT_S = 15.0
@@ -351,7 +373,16 @@ UNPINS_IN_FLIGHT_MAX = 4
 UNPINS_PER_SLICE = 200
 UNPIN_RETRY_DELAY_S = 60.0
 STORE_RETRY_DELAY_S = 5.0
-RATE_WINDOW_S = 10.0
+RATE_SHORT_S = 10.0
+RATE_MIDDLE_S = 600.0
+RATE_LONG_S = 6 * 3_600.0
+RATE_SLOTS = 60
+REACHED_KEPT_MAX = 4_096  # interrupted pins of which it is remembered how far they came
+TIME_LEFT_SEEN_S_MIN = 20.0
+TIME_LEFT_SIZED_SHARE_MIN = 0.9
+TIME_LEFT_HIGH_S_MAX = 3 * 366 * 86_400.0
+FLIGHTS_SHOWN = 5
+FLIGHT_NAME_CHARACTERS_MAX = 60
 
 # ---- embedded node --------------------------------------------------------------------------------------------------
 NODE_PEERS_MAX = 256

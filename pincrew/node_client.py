@@ -52,6 +52,14 @@ class RepoStat:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes that passed between the node and others since its start."""
+
+    received: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """One file or folder that was added; ``bytes`` as the node counts them, with its own overhead."""
 
@@ -94,8 +102,26 @@ class Node(Protocol):
     async def repo_stat(self, *, count: bool = False) -> RepoStat:
         """Return how full it is; ``count`` also counts blocks, which may take long."""
 
+    async def traffic(self) -> Traffic:
+        """Return what passed to and from other nodes."""
+
     async def block_get(self, cid: bytes, *, bytes_max: int, timeout_s: float) -> bytes:
         """Return one block, from the network if need be."""
+
+    async def stored_block(self, cid: bytes) -> bytes | None:
+        """Return a block as the node stores it, unchecked; None where it has none. Asks no other node.
+
+        A block that cannot be read, or that the node itself found damaged, is b"".
+        """
+
+    async def remove_block(self, cid: bytes) -> str:
+        """Remove a block that nothing pinned needs; return "", else which pin the node says needs it."""
+
+    async def set_aside(self, cid: bytes) -> None:
+        """Keep what there is of a DAG from being collected, though it is not pinned; again is harmless."""
+
+    async def end_aside(self, cid: bytes) -> None:
+        """Undo ``set_aside``; where there is nothing to undo, that is fine."""
 
     async def claimed_size(self, cid: bytes) -> int | None:
         """Return what the root block says of the whole DAG's size, None if it says nothing (in time). A claim."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pincrew.errors import Misuse
-from pincrew.limits import NODE_ADDRESS_FILE_BYTES_MAX
+from pincrew.errors import Misuse, PincrewError
+from pincrew.files import read_file
+from pincrew.limits import NODE_ADDRESS_FILE_BYTES_MAX, NODE_CONFIG_BYTES_MAX
 from pincrew.node_address import NodeAddress, NodeKind, choose_address
 from pincrew.paths import Home
 
@@ -44,6 +46,26 @@ def find_repository(environment: Mapping[str, str]) -> Path | None:
     home = environment.get("HOME")
     named = environment.get("IPFS_PATH") or (str(Path(home) / ".ipfs") if home else "")
     return Path(named).expanduser() if named else None
+
+
+def folder_of(peer_id: str, named: object, environment: Mapping[str, str]) -> str | None:
+    """Return where the Kubo of a peer id keeps its blocks, None where that is not on this machine. Blocks.
+
+    It is looked for where it says (``named``, its own IPFS_PATH) and where this user's would be, and known by the
+    identity in its settings: another Kubo, or a container, may name the same folder.
+    """
+    for repository in (Path(named) if isinstance(named, str) and named else None, find_repository(environment)):
+        if repository is None:
+            continue
+        try:
+            settings = json.loads(read_file(repository / "config", NODE_CONFIG_BYTES_MAX))
+        except (PincrewError, ValueError, RecursionError):
+            continue  # not here, not readable, or none of Kubo's
+        identity = settings.get("Identity") if isinstance(settings, dict) else None
+        if isinstance(identity, dict) and identity.get("PeerID") == peer_id:
+            blocks = repository / "blocks"
+            return str(blocks if blocks.exists() else repository)
+    return None
 
 
 def authorization(setting: str | None) -> str | None:

@@ -208,6 +208,7 @@ class KeptNode(KuboRpc):
     ) -> None:
         super().__init__(address_of(NodeKind.EMBEDDED, home, environment), no_progress_timeout_s=no_progress_timeout_s)
         self._keeper = keeper
+        self._stores_in = str(home.node.folder)
 
     async def id(self) -> NodeIdentity:
         """Return who it is. Raises NodeStarting while it comes up, NodeDown with the reason where it cannot."""
@@ -216,6 +217,20 @@ class KeptNode(KuboRpc):
             return await super().id()
         except NodeDown as error:
             raise self._keeper.why_down(error) from error
+
+    async def _folder(self) -> str | None:
+        return self._stores_in
+
+    async def limit_storage(self, limit: int | None) -> None:
+        """Let its files become so large at most, also after a restart. Raises NodeDown or NodeRefused."""
+        await self._object("pincrew/limits", [("storage", "none" if limit is None else str(limit))])
+
+    async def limit_network(self, download: str, upload: str) -> None:
+        """Let it take and send so many bytes a second at most, also after a restart; "" leaves one as it is.
+
+        Raises NodeDown or NodeRefused.
+        """
+        await self._object("pincrew/limits", [("download", download), ("upload", upload)])
 
     async def aclose(self) -> None:
         """Close every connection, and need it no more."""

@@ -11,35 +11,61 @@ import trio
 from pincrew.errors import NodeDown, NodeRefused
 from pincrew.limits import NODE_ROOM_INTERVAL_S, NODE_ROOM_LOOK_INTERVAL_S
 from pincrew.node_client import Node, RepoStat
+from pincrew.room import Volume
 
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class NodeRoom:
-    """Asks one node now and then. ``free_bytes`` is None while the node is away, and where nothing bounds it."""
+    """Asks one node now and then, and looks at its volume more often.
 
-    def __init__(self, node: Node, *, node_is_up: Callable[[], bool]) -> None:
+    ``free_bytes`` is None while the node is away, and where nothing bounds it; ``on_volume`` hears of the volume, None
+    where it is not on this machine.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        node_is_up: Callable[[], bool],
+        on_volume: Callable[[Volume | None], None] = lambda _volume: None,
+    ) -> None:
         self._node = node
         self._node_is_up = node_is_up
+        self._on_volume = on_volume
+        self._stat: RepoStat | None = None
+        self._asked_at = -NODE_ROOM_INTERVAL_S
+        self.volume: Volume | None = None
         self.free_bytes: int | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Ask until cancelled."""
         task_status.started()
         while True:
-            self.free_bytes = await self._ask() if self._node_is_up() else None
-            # Whether the node came up is looked at more often than it is asked: looking costs nothing.
-            await trio.sleep(NODE_ROOM_LOOK_INTERVAL_S if self.free_bytes is None else NODE_ROOM_INTERVAL_S)
+            if not self._node_is_up():
+                self._stat = None
+            elif self._stat is None or trio.current_time() >= self._asked_at + NODE_ROOM_INTERVAL_S:
+                await self._ask()
+            await self._look()
+            # Whether the node came up, and its volume, is looked at more often than it is asked: looking costs nothing.
+            await trio.sleep(NODE_ROOM_LOOK_INTERVAL_S)
 
-    async def _ask(self) -> int | None:
+    async def _ask(self) -> None:
         try:
-            stat = await self._node.repo_stat()
+            self._stat = await self._node.repo_stat()
         except (NodeDown, NodeRefused):
-            return None  # Whether it is there, and since when not, the node's watch tells.
-        volume = None
-        if stat.path is not None and is_here(self._node.address):
-            volume = await trio.to_thread.run_sync(_volume_free, stat.path)
-        return free_of(stat, volume)
+            self._stat = None  # Whether it is there, and since when not, the node's watch tells.
+        self._asked_at = trio.current_time()
+
+    async def _look(self) -> None:
+        if self._stat is None:
+            self.free_bytes = None
+            return  # the volume is as it was seen last: it does not go away with the node
+        self.volume = None
+        if self._stat.path is not None and is_here(self._node.address):
+            self.volume = await trio.to_thread.run_sync(volume_at, self._stat.path)
+        self.free_bytes = free_of(self._stat, self.volume.free if self.volume is not None else None)
+        self._on_volume(self.volume)
 
 
 def free_of(stat: RepoStat, volume_free: int | None) -> int | None:
@@ -56,8 +82,11 @@ def is_here(address: str) -> bool:
     return address.startswith("unix:") or urllib.parse.urlsplit(address).hostname in _HERE
 
 
-def _volume_free(path: str) -> int | None:
+def volume_at(path: str) -> Volume | None:
+    """Return the volume with a file or folder, None where that is not on this machine. Blocks."""
     try:
-        return shutil.disk_usage(path).free
+        usage = shutil.disk_usage(path)
     except OSError:
         return None  # A node in a container, or behind a tunnel, names a path that is not ours.
+    # What its reserve for root leaves is neither free nor used: a share of what this user could fill is meant.
+    return Volume(usage.used + usage.free, usage.free)

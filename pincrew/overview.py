@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import trio
 
 from pincrew.api import shapes
 from pincrew.api.lines import time_text
+from pincrew.cid import cid_text
 from pincrew.errors import PincrewError
 from pincrew.health import Facts, ReasonCode, ReasonText, state_of
 from pincrew.keys import peer_id
+from pincrew.limits import FLIGHT_NAME_CHARACTERS_MAX, FLIGHTS_SHOWN
 from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.node_watch import NodeState
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer
+from pincrew.pinner import PinnerSummary
+from pincrew.quantities import age_text
+from pincrew.rates import Rates, TimeLeft, time_left
+from pincrew.room import Bound
 from pincrew.settings import load_cluster
+from pincrew.tracker import FOR_ROOM, NOT_PART
 from pincrew.values import PinState
 
 
@@ -36,8 +46,10 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         if not connections:
             reasons.append(ReasonText(ReasonCode.NO_PEERS, "No other peer of the cluster is connected"))
         elif curators and not curators_connected:
-            text = "No curator is connected: pins stay, changes come once one is back"
-            reasons.append(ReasonText(ReasonCode.NO_CURATOR, text, peer.curator_seen_ms))
+            seen_ms = peer.curator_seen_ms
+            since = "" if seen_ms is None else f" since {age_text((peer.clock_ms() - seen_ms) / 1_000)} ago"
+            text = f"No curator is connected{since}: pins stay, changes come once one is back"
+            reasons.append(ReasonText(ReasonCode.NO_CURATOR, text, seen_ms))
     if pinner.held:
         text = f"{pinner.held} pins were removed at once; they are kept until you decide (pincrew removals show)"
         reasons.append(ReasonText(ReasonCode.MASS_REMOVAL, text, pinner.held_since_ms))
@@ -46,11 +58,14 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         reasons.append(ReasonText(ReasonCode.TRUST_CONFLICT, text))
     if peer.applier.fault is not None:
         reasons.append(ReasonText(ReasonCode.DISK_LOW, peer.applier.fault.sentence))
+    reasons += _room_reasons(peer, pinner)
+    skipped = _skipped(pinner.skipped_for, counts[PinState.SKIPPED])
     facts = Facts(
         is_curator=role == "curator",
         is_running=peer.is_running,
         is_leaving=peer.leaving,
         failure=peer.failure,
+        is_paused=peer.pausing.pause is not None,
         node_is_up=pinner.node.state is not NodeState.DOWN,
         peers_connected=len(connections),
         curators_connected=curators_connected,
@@ -59,7 +74,9 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         envelopes_expected=expected + peer.member.bases.is_taking,
         pins_ours=total - counts[PinState.REMOTE],
         pins_pinned=counts[PinState.PINNED],
-        pins_user_skipped=counts[PinState.SKIPPED],
+        pins_no_room=skipped.for_room if pinner.is_room_settled else 0,
+        pins_not_part=skipped.not_part,
+        pins_user_skipped=skipped.by_user,
         removals_held=pinner.held,
     )
     state = state_of(facts)
@@ -90,12 +107,13 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             pinned=sizes[PinState.PINNED][0],
             total=known_bytes if known_pins or not total else None,
             size_known_pins=known_pins,
-            limit=None,
+            limit=peer.pinner.room.limit,
+            volume_free=None if peer.node_room.volume is None else peer.node_room.volume.free,
         ),
         peers=shapes.PeerCounts(len(connections), known),
         curators=shapes.CuratorCounts(curators_connected, len(curators), time_text(last_seen)),
         last_change=time_text(peer.last_change_ms()),
-        paused_until=None,
+        paused_until=None if peer.pausing.pause is None else time_text(peer.pausing.pause.until_ms),
         node=shapes.NodeInfo(
             kind=peer.options.node_kind.value,
             address=pinner.node.address,
@@ -103,7 +121,95 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             version=identity.version if identity else None,
             peer_id=identity.peer_id if identity else None,
         ),
+        lifetime=peer.lifetime.figures(),
+        progress=_progress(pinner, counts, sizes, peer.clock_ms(), is_paused=facts.is_paused),
     )
+
+
+def _progress(
+    pinner: PinnerSummary,
+    counts: Mapping[PinState, int],
+    sizes: Mapping[PinState, tuple[int, int]],
+    now_ms: int,
+    *,
+    is_paused: bool,
+) -> shapes.Progress:
+    """Say how fast it goes and how long it may take."""
+    now = trio.current_time()
+
+    def moment(at: float | None) -> str | None:
+        return None if at is None else time_text(now_ms - round(1_000 * (now - at)))
+
+    rates, blocks_per_s, seen_s = Rates(), 0.0, 0.0
+    last_at = None
+    if pinner.arrivals is not None:
+        rates, blocks_per_s = pinner.arrivals.bytes_per_s(now), pinner.arrivals.blocks_per_s(now)
+        seen_s, last_at = pinner.arrivals.seen_s(now), pinner.arrivals.last_at
+    missing = (PinState.QUEUED, PinState.PINNING, PinState.ERROR)
+    left = time_left(
+        pins=sum(counts[state] for state in missing),
+        sized=sum(sizes[state][1] for state in missing),
+        size=sum(sizes[state][0] for state in missing),
+        arrived=sum(one.bytes or 0 for one in pinner.in_flight),
+        rates=rates,
+        seen_s=seen_s,
+    )
+    if is_paused:
+        left = TimeLeft(why="paused")
+    return shapes.Progress(
+        rate=round(rates.short),
+        rate_10min=round(rates.middle),
+        rate_6h=round(rates.long),
+        blocks_rate=round(blocks_per_s),
+        eta_low=left.low_s,
+        eta_high=left.high_s,
+        no_eta=left.why,
+        last_block=moment(last_at),
+        in_flight=len(pinner.in_flight),
+        flights=[
+            shapes.Flight(
+                cid_text(one.cid),
+                one.name[:FLIGHT_NAME_CHARACTERS_MAX],
+                one.blocks,
+                one.bytes,
+                one.size,
+                moment(one.last_block_at),
+            )
+            for one in pinner.in_flight[:FLIGHTS_SHOWN]
+        ],
+    )
+
+
+class _Skipped(NamedTuple):
+    """Pins that are skipped, by whose doing."""
+
+    for_room: int = 0
+    not_part: int = 0
+    by_user: int = 0
+
+
+def _skipped(causes: Mapping[str, int], total: int) -> _Skipped:
+    """Return the facts about what is skipped; none while it is being counted anew."""
+    if sum(causes.values()) != total:
+        return _Skipped()
+    for_room = sum(causes.get(cause, 0) for cause in FOR_ROOM)
+    not_part = causes.get(NOT_PART, 0)
+    return _Skipped(for_room, not_part, total - for_room - not_part)
+
+
+def _room_reasons(peer: Peer, pinner: PinnerSummary) -> list[ReasonText]:
+    """Say what leaves no room, where pins are skipped for that."""
+    room = peer.pinner.room
+    skipped = sum(pinner.skipped_for.get(cause, 0) for cause in FOR_ROOM)
+    pins = "1 pin has" if skipped == 1 else f"{skipped:,} pins have"
+    found = []
+    if skipped and room.bound in (Bound.LIMIT, Bound.NODE):
+        by = "below your limit" if room.bound is Bound.LIMIT else "on the IPFS node"
+        found.append(ReasonText(ReasonCode.LIMIT, f"{pins} no room {by} (pincrew limits)"))
+    if room.is_volume_low or (skipped and room.bound is Bound.VOLUME):
+        text = f"Less than {room.keep_free_percent} % of the volume would stay free: nothing more is fetched"
+        found.append(ReasonText(ReasonCode.DISK_LOW, f"{text} (pincrew limits)"))
+    return found
 
 
 def _list_progress(peer: Peer, have: int, expected: int) -> shapes.ListProgress:

@@ -142,6 +142,13 @@ class Ownership:
                 except NodeRefused:
                     return  # The old name stays; holdings.db knows whose it is.
 
+    @asynccontextmanager
+    async def alone(self, node: Node, node_id: str, cluster: bytes, cid: bytes) -> AsyncIterator[bool]:
+        """Hold the turn on ``cid``, and say whether the node has it pinned for this cluster and nobody else."""
+        async with self._turn(node_id, cid):
+            pin = await node.pin_of(cid)
+            yield pin is not None and await self.ask(self.holdings.may_unpin, node_id, cid, cluster, pin.name)
+
     async def let_go_all(
         self, node: Node, node_id: str, cluster: bytes, on_done: Callable[[Rest], None] = lambda _: None
     ) -> Rest:

@@ -1,7 +1,8 @@
 """Every path on disk, and how names become folders.
 
     $PINCREW_HOME/
-        settings.toml  daemon.lock  daemon.sock  daemon.log  holdings.db  owner-keys/
+        settings.toml  daemon.lock  daemon.sock  daemon.log  told.json  holdings.db  denylist
+        owner-keys/
         clusters/<name>/   cluster.toml  config.toml  identity.key  owner.key  secret.key  state.db  ...
         node/              node.toml  identity.key  blocks.db  rpc.sock  node.log
 
@@ -85,6 +86,16 @@ class ClusterPaths:
         return self.folder / "secret.key"
 
     @property
+    def denylist(self) -> Path:
+        """What the user never wants from this cluster."""
+        return self.folder / "denylist"
+
+    @property
+    def denylist_of_all(self) -> Path:
+        """What the user never wants from any cluster of this home."""
+        return self.folder.parent.parent / "denylist"
+
+    @property
     def state(self) -> Path:
         """The store."""
         return self.folder / "state.db"
@@ -158,6 +169,11 @@ class Home:
     def daemon_log(self) -> Path:
         """What a daemon in the background has to say."""
         return self.root / "daemon.log"
+
+    @property
+    def told(self) -> Path:
+        """What was told of the clusters' states, so that a restart does not tell it again."""
+        return self.root / "told.json"
 
     @property
     def holdings(self) -> Path:

@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -25,9 +25,11 @@ from pincrew.applier import Applier
 from pincrew.bases import Turned
 from pincrew.bell import Bell
 from pincrew.cid import cid_text
+from pincrew.crew_watch import CrewWatch
 from pincrew.diary import Diary
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.keys import SigningKey, peer_id, public_of
+from pincrew.lifetime import Lifetime
 from pincrew.member import Member
 from pincrew.moving import Moving
 from pincrew.node_address import NodeKind
@@ -35,20 +37,28 @@ from pincrew.node_client import Node
 from pincrew.node_room import NodeRoom
 from pincrew.node_watch import NodeState
 from pincrew.ownership import Ownership
+from pincrew.pause import Pause
+from pincrew.pausing import KeepPause, Pausing
 from pincrew.pinner import Pinner, PinnerRules
 from pincrew.removals import RemovalsRules
 from pincrew.requests import Answer, Request, decode_answer, encode_request
-from pincrew.self_report import SelfReport
+from pincrew.room import Room
+from pincrew.selection import Selection
+from pincrew.self_report import SelfReport, Settled
 from pincrew.store.acquaintances import Acquaintance, Acquaintances
+from pincrew.store.checks import Checks
 from pincrew.store.database import Database
 from pincrew.store.events import Events
+from pincrew.store.lifetime import LifetimeStore
 from pincrew.store.listing import Listing
+from pincrew.store.part_rows import PartRows
 from pincrew.store.rows import Rows
 from pincrew.store.staging import Staged
 from pincrew.store.statuses import Statuses
 from pincrew.succession import Succession
 from pincrew.sync import Sync
 from pincrew.trust import TrustChain, differences
+from pincrew.verifying import Verifying
 from pincrew.windows import Applied
 from pincrew.wire import encode_sealed
 
@@ -82,6 +92,9 @@ class PeerOptions:
     no_progress_timeout_s: float = limits.PIN_NO_PROGRESS_TIMEOUT_S
     node_kind: NodeKind = NodeKind.KUBO
     removals: RemovalsRules = field(default_factory=RemovalsRules)
+    limit: int | None = None
+    keep_free_percent: int = 0
+    pause: Pause | None = None
     writes: bool = False  # it is a curator's: while trust names it, removals are its own and hold it up nowhere
     staged: Staged = field(default_factory=dict[bytes, bytes])
 
@@ -105,12 +118,14 @@ class Peer:
         *,
         old_nodes: Sequence[Node] = (),
         forget_old_nodes: Callable[[], None] = lambda: None,
+        keep_pause: KeepPause = lambda _pause: None,
     ) -> None:
         """``old_nodes`` are those that the cluster moves away from; the other blocks, and notes that it has."""
         self.options = options
         self.database = database
         self.key = key
         self.id = peer_id(key.public)
+        self.reasons: dict[ReasonCode, ReasonText] = {}
         self.node = node
         self.old_nodes = old_nodes
         self.member = Member(
@@ -132,8 +147,18 @@ class Peer:
             own_peer_id=self.id,
             now_ms=now_ms,
             luck=random.Random(),
-            on_event=self.diary.happened,
+            on_event=self._happened,
             rules=PinnerRules(options.pins_in_flight, options.no_progress_timeout_s, self._removals_rules()),
+            # A curator's peer has neither rules nor bounds: it keeps its whole list.
+            selection=Selection(),
+            room=Room(options.limit, options.keep_free_percent),
+        )
+        self.pausing = Pausing(self.pinner, now_ms, self.diary.happened, options.pause, keep_pause)
+        self.verifying = Verifying(
+            self.pinner.place,
+            Checks(database, shard_bits),
+            self._damaged,
+            is_paused=lambda: self.pausing.pause is not None,
         )
         self._moving = Moving(
             old_nodes,
@@ -145,7 +170,13 @@ class Peer:
             on_event=self.diary.happened,
             forget=forget_old_nodes,
         )
-        self.node_room = NodeRoom(node, node_is_up=lambda: self.pinner.summary().node.state is NodeState.UP)
+        own_node = node if options.node_kind is NodeKind.EMBEDDED else None
+        self.lifetime = Lifetime(LifetimeStore(database), now_ms, own_node)
+        self.node_room = NodeRoom(
+            node,
+            node_is_up=lambda: self.pinner.summary().node.state is NodeState.UP,
+            on_volume=(lambda _volume: None) if options.writes else self.pinner.measured,
+        )
         self.self_report = SelfReport(
             options.peer_name,
             pinner=self.pinner,
@@ -153,6 +184,16 @@ class Peer:
             statuses=self.statuses,
             addresses=lambda: self.network.addresses if self.network is not None else (),
             free_bytes=lambda: self.node_room.free_bytes,
+            settled=lambda: self.settled(),
+        )
+        self.settled: Callable[[], Settled | None] = lambda: None
+        self.part_rows = PartRows(database)
+        self._named: frozenset[bytes] = frozenset()
+        self.crew_watch = CrewWatch(
+            self.part_rows,
+            self.member.heard,
+            is_listening=lambda: self.network is not None and bool(self.network.connections()),
+            vouched=lambda: self.member.chain.curators | self._named,
         )
         self.announcer = Announcer(
             self.member,
@@ -169,10 +210,10 @@ class Peer:
         self.leaving = False
         self.failure: str | None = None
         self.is_running = False
-        self.reasons: dict[ReasonCode, ReasonText] = {}
         self.curator_seen_ms: int | None = max(
             (one.seen_ms for one in self.acquaintances.all() if one.role == "curator"), default=None
         )
+        self._had_curator = False
         self.member.on_trust = self._trust_moved
         self._trust_bell = Bell()
         self.on_trust: Callable[[], None] = lambda: None
@@ -218,7 +259,11 @@ class Peer:
                 await nursery.start(self.applier.run)
                 await nursery.start(self.succession.run)
                 await nursery.start(self.pinner.run)
+                await nursery.start(self.pausing.run)
                 await nursery.start(self.node_room.run)
+                await nursery.start(self.crew_watch.run)
+                await nursery.start(self.lifetime.run)
+                await nursery.start(self.verifying.run)
                 await nursery.start(self.announcer.run)
                 nursery.start_soon(self._moving.run)
                 nursery.start_soon(self._publish)
@@ -265,12 +310,13 @@ class Peer:
     # ---- whom to talk to --------------------------------------------------------------------------------------
 
     def seek(self, addresses: Sequence[str]) -> None:
-        """Look for the peers at these multiaddrs (with their peer ids)."""
+        """Look for the peers at these multiaddrs (with their peer ids), which the published document names."""
         by_peer: dict[str, list[str]] = {}
         for address in addresses:
             base, _, peer = address.rpartition("/p2p/")
             if base and peer:
                 by_peer.setdefault(peer, []).append(base)
+        self._named = frozenset(public_of(peer) for peer in by_peer)
         for peer, bases in by_peer.items():
             self._seek(peer, bases, self.is_curator(peer))
 
@@ -293,6 +339,20 @@ class Peer:
         return None if heard is None else heard.announcement
 
     # ---- what happens -----------------------------------------------------------------------------------------
+
+    def _happened(self, kind: str, fields: dict[str, Any]) -> None:
+        """Something happened to a pin."""
+        self.lifetime.heard(kind, fields)
+        self.diary.happened(kind, fields)
+
+    def _damaged(self, pins: int) -> None:
+        """So many pins have blocks that are bad and could not be fetched again yet."""
+        if not pins:
+            self.reasons.pop(ReasonCode.DAMAGED, None)
+            return
+        some = "1 pin has" if pins == 1 else f"{pins:,} pins have"
+        text = f"{some} damaged or missing blocks, which are being fetched again (pincrew events)"
+        self.note(ReasonCode.DAMAGED, text)
 
     def _received(self) -> None:
         self.applier.wake()
@@ -355,8 +415,10 @@ class Peer:
 
     def _neighbours_changed(self) -> None:
         assert self.network is not None
-        if any(self.is_curator(connection.peer) for connection in self.network.connections()):
+        has_curator = any(self.is_curator(connection.peer) for connection in self.network.connections())
+        if has_curator or self._had_curator:  # one that has just gone was seen until now
             self.curator_seen_ms = now_ms()
+        self._had_curator = has_curator
         self.reasons.pop(ReasonCode.HANDSHAKE_FAILED, None)
         self.announcer.changed()
 

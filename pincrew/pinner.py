@@ -1,7 +1,9 @@
 """Drives the node for one cluster: from changed rows to pins, and back.
 
 Tasks, all in one nursery: the node's watch; *changes* (rows -> events -> statuses); *pins* (free slot -> candidate ->
-`attempts`); letting go; reconciling; and the bookkeeper, whose module says how they keep out of each other's way.
+`attempts`); admission (what is not kept, or has no room, is skipped before the node is asked, and comes back when that
+changes); reconsidering; letting go; reconciling; and the bookkeeper, whose module says how they keep out of each
+other's way.
 
 Candidates are read in slices; then the node is asked once which of them it has no pin of (`ownership.look_ahead`).
 A claim in the holdings is written before the node is asked to pin, and dropped after it was asked to unpin: after a
@@ -12,12 +14,14 @@ the next start queues them again.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import trio
 
 from pincrew import tracker
+from pincrew.admission import Admission
 from pincrew.attempts import Attempts
 from pincrew.bell import Bell
 from pincrew.bookkeeper import Bookkeeper, OnEvent, Work
@@ -30,14 +34,19 @@ from pincrew.limits import (
     PINS_IN_FLIGHT_DEFAULT,
     RECONCILE_DELAY_S,
     RECONCILE_INTERVAL_S,
+    REFUSED_PER_SLICE,
 )
 from pincrew.node_client import Node, NodeIdentity
 from pincrew.node_watch import NodeState, NodeView, NodeWatch
 from pincrew.ownership import Ownership
+from pincrew.rates import Arrivals
 from pincrew.reconciling import Reconciling
+from pincrew.reconsidering import Reconsidering
 from pincrew.removals import Decision, RemovalsRules
+from pincrew.room import Room, Volume
+from pincrew.selection import Selection
 from pincrew.tracker import Candidate, Change, Event, Lane, PinBook, Progress, Share, StatusUpdate
-from pincrew.values import Pin, PinState
+from pincrew.values import Choice, Pin, PinState
 from pincrew.workplace import Workplace
 
 _IDLE_S = 3_600.0
@@ -54,6 +63,13 @@ class PinnerRules:
     reconcile_interval_s: float = RECONCILE_INTERVAL_S
 
 
+class Hold(Enum):
+    """Why nothing new is fetched though there is something to fetch."""
+
+    USER = "user"  # he paused it
+    LINE = "line"  # more arrived than is to
+
+
 @dataclass(frozen=True, slots=True)
 class InFlight:
     """One pin that the node is fetching."""
@@ -63,18 +79,26 @@ class InFlight:
     started_ms: int
     blocks: int
     bytes: int | None
+    size: int | None  # known beforehand
+    last_block_at: float | None  # on the clock of the event loop
 
 
 @dataclass(frozen=True, slots=True)
 class PinnerSummary:
-    """What the status shows of the pinner. ``held`` removals wait for the user's word since ``held_since_ms``."""
+    """What the status shows of the pinner. ``held`` removals wait for the user's word since ``held_since_ms``.
+
+    ``skipped_for`` counts by cause, and may be a moment behind the counters; ``is_room_settled``: what was skipped for
+    want of room stays so as things stand.
+    """
 
     node: NodeView
     in_flight: tuple[InFlight, ...]
-    bytes_per_s: float
+    arrivals: Arrivals | None
     held: int
     held_since_ms: int | None
     held_until_ms: int | None
+    skipped_for: Mapping[str, int]
+    is_room_settled: bool
 
 
 class Pinner:
@@ -92,7 +116,10 @@ class Pinner:
         luck: random.Random,
         on_event: OnEvent = lambda _kind, _fields: None,
         rules: PinnerRules | None = None,
+        selection: Selection | None = None,
+        room: Room | None = None,
     ) -> None:
+        """``selection`` and ``room`` say what a follower keeps; without them everything is kept."""
         self._node = node
         self._ownership = ownership
         self._cluster = cluster
@@ -101,8 +128,11 @@ class Pinner:
         self._on_event = on_event
         self._rules = rules = rules or PinnerRules()
         self._watch = NodeWatch(node, now_ms=now_ms, luck=luck, on_change=self._node_changed)
-        self._keeper = Bookkeeper(book, now_ms=now_ms, on_event=on_event, on_written=self._statuses_written)
-        place = Workplace(cluster, self._keeper, node, self._watch, ownership, now_ms, on_event)
+        self.selection, self.room = selection or Selection(), room or Room()
+        self._keeper = Bookkeeper(book, self.room, now_ms=now_ms, on_event=on_event, on_written=self._statuses_written)
+        self.place = place = Workplace(
+            cluster, self._keeper, node, self._watch, ownership, now_ms, on_event, self.selection, self.room
+        )
         self._attempts = Attempts(
             place, own_peer_id=own_peer_id, luck=luck, no_progress_timeout_s=rules.no_progress_timeout_s
         )
@@ -110,11 +140,17 @@ class Pinner:
         self._reconciling = Reconciling(
             place, self._wake_pins, delay_s=rules.reconcile_delay_s, interval_s=rules.reconcile_interval_s
         )
+        self._admission = Admission(place, self._wake_pins, self._letting_go.wake)
+        self._reconsidering = Reconsidering(place, self._rows_reconsidered)
         self._lanes: dict[Lane, dict[bytes, Candidate]] = {lane: {} for lane in Lane}
         # Lanes found empty, until when to believe it; a queued row or the user's word ends it sooner.
         self._dry: dict[Lane, float] = {}
         self._turn = 0
         self._changes_bell, self._pins_bell = Bell(), Bell()
+        # Nothing is fetched before: a follower whose part is still to be worked out puts one here that it sets then.
+        self.settled = trio.Event()
+        self.settled.set()
+        self._holds: set[Hold] = set()
 
     # ---- for the peer and the API ----------------------------------------------------------------------------------
     def changed(self) -> None:
@@ -152,6 +188,52 @@ class Pinner:
         """Change grace, hold or obedience."""
         self._letting_go.set_rules(rules)
 
+    def reconsider(self) -> None:
+        """The selection changed: look at every row again."""
+        self._reconsidering.wake()
+
+    def measured(self, volume: Volume | None) -> None:
+        """The volume with the node's data was looked at; None: it is not on this machine."""
+        self.room.measured(volume)
+        self._admission.wake()
+
+    def set_room_rules(self, limit: int | None, keep_free_percent: int) -> None:
+        """Let another limit hold: nothing is unpinned by that, what is under way and does not fit is stopped."""
+        self.room.set_rules(limit, keep_free_percent)
+        self._admission.wake()
+        self._wake_pins()
+
+    def hold(self, why: Hold) -> None:
+        """Fetch nothing from now on; what is under way is interrupted, which is no attempt. Again is harmless."""
+        self._holds.add(why)
+        for work in list(self._keeper.busy.values()):
+            if work.pin is not None and work.refusal is None and not work.finished.is_set():
+                work.scope.cancel()
+
+    def go_on(self, why: Hold) -> None:
+        """That reason to hold is gone."""
+        if why in self._holds:
+            self._holds.discard(why)
+            self._wake_pins()
+
+    async def choose(self, cids: Sequence[bytes], choice: Choice | None) -> None:
+        """Take the user's word on single pins; None takes back what he said before."""
+        book = self._keeper.book
+        async with self._keeper.turn:
+            await self._keeper.ask(book.choose, cids, choice, now_ms=self._now_ms())
+            self.selection.choices = await self._keeper.ask(book.choices)
+            if choice is Choice.NEXT:
+                for cid in cids:
+                    if cid not in self._keeper.busy:
+                        await self._keeper.ask(book.requeue, cid, now_ms=self._now_ms(), also_pinned=False)
+        self._reconsidering.wake()
+        self._wake_pins()
+
+    async def trim(self, limit: int) -> int:
+        """Unpin the newest pins until the others fit a limit; return how many go."""
+        self.room.fill()
+        return await self._reconsidering.trim(limit, self.room.fault())
+
     def summary(self) -> PinnerSummary:
         """Return what the status shows; cheap."""
         works = [(work, work.pin) for work in self._keeper.busy.values() if not work.finished.is_set()]
@@ -159,14 +241,16 @@ class Pinner:
         return PinnerSummary(
             node=self._watch.view,
             in_flight=tuple(
-                InFlight(work.cid, pin.name, work.started_ms, work.blocks, work.bytes)
+                InFlight(work.cid, pin.name, work.started_ms, work.blocks, work.bytes, work.size, work.last_block_at)
                 for work, pin in works
                 if pin is not None
             ),
-            bytes_per_s=self._attempts.bytes_per_s(),
+            arrivals=self._attempts.arrivals,
             held=verdict.held if verdict else 0,
             held_since_ms=self._letting_go.state.hold_since_ms,
             held_until_ms=verdict.held_until_ms if verdict else None,
+            skipped_for=self._admission.census,
+            is_room_settled=self._admission.is_settled,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -178,6 +262,9 @@ class Pinner:
                 self._follow_changes,
                 self._start_pins,
                 self._keeper.run,
+                self._admission.run,
+                self._admission.count,
+                self._reconsidering.run,
                 self._letting_go.run,
                 self._reconciling.run,
             ):
@@ -194,6 +281,8 @@ class Pinner:
                 for one in found
             ]
             await self._keeper.ask(self._keeper.book.settle, updates, None)
+        self.selection.choices = await self._keeper.ask(self._keeper.book.choices)
+        self.room.settled(await self._keeper.ask(self._keeper.book.kept_bytes))
 
     # ---- rows -> events -> statuses --------------------------------------------------------------------------------
     async def _follow_changes(self) -> None:
@@ -240,8 +329,20 @@ class Pinner:
         progress = tracker.advance(known, event, held=is_held)
         if progress.state is PinState.QUEUED is change.state and not change.leaving and waiting is None:
             return None  # A new row is queued already; a million of them need no writing.
-        update = self._keeper.update(change.cid, progress)
+        update = self._keeper.update(change.cid, progress, size=self._moved_size(change, known, progress))
         return replace(update, leaving_ms=self._now_ms()) if is_held and event is not Event.WANTED else update
+
+    def _moved_size(self, change: Change, known: Progress, progress: Progress) -> int | None:
+        """Keep on counting what is on the disk while it is looked at again; return its size once it leaves."""
+        if not self.room.is_bounded:
+            return None
+        if progress.state is PinState.QUEUED and known.state is PinState.PINNED and change.size is not None:
+            self.room.hold(change.cid, change.size)
+            return None
+        held = self.room.claimed(change.cid) if change.pin is None else None
+        if progress.state is not PinState.QUEUED:
+            self.room.release(change.cid)
+        return held
 
     def _event_of(self, change: Change) -> Event:
         if change.pin is None:
@@ -262,16 +363,19 @@ class Pinner:
                 await slots.acquire()
                 candidate = await self._next_candidate()
                 progress = Progress(candidate.state, candidate.tries)
-                work = Work(candidate.pin.cid, candidate.pin, progress, self._now_ms())
+                work = Work(candidate.pin.cid, candidate.pin, progress, self._now_ms(), size=candidate.size)
                 self._keeper.begin(work)
                 nursery.start_soon(self._attempt, work, candidate.pin, slots)
 
     async def _next_candidate(self) -> Candidate:
+        await self.settled.wait()
         while True:
             await self._watch.up()
             for lane in tracker.lanes(self._turn):
-                if not self._lanes[lane] and self._dry.get(lane, 0.0) <= trio.current_time():
+                if not self._holds and not self._lanes[lane] and self._dry.get(lane, 0.0) <= trio.current_time():
                     await self._refill(lane)
+                if self._holds:
+                    break  # it may have come while the book or the node was asked
                 if (candidate := self._take_from(lane)) is not None:
                     self._turn += 1
                     return candidate
@@ -291,10 +395,15 @@ class Pinner:
         return None
 
     async def _refill(self, lane: Lane) -> None:
-        limit = CANDIDATES_PER_SLICE + len(self._keeper.busy)
-        async with self._keeper.turn:
-            found = await self._keeper.ask(self._keeper.book.candidates, lane, now_ms=self._now_ms(), limit=limit)
-            self._lanes[lane] = {one.pin.cid: one for one in found if one.pin.cid not in self._keeper.busy}
+        while True:
+            limit = REFUSED_PER_SLICE if self.room.is_full else CANDIDATES_PER_SLICE
+            limit += len(self._keeper.busy)
+            async with self._keeper.turn:
+                found = await self._keeper.ask(self._keeper.book.candidates, lane, now_ms=self._now_ms(), limit=limit)
+                free = [one for one in found if one.pin.cid not in self._keeper.busy]
+                self._lanes[lane] = {one.pin.cid: one for one in await self._admission.sift(free)}
+            if self._lanes[lane] or not free:
+                break
         if not self._lanes[lane]:
             self._dry[lane] = trio.current_time() + LANE_DRY_S
             return
@@ -311,12 +420,21 @@ class Pinner:
     # ---- small things ----------------------------------------------------------------------------------------------
     def _wake_pins(self) -> None:
         self._dry.clear()
+        self._admission.rows_changed()
         self._pins_bell.ring()
 
-    def _statuses_written(self, has_queued: bool) -> None:
+    def _statuses_written(self, has_queued: bool, has_leaving: bool) -> None:
         if has_queued:
             self._dry.clear()
         self._pins_bell.ring()
+        self._admission.wake()
+        self._admission.rows_changed()
+        if has_leaving:
+            self._letting_go.wake()
+
+    def _rows_reconsidered(self) -> None:
+        self._wake_pins()
+        self._letting_go.wake()
 
     def _node_changed(self, before: NodeView, now: NodeView) -> None:
         if now.state is not before.state:

@@ -1,4 +1,4 @@
-"""Times and sizes as people write them: `90m`, `30d`, `200GB`, `500GiB`.
+"""Times, sizes and shares as people write them: `90m`, `30d`, `200GB`, `500GiB`, `10%`.
 
 A bare number of time means nothing, and 0 never means "no limit".
 """
@@ -17,6 +17,7 @@ _BYTES = {
     **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgtp", 1)},
     **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgtp", 1)},
 }
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def parse_size(text: str) -> int:
@@ -25,6 +26,25 @@ def parse_size(text: str) -> int:
     if not match or match[2] not in _BYTES:
         raise Misuse(f"{text!r} is not a size", next_step="Write it like `200GB` or `500GiB`")
     return int(float(match[1]) * _BYTES[match[2]])
+
+
+def size_text(number: int) -> str:
+    """Return bytes for a person: `1.31 TB`, `512 B`."""
+    value, unit = float(number), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    if unit == 0:
+        return f"{number} B"
+    return f"{value:.2f} {_UNITS[unit]}" if value < 9.995 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def parse_percent(text: str) -> int:
+    """Return the whole percentage that ``text`` (`10`, `10%`, `10 %`) stands for. Raises Misuse."""
+    match = re.fullmatch(r"([0-9]{1,3})\s*%?", text.strip())
+    if not match or int(match[1]) > 100:
+        raise Misuse(f"{text!r} is not a percentage", next_step="Write a whole number from 0, like `10`")
+    return int(match[1])
 
 
 def parse_duration(text: str) -> float:

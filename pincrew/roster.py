@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,8 +20,10 @@ from pincrew.api import shapes
 from pincrew.cluster import Cluster
 from pincrew.errors import Conflict, Misuse, NotFound, PincrewError, leaf
 from pincrew.follow.follower import open_follower
-from pincrew.leaving import finish_leaving, is_marked, leave_dry_run, mark, node_to_leave, remove_folder
+from pincrew.leaving import finish_leaving, is_marked, leave_dry_run, mark, remove_folder
 from pincrew.node_choice import AUTO, checked_choice
+from pincrew.node_keeper import KeptNode
+from pincrew.node_storage import NodeStorage
 from pincrew.nodes import Nodes
 from pincrew.overview import down_summary
 from pincrew.ownership import Ownership
@@ -52,6 +56,7 @@ class Roster:
         self._home = home
         self._settings = settings
         self._nodes = nodes
+        self._storage = NodeStorage(home, settings, nodes.keeper)
         self._ownership = ownership
         self._api_address = api_address
         self._running: dict[str, _Running] = {}
@@ -104,6 +109,11 @@ class Roster:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(running.cluster.run)
                     started = True
+                    if isinstance(node := running.cluster.peer.node, KeptNode):
+                        running.cluster.on_limits = partial(
+                            nursery.start_soon, partial(self._storage.fit, node, was_changed=True)
+                        )
+                        nursery.start_soon(self._storage.fit, node)
                     task_status.started()
         except* PincrewError as group:
             running.failure = _first(group)
@@ -121,6 +131,7 @@ class Roster:
 
     def _open(self, paths: ClusterPaths) -> Cluster:
         local = load_cluster(paths.settings)
+        self._storage.prepare()
         given = (paths, local, self._settings, self._ownership, self._nodes, self._api_address)
         return open_curator(*given) if role_here(paths) is Role.CURATOR else open_follower(*given)
 
@@ -140,6 +151,24 @@ class Roster:
             return running.cluster.summary()  # which says `leaving` as well, until its task has ended
         paths = self._home.cluster(running.name)
         return down_summary(paths, running.failure, is_leaving=running.rest is not None)
+
+    def note(self, name: str, kind: str, fields: dict[str, Any]) -> None:
+        """Put an event into the diary of a cluster; one that does not run keeps none."""
+        running = self._running.get(name)
+        if running is not None and running.cluster is not None and running.cluster.peer.is_running:
+            running.cluster.peer.diary.happened(kind, fields)
+
+    def at_work(self) -> list[Cluster]:
+        """Return the clusters that run."""
+        found = [running.cluster for running in self._running.values()]
+        return [cluster for cluster in found if cluster is not None and cluster.peer.is_running]
+
+    def clock_jumped(self, seconds: int) -> None:
+        """Have every cluster look again at what it looks at now and then."""
+        _log.warning("%d s are missing: the machine slept, or its clock was set", seconds)
+        for running in self._running.values():
+            if running.cluster is not None and running.cluster.peer.is_running:
+                running.cluster.clock_jumped(seconds)
 
     def cluster(self, name: str) -> Cluster:
         """Return a running cluster. Raises NotFound, or what it failed of."""
@@ -259,9 +288,9 @@ class Roster:
         cluster = running.cluster if running is not None and is_resumed else self.cluster(name)
         assert cluster is not None
         kept_key = self._home.kept_owner_key(name, cluster.peer.member.chain.cluster_id)
+        planned = await leave_dry_run(cluster, self._ownership, kept_key)
         if dry_run:
-            return await leave_dry_run(cluster, self._ownership, kept_key)
-        node_id = await node_to_leave(cluster, self._ownership, is_resumed=is_resumed)
+            return planned
         async with self._turns:
             running = self._running.get(name)
             if running is None or running.cluster is not cluster:
@@ -271,7 +300,7 @@ class Roster:
             await trio.to_thread.run_sync(mark, cluster.paths)
             running.scope.cancel()
             await running.ended.wait()
-        left = await finish_leaving(cluster, self._ownership, node_id)
+        left = await finish_leaving(cluster, self._ownership, planned)
         if left.rest is None:
             if await trio.to_thread.run_sync(remove_folder, cluster.paths, kept_key):
                 left = msgspec.structs.replace(left, owner_key=str(kept_key))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import trio
 
 from pincrew import __version__, limits
 from pincrew.addresses import is_loopback, is_private
-from pincrew.announcement import Counters
+from pincrew.announcement import Counters, KeptPart
 from pincrew.announcer import Own
 from pincrew.node_watch import NodeState
+from pincrew.part import ALL
 from pincrew.pinner import Pinner
 from pincrew.policy import Method
 from pincrew.requests import Answer, CidStatus, Request
@@ -18,6 +20,16 @@ from pincrew.store.listing import Filter, Listing
 from pincrew.store.statuses import Statuses
 from pincrew.tracker import VANISHED
 from pincrew.values import PinState
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The part that a peer has settled on (`pincrew.part`), and how many pins it comes to, with those it rescued."""
+
+    threshold: int
+    largest: int
+    pins: int
+    since_ms: int
 
 
 class SelfReport:
@@ -32,14 +44,18 @@ class SelfReport:
         statuses: Statuses,
         addresses: Callable[[], Sequence[str]],
         free_bytes: Callable[[], int | None],
+        settled: Callable[[], Settled | None] = lambda: None,
     ) -> None:
-        """``addresses`` are where this peer is reached, ``free_bytes`` is the node's room; both as of now."""
+        """``addresses`` are where this peer is reached, ``free_bytes`` is the node's room, ``settled`` is the part that
+        it keeps (None: all of the list); each as of now.
+        """
         self._name = name
         self._pinner = pinner
         self._listing = listing
         self._statuses = statuses
         self._addresses = addresses
         self._free_bytes = free_bytes
+        self._settled = settled
 
     async def answer(self, request: Request) -> Answer:
         """Answer a permitted question of another peer."""
@@ -79,18 +95,29 @@ class SelfReport:
         view = self._pinner.summary().node
         identity = view.identity if view.state is NodeState.UP else None
         counts, sizes = self._statuses.counts(), self._statuses.sizes()
+        pins = sum(count for state, count in counts.items() if state is not PinState.UNPINNING)
         return Own(
             addresses=tuple(self._addresses()),
             node_id=identity.peer_id if identity else None,
             node_addresses=self._shared(identity.addresses if identity else ()),
             counters=Counters(
-                pins=sum(count for state, count in counts.items() if state is not PinState.UNPINNING),
+                pins=pins,
                 pinned=counts[PinState.PINNED],
                 bytes_pinned=sizes[PinState.PINNED][0],
                 errors=counts[PinState.ERROR],
             ),
+            part=self._part(pins - counts[PinState.REMOTE], counts[PinState.PINNED]),
             free_bytes=self._free_bytes(),
         )
+
+    def _part(self, ours: int, pinned: int) -> KeptPart:
+        """Return what others need to estimate copies: of ``ours``, the pins that are not others', so many are here."""
+        settled = self._settled()
+        if settled is None:
+            return KeptPart(None, None, pinned, ours - pinned)
+        kept = min(pinned, settled.pins)
+        threshold = None if settled.threshold == ALL else settled.threshold
+        return KeptPart(threshold, settled.largest, kept, settled.pins - kept, settled.since_ms)
 
     def _shared(self, addresses: Sequence[str]) -> tuple[str, ...]:
         """Leave out private and loopback addresses, unless this peer itself is reached at such ones."""

@@ -8,24 +8,31 @@ tomlkit, so that what a user wrote around a value survives.
 from __future__ import annotations
 
 import difflib
+import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NewType, get_type_hints
+from urllib.parse import urlsplit
 
 import tomlkit
 import tomlkit.exceptions
 
 from pincrew import limits
+from pincrew.api.shapes import NetworkLimits, NetworkLimitsRequest
 from pincrew.errors import Misuse, NewerStore, NotFound, StoreFault
 from pincrew.files import read_file, write_file
 from pincrew.paths import ClusterPaths, Home
-from pincrew.quantities import duration_text, parse_duration, parse_size
+from pincrew.pause import pause_of
+from pincrew.quantities import duration_text, parse_duration, parse_percent, parse_size
+from pincrew.timetable import timetable_of
 
 FORMAT_VERSION = 1
 _BYTES_MAX = 1024 * 1024
+_HIDDEN = ("on_event_url",)  # settings whose values are secrets
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -34,6 +41,20 @@ class Role(StrEnum):
 
     FOLLOWER = "follower"
     CURATOR = "curator"
+
+
+class PartMode(StrEnum):
+    """Whether a follower keeps all of a list, or the part that fits its limit."""
+
+    AUTO = "auto"
+    PART = "part"
+    ALL = "all"
+
+
+# Bytes, or bytes a second; None for no limit.
+Limit = int | None
+# Of a whole; 0 is allowed.
+Percent = NewType("Percent", int)
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,33 @@ class Settings:
     source_recheck: float = limits.SOURCE_RECHECK_INTERVAL_S
     """How often the source of a followed cluster is asked for a newer config document."""
 
+    download_limit: Limit = None
+    """How many bytes a second the IPFS nodes take from others; on Kubo approximately."""
+
+    upload_limit: Limit = None
+    """How many bytes a second pincrew's own node sends to others; a Kubo is not limited."""
+
+    quiet_hours: str = ""
+    """The hours of the week in which the next two limits hold instead, like `mon-fri 23:00-07:00, sat,sun 00:00-10:00`;
+    empty: none."""
+
+    quiet_download_limit: Limit = None
+    """`download_limit` in the quiet hours."""
+
+    quiet_upload_limit: Limit = None
+    """`upload_limit` in the quiet hours."""
+
+    on_event: str = ""
+    """A command that is run at each change of a cluster's state, with the event as JSON on its standard input."""
+
+    on_event_url: str = field(default="", repr=False)
+    """An address to which the same JSON is sent by HTTP POST. It is shown in no output and no log."""
+
+    def __post_init__(self) -> None:
+        timetable_of(self.quiet_hours)
+        _check_command(self.on_event)
+        _check_address(self.on_event_url)
+
 
 @dataclass(frozen=True)
 class ClusterSettings:
@@ -105,6 +153,19 @@ class ClusterSettings:
     obey: bool = False
     """Whether a follower removes at once what a curator removes, however much that is."""
 
+    limit: Limit = None
+    """How many bytes this cluster may hold on the IPFS node's disk."""
+
+    keep_free: Percent = Percent(limits.KEEP_FREE_PERCENT_DEFAULT)
+    """How many percent of the volume with the IPFS node's data stay free; nothing is fetched that would leave less."""
+
+    part: PartMode = PartMode.AUTO
+    """What is kept of a list that is larger than the limit: a `part` of it, `all` of it in its order until it is full,
+    or `auto`: the part once it is larger."""
+
+    paused: str = ""
+    """Whether nothing new is fetched: `yes` until you resume, or until when (like `2030-01-31T23:00:00Z`)."""
+
     unlisted: bool = False
     """Whether curators keep this follower's address out of the config document that they publish."""
 
@@ -113,10 +174,13 @@ class ClusterSettings:
 
     def __post_init__(self) -> None:
         checked_peer_name(self.peer_name)
-
-
-# Bytes, or bytes a second; None for no limit.
-Limit = int | None
+        pause_of(self.paused)
+        if not 0 <= self.keep_free <= limits.KEEP_FREE_PERCENT_MAX:
+            raise Misuse(
+                f"{self.keep_free} % of a volume cannot be kept free",
+                where="--keep-free, or keep_free in cluster.toml",
+                next_step=f"Choose 0 to {limits.KEEP_FREE_PERCENT_MAX}",
+            )
 
 
 @dataclass(frozen=True)
@@ -171,6 +235,26 @@ def checked_peer_name(text: str) -> str:
     return text
 
 
+def _check_command(line: str) -> None:
+    try:
+        is_usable = bool(shlex.split(line)) or not line
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        what = f"{line!r} cannot be taken apart into a command and its words"
+        raise Misuse(what, where="on_event", next_step="Quote it as for a shell; for a real one write `sh -c '...'`")
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = not url or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        is_usable = False
+    if not is_usable:  # which is not shown: it may be a secret
+        raise Misuse("on_event_url is no address that can be posted to", next_step="It starts with `https://`")
+
+
 def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     """Return the settings for all clusters. Raises Misuse with the file or variable that is wrong."""
     values = _read(path, Settings) if path.exists() else {}
@@ -208,12 +292,12 @@ def save(path: Path, tree: Tree) -> None:
         document = tomlkit.document()
     except (tomlkit.exceptions.TOMLKitError, UnicodeDecodeError) as error:
         raise Misuse(f"The settings are not TOML: {error}", where=str(path)) from error
-    for field in fields(tree):
-        value = getattr(tree, field.name)
-        if field.name in ("format", "role") or field.name in document or value != field.default:
-            plain = _size_text(value) if get_type_hints(type(tree))[field.name] == Limit else _to_toml(value)
-            if document.get(field.name) != plain:
-                document[field.name] = plain
+    for each in fields(tree):
+        value = getattr(tree, each.name)
+        if each.name in ("format", "role") or each.name in document or value != each.default:
+            plain = _size_text(value) if get_type_hints(type(tree))[each.name] == Limit else _to_toml(value)
+            if document.get(each.name) != plain:
+                document[each.name] = plain
     write_file(path, tomlkit.dumps(document).encode())
 
 
@@ -243,15 +327,18 @@ def _read(path: Path, tree: type[Tree]) -> dict[str, Any]:
 
 
 def _from_toml(value: Any, kind: Any, where: str) -> Any:
-    if kind is float or kind is Role or kind == Limit:
+    if kind in (float, Role, PartMode, Percent) or kind == Limit:
         if isinstance(value, str):
             return _from_text(value, kind, where)
+        if kind is Percent and type(value) is int:
+            return Percent(value)
     elif kind == tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
     elif type(value) is kind and not (kind is int and value < 1):
         return value
-    raise Misuse(f"{value!r} is not what this setting takes: {_kind_text(kind)}", where=where)
+    shown = "That" if where.endswith(_HIDDEN) else repr(value)
+    raise Misuse(f"{shown} is not what this setting takes: {_kind_text(kind)}", where=where)
 
 
 def _from_text(text: str, kind: Any, where: str) -> Any:
@@ -265,9 +352,11 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
         except Misuse as error:
             raise Misuse(error.what, where=where, next_step=error.next_step) from error
     if kind == Limit:
-        return _limit(text, where)
-    if kind is Role and lowered in tuple(Role):
-        return Role(lowered)
+        return parse_limit(text, where)
+    if kind is Percent:
+        return Percent(parse_percent(text))
+    if kind in (Role, PartMode) and lowered in tuple(kind):
+        return kind(lowered)
     if kind is bool and lowered in _TRUE + _FALSE:
         return lowered in _TRUE
     if kind is int and lowered.isascii() and lowered.isdigit() and int(lowered[:12]) > 0:
@@ -275,7 +364,8 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
     raise Misuse(f"{text!r} is not what this setting takes: {_kind_text(kind)}", where=where)
 
 
-def _limit(text: str, where: str) -> Limit:
+def parse_limit(text: str, where: str) -> Limit:
+    """Return what a person wrote as a limit: a size, or `none`. Raises Misuse."""
     if text.strip().lower() == "none":
         return None
     size = parse_size(text)
@@ -284,12 +374,83 @@ def _limit(text: str, where: str) -> Limit:
     return size
 
 
+def part_mode(text: str) -> PartMode:
+    """Return what of a list is kept. Raises Misuse."""
+    mode: PartMode = _from_text(text, PartMode, "part")
+    return mode
+
+
+def with_limits(
+    local: ClusterSettings, limit: str | None, keep_free: int | None, *, is_embedded: bool
+) -> ClusterSettings:
+    """Return a cluster's settings with other limits, None leaving one as it is. Raises Misuse.
+
+    ``is_embedded``: its node is pincrew's own, which needs some room to work at all.
+    """
+    if limit is not None:
+        wanted = parse_limit(limit, "--limit")
+        if is_embedded and wanted is not None and wanted < limits.STORE_LIMIT_BYTES_MIN:
+            least = limits.STORE_LIMIT_BYTES_MIN // 1024**2
+            raise Misuse(
+                f"pincrew's own IPFS node cannot work with less than {least} MiB",
+                where="--limit",
+                means="Nothing was changed",
+                next_step=f"Choose at least `--limit {least}MiB`",
+            )
+        local = replace(local, limit=wanted)
+    return local if keep_free is None else replace(local, keep_free=Percent(keep_free))
+
+
+def with_network(settings: Settings, request: NetworkLimitsRequest) -> Settings:
+    """Return the settings with other limits of the line, as people write them; None leaves one as it is.
+
+    Raises Misuse.
+    """
+    changes: dict[str, Any] = {
+        name: parse_limit(text, f"--{name.replace('_', '-').removesuffix('-limit')}")
+        for name, text in (
+            ("download_limit", request.download),
+            ("upload_limit", request.upload),
+            ("quiet_download_limit", request.quiet_download),
+            ("quiet_upload_limit", request.quiet_upload),
+        )
+        if text is not None
+    }
+    if request.quiet_hours is not None:
+        is_none = request.quiet_hours.strip().lower() == "none"
+        changes["quiet_hours"] = "" if is_none else request.quiet_hours.strip()
+    return replace(settings, **changes)
+
+
+def network_limits(settings: Settings, wall: datetime, path: str, *, is_kubo: bool) -> NetworkLimits:
+    """Return the limits of the line, and which of them hold when the clock on the wall shows ``wall``."""
+    is_quiet = timetable_of(settings.quiet_hours).is_quiet(wall)
+    download, upload = settings.download_limit, settings.upload_limit
+    if is_quiet:
+        download, upload = settings.quiet_download_limit, settings.quiet_upload_limit
+    return NetworkLimits(
+        download=settings.download_limit,
+        upload=settings.upload_limit,
+        quiet_hours=settings.quiet_hours or None,
+        quiet_download=settings.quiet_download_limit,
+        quiet_upload=settings.quiet_upload_limit,
+        is_quiet=is_quiet,
+        download_now=download,
+        upload_now=upload,
+        is_approximate=is_kubo,
+        settings=path,
+    )
+
+
 def _kind_text(kind: Any) -> str:
     if kind is Role:
         return "`follower` or `curator`"
+    if kind is PartMode:
+        return "`auto`, `part` or `all`"
     if kind == Limit:
         return 'a size like "200GB", or "none"'
     words = {
+        Percent: "a percentage like 10",
         str: "text in quotes",
         bool: "true or false",
         int: "a whole number from 1",

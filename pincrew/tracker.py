@@ -10,7 +10,8 @@ Rules that the table cannot show:
 2. A success forgets `tries` and the cause; a changed row or the user's `retry` tries at once but keeps the count.
 3. What is held is let go in two steps: the row leaves (`unpinning`, or `remote` with a `leaving` entry), and
    `pincrew.removals` says when the node is told. A pin wanted again in between is simply `queued`: the node still
-   has it.
+   has it. What this peer itself decides not to keep (`skipped`) has a `leaving` entry too where something is held, of
+   the time OWN_DECISION_MS: it is let go without grace, and is no removal of a curator's.
 4. An event that has no place in the table raises `IllegalEvent` and changes nothing.
 
 `None` stands for "nothing known and nothing held": before the first event and after the last.
@@ -32,13 +33,22 @@ from pincrew.limits import (
     RETRY_DELAY_S_MAX,
     RETRY_DELAY_S_MIN,
 )
-from pincrew.values import Pin, PinState
+from pincrew.values import Choice, Pin, PinState
 
 NO_PROVIDER = "no provider found"
 VANISHED = "unexpectedly unpinned"
+DAMAGED = "damaged on the disk, fetched again"
 STALLED = "no block arrived for {minutes} min"
 REFUSED = "IPFS said: {sentence}"
+# Why a pin is skipped. The first two end when there is room, the others when their rule changes.
 NO_ROOM = "no room"
+LARGER_THAN_SAID = "larger than said"
+DENIED = "denied by your list"
+SKIPPED_BY_USER = "skipped by you"
+NOT_PART = "not your part"
+FOR_ROOM = (NO_ROOM, LARGER_THAN_SAID)
+# The time of `leaving` entries that this peer's own user and rules made. Curators' removals have real ones.
+OWN_DECISION_MS = -1
 
 
 class IllegalEvent(Exception):
@@ -90,6 +100,7 @@ TABLE: Mapping[PinState | None, Mapping[Event, PinState | str | None]] = {
         Event.RETRY: _P,
     },
     _K: {
+        Event.REFUSED: _S,
         Event.WANTED: _Q,  # its mode may have changed; the node answers at once where it has not
         Event.ELSEWHERE: _R,
         Event.REMOVED: _HELD,
@@ -108,7 +119,14 @@ TABLE: Mapping[PinState | None, Mapping[Event, PinState | str | None]] = {
         Event.RETRY: _Q,
         Event.RELEASED: _E,
     },
-    _S: {Event.WANTED: _Q, Event.ELSEWHERE: _R, Event.REMOVED: _HELD, Event.RETRY: _Q, Event.RELEASED: _S},
+    _S: {
+        Event.WANTED: _Q,
+        Event.ELSEWHERE: _R,
+        Event.REMOVED: _HELD,
+        Event.REFUSED: _S,  # for another reason than before
+        Event.RETRY: _Q,  # there is room again, its rule changed, or somebody asks for it
+        Event.RELEASED: _S,
+    },
     _R: {Event.WANTED: _Q, Event.ELSEWHERE: _R, Event.REMOVED: _HELD, Event.RELEASED: _R, Event.RETRY: _R},
     _U: {Event.WANTED: _Q, Event.ELSEWHERE: _R, Event.REMOVED: _U, Event.RELEASED: None},
 }
@@ -231,6 +249,7 @@ def wanted(pin: Pin, own_peer_id: str) -> Share:
 class Lane(StrEnum):
     """Where the next pin is taken from."""
 
+    CHOSEN = "chosen"  # queued, and the user wants it next; in the order of his words
     FRESH = "fresh"  # queued, newest first: what a curator just added overtakes an old backlog
     BACKLOG = "backlog"  # queued, oldest first, so that a steady stream of new pins never starves the old
     RETRY = "retry"  # failed before and due again, longest due first
@@ -247,9 +266,10 @@ _INSTEAD: Mapping[Lane, tuple[Lane, ...]] = {
 def lanes(turn: int) -> tuple[Lane, ...]:
     """Return the lanes to look into, best first, for the ``turn``-th slot that became free.
 
-    Any four turns in a row contain one for the backlog and one for retries, so neither can starve.
+    What the user chose comes first. Any four turns in a row contain one for the backlog and one for retries, so neither
+    can starve for any other reason.
     """
-    return _INSTEAD[_TURNS[turn % len(_TURNS)]]
+    return (Lane.CHOSEN, *_INSTEAD[_TURNS[turn % len(_TURNS)]])
 
 
 # ---- the book: what a store offers the pinner ---------------------------------------------------------------------
@@ -258,7 +278,7 @@ class Change:
     """A row of the pinset that changed.
 
     ``pin`` None = it was removed; ``state`` (None = never settled) and ``tries`` are the last settled; ``leaving`` says
-    that the CID has a `leaving` entry from before.
+    that the CID has a `leaving` entry from before; ``size`` is the row's, as far as it is known.
     """
 
     change: int
@@ -267,14 +287,28 @@ class Change:
     state: PinState | None
     tries: int = 0
     leaving: bool = False
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row that may be pinned next. ``state`` is ``queued`` or ``error``."""
+    """A row that may be pinned next. ``state`` is ``queued`` or ``error``; ``size`` is what is known of it so far."""
 
     pin: Pin
     state: PinState
+    tries: int = 0
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row as rules look at it. ``row`` is its place in the order of ``standings``; of ``pin``, only CID, name, size
+    and allocations are set."""
+
+    row: int
+    pin: Pin
+    state: PinState
+    cause: str | None
     tries: int = 0
 
 
@@ -295,7 +329,7 @@ class StatusUpdate:
     - ``leaving_ms`` set (only with ``unpinning`` and ``remote``): there is a `leaving` entry from that time on; an
       entry already there keeps its own, earlier time. ``unpinning`` is always such an entry without a row.
     - any other state: there is no `leaving` entry; it goes if there was one.
-    - ``size`` None leaves the known size (a claim or a measured one) as it is.
+    - ``size`` None leaves the known size (a claim or a measured one) as it is; a new `leaving` entry has the row's.
     - A state of a row (anything but ``unpinning`` and None) for a CID that has no row any more is dropped: the
       removal's own change is still to come.
     """
@@ -330,15 +364,46 @@ class PinBook(Protocol):
         """Record ``updates``, in order, and move the cursor (None: leave it)."""
 
     def candidates(self, lane: Lane, *, now_ms: int, limit: int) -> list[Candidate]:
-        """Return rows in state ``queued`` (fresh: newest first; backlog: oldest first) or due ``error`` rows."""
+        """Return rows in state ``queued`` (chosen: those that the user wants next; fresh: newest first; backlog: oldest
+        first) or due ``error`` rows."""
 
     def next_due_ms(self) -> int | None:
         """Return the earliest next try of the ``error`` rows."""
 
+    def standings(self, after: int, limit: int) -> list[Standing]:
+        """Return rows behind ``after`` (-1: from the first) that are queued, pinned, skipped or in error."""
+
+    def newest_pinned(self, limit: int) -> list[tuple[bytes, int]]:
+        """Return (CID, size) of ``pinned`` rows, the newest of the list first."""
+
+    def beyond(self, limit: int) -> tuple[int, int]:
+        """Return how many of the newest pins, and how many bytes, would have to go for the others to fit ``limit``."""
+
+    def readmit(self, size_max: int | None, limit: int, *, now_ms: int) -> int:
+        """Queue rows that were skipped for want of room, the oldest first; return how many.
+
+        Their known sizes come to at most ``size_max`` in all (None: to anything).
+        """
+
+    def kept_bytes(self) -> int:
+        """Return the bytes of what is pinned and of what is about to be unpinned, from counters."""
+
+    def pinned_bytes(self) -> int:
+        """Return the bytes of what is pinned, from counters."""
+
+    def skipped_for(self) -> Mapping[str, int]:
+        """Return how many pins are skipped for each cause. Looks at every one of them."""
+
+    def choices(self) -> dict[bytes, Choice]:
+        """Return what the user said of single pins, in the order of his words."""
+
+    def choose(self, cids: Sequence[bytes], choice: Choice | None, *, now_ms: int) -> None:
+        """Keep what the user says of pins; None takes it back."""
+
     def interrupted(self, limit: int) -> list[Candidate]:
         """Return rows in state ``pinning``; asked once at start, when whoever pinned them is gone."""
 
-    def requeue(self, cid: bytes | None, *, now_ms: int) -> int:
+    def requeue(self, cid: bytes | None, *, now_ms: int, also_pinned: bool = True) -> int:
         """Make ``error`` rows (or the row ``cid``, unless ``pinning`` or ``remote``) ``queued``; return how many."""
 
     def queue_pinned(self, limit: int, *, now_ms: int) -> int:
@@ -356,8 +421,8 @@ class PinBook(Protocol):
     def counts(self) -> Mapping[PinState, int]:
         """Return how many there are of each state, ``unpinning`` (all `leaving` entries) included, from counters."""
 
-    def leaving(self, *, to_ms: int, limit: int) -> list[Leaving]:
-        """Return `leaving` entries with ``since_ms <= to_ms``, oldest first."""
+    def leaving(self, *, from_ms: int = 0, to_ms: int, limit: int) -> list[Leaving]:
+        """Return `leaving` entries with ``from_ms <= since_ms <= to_ms``, oldest first; own decisions come before 0."""
 
     def leaving_hours(self, *, after_ms: int) -> list[tuple[int, int]]:
         """Return (start of the hour in ms, how many) of the `leaving` entries with ``since_ms > after_ms``."""

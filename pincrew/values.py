@@ -127,3 +127,10 @@ class PinState(StrEnum):
     SKIPPED = "skipped"
     REMOTE = "remote"
     UNPINNING = "unpinning"
+
+
+class Choice(StrEnum):
+    """What a user said of one pin: not to keep it, or to fetch it before others (and to keep it, part or not)."""
+
+    SKIP = "skip"
+    NEXT = "next"

@@ -124,7 +124,7 @@ def _grave_changes(old: ConfigDocument, new: ConfigDocument) -> tuple[str, ...]:
 def _changes(old: ConfigDocument, new: ConfigDocument) -> tuple[str, ...]:
     """Say what is different of that which a curator may change at any time."""
     lines = [f"revision: {old.revision} before, {new.revision} now"]
-    for field in ("name", "description", "pins_hint", "bytes_hint", "silent_after_days"):
+    for field in ("name", "description", "pins_hint", "bytes_hint", "sized_hint", "silent_after_days"):
         had, has = getattr(old, field), getattr(new, field)
         if had != has:
             lines.append(f"{field}: {had!r} before, {has!r} now")

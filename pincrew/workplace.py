@@ -9,11 +9,16 @@ from pincrew.bookkeeper import Bookkeeper, OnEvent
 from pincrew.node_client import Node
 from pincrew.node_watch import NodeWatch
 from pincrew.ownership import Ownership
+from pincrew.room import Room
+from pincrew.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What pinning, letting go and reconciling of one cluster share. ``cluster`` is its id."""
+    """What pinning, letting go and reconciling of one cluster share. ``cluster`` is its id.
+
+    A curator's peer keeps all of its list: its ``selection`` has no rules and its ``room`` no bounds.
+    """
 
     cluster: bytes
     keeper: Bookkeeper
@@ -22,3 +27,5 @@ class Workplace:
     ownership: Ownership
     now_ms: Callable[[], int]
     on_event: OnEvent
+    selection: Selection
+    room: Room

@@ -100,15 +100,15 @@ class Curator(Cluster):
         ]
         return sum(one.record is not None for one in wanted), removed, missing
 
-    async def publish(self, *, force_secret: bool) -> Published:
+    async def publish(self, *, force_secret: bool, silent_after_days: int | None = None) -> Published:
         """Make a new revision of the config document: this peer, then connected ones that are listed."""
-        made = await trio.to_thread.run_sync(self._publish, force_secret)
+        made = await trio.to_thread.run_sync(self._publish, force_secret, silent_after_days)
         self.latest = made.document
         return made
 
-    async def publish_document(self, *, force_secret: bool) -> shapes.Published:
+    async def publish_document(self, *, force_secret: bool, silent_after_days: int | None) -> shapes.Published:
         """As ``publish``, in the API's shape."""
-        made = await self.publish(force_secret=force_secret)
+        made = await self.publish(force_secret=force_secret, silent_after_days=silent_after_days)
         return shapes.Published(made.document.raw.decode(), made.document.sha256, made.document.revision)
 
     async def current_document(self) -> ConfigDocument:
@@ -125,7 +125,7 @@ class Curator(Cluster):
         self.latest = last
         return last
 
-    def _publish(self, force_secret: bool) -> Published:
+    def _publish(self, force_secret: bool, silent_after_days: int | None) -> Published:
         network = self.peer.network
         counts, sizes = self.peer.statuses.counts(), self.peer.statuses.sizes()
         held = [state for state in counts if state is not PinState.UNPINNING]
@@ -137,6 +137,8 @@ class Curator(Cluster):
             chain=self.peer.member.chain,
             pins_hint=sum(counts[state] for state in held),
             bytes_hint=sum(sizes[state][0] for state in held) or None,
+            sized_hint=sum(sizes[state][1] for state in held),
+            silent_after_days=silent_after_days,
             is_secret_forced=force_secret,
         )
 

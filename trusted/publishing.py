@@ -47,13 +47,15 @@ def publish(
     description: str | None = None,
     pins_hint: int | None = None,
     bytes_hint: int | None = None,
+    sized_hint: int | None = None,
     silent_after_days: int | None = None,
     is_secret_forced: bool = False,
 ) -> Published:
     """Write a new revision of the config document to ``output`` (default: only the cluster's own copy).
 
     ``addresses`` are this peer's; ``others`` those of each other peer that is listed, the most useful first.
-    ``chain`` is the trust in force, where it is known to be ahead of the document. What is None stays as it was.
+    ``chain`` is the trust in force, where it is known to be ahead of the document. What is None stays as it was;
+    ``silent_after_days`` of 0 takes the one that was said away.
     Raises NotAllowed when this peer is no curator.
     """
     last = published(paths)
@@ -69,7 +71,8 @@ def publish(
         description=last.description if description is None else description,
         pins_hint=last.pins_hint if pins_hint is None else pins_hint,
         bytes_hint=last.bytes_hint if bytes_hint is None else bytes_hint,
-        silent_after_days=last.silent_after_days if silent_after_days is None else silent_after_days,
+        sized_hint=last.sized_hint if sized_hint is None else sized_hint,
+        silent_after_days=(last.silent_after_days if silent_after_days is None else silent_after_days) or None,
         secret=_secret(paths, last) if is_secret_forced else None,
         is_secret_forced=is_secret_forced,
     )

@@ -1,18 +1,24 @@
 #!/bin/sh
 # Builds ipfs-cluster for the tests and prints the folder of its programs. Only developers need it; users never need Go.
 #
-# It holds ipfs-cluster-service and ipfs-cluster-ctl. PINCREW_KUBO_CACHE names the folder to keep it in, as in
+# It holds ipfs-cluster-service, -ctl and -follow. PINCREW_KUBO_CACHE names the folder to keep it in, as in
 # get-kubo.sh. Done once: later runs only print. Go comes as there, and a module of our own pins what is built, as
 # docs/adr/0002-building-kubo-for-tests.md says. Exit codes: 0 done, 1 the build failed, 2 something is missing.
 set -eu
 
 version=v1.1.6
-programs='ipfs-cluster-service ipfs-cluster-ctl'
+programs='ipfs-cluster-service ipfs-cluster-ctl ipfs-cluster-follow'
 
 say() { printf 'get-cluster.sh: %s\n' "$*" >&2; }
 
 # shellcheck source=packaging/dev/go.sh
 . "$(dirname "$0")/go.sh"
+
+all_built() {
+    for program in $programs; do
+        [ -x "$1/$program" ] || return 1
+    done
+}
 
 main() {
     unset CDPATH || :
@@ -21,7 +27,7 @@ main() {
     mkdir -p "$cache"
     cache=$(cd "$cache" && pwd)
     folder=$cache/ipfs-cluster-$version
-    if [ -x "$folder/ipfs-cluster-ctl" ] && [ -x "$folder/ipfs-cluster-service" ]; then
+    if all_built "$folder"; then
         printf '%s\n' "$folder"
         return
     fi

@@ -54,12 +54,25 @@ class Client:
         """Return every cluster at a glance."""
         return self._one("GET", "/status", shapes.Status)
 
+    def network(self) -> shapes.NetworkLimits:
+        """Return what all clusters together may take of the line."""
+        return self._one("GET", "/network", shapes.NetworkLimits)
+
+    def change_network(self, request: shapes.NetworkLimitsRequest) -> shapes.NetworkLimits:
+        """Let other limits of the line hold."""
+        return self._one("POST", "/network", shapes.NetworkLimits, body=request)
+
     # ---- joining and running clusters ------------------------------------------------------------------------------
 
     def offer(self, source: str, folder: Path) -> shapes.Offer:
         """Let the daemon fetch and check a source; nothing is joined. Relative paths start at ``folder``."""
         request = shapes.OfferRequest(source=source, folder=str(folder))
         return self._one("POST", "/offers", shapes.Offer, body=request, timeout_s=FETCH_TIMEOUT_S)
+
+    def prospect(self, offer: str, ipfs: str) -> shapes.Prospect:
+        """Let the daemon look at what joining would meet; nothing is joined."""
+        request = shapes.ProspectRequest(offer=offer, ipfs=ipfs)
+        return self._one("POST", "/offers/prospect", shapes.Prospect, body=request, timeout_s=FETCH_TIMEOUT_S)
 
     def accept(self, request: shapes.AcceptRequest) -> shapes.Followed:
         """Join what was offered, and run it."""
@@ -160,6 +173,44 @@ class Client:
         """Try a pin again, or all that are in error; return how many. 0: not on the list, under way, or elsewhere."""
         return self._one("POST", f"{_cluster(name)}/retry", shapes.Retried, body={"cid": cid}).pins
 
+    def coverage(self, name: str, limit: int) -> shapes.Coverage:
+        """Return how many copies there may be, with so many of the pins that have the fewest."""
+        return self._one(
+            "GET",
+            f"{_cluster(name)}/coverage?{urlencode([('limit', limit)])}",
+            shapes.Coverage,
+            timeout_s=RUN_TIMEOUT_S,
+        )
+
+    def limits(self, name: str) -> shapes.Limits:
+        """Return what a cluster may take of this machine, and takes."""
+        return self._one("GET", f"{_cluster(name)}/limits", shapes.Limits)
+
+    def change_limits(self, name: str, request: shapes.LimitsRequest) -> shapes.LimitsChanged:
+        """Let other limits hold, or say what that would come to."""
+        return self._one(
+            "POST", f"{_cluster(name)}/limits", shapes.LimitsChanged, body=request, timeout_s=STREAM_TIMEOUT_S
+        )
+
+    def pause(self, name: str, until: str | None) -> shapes.Paused:
+        """Let a cluster fetch nothing new until then (RFC 3339), None: until ``resume``."""
+        return self._one("POST", f"{_cluster(name)}/pause", shapes.Paused, body=shapes.PauseRequest(until))
+
+    def resume(self, name: str) -> shapes.Paused:
+        """Let a paused cluster go on; harmless where it is not paused."""
+        return self._one("POST", f"{_cluster(name)}/resume", shapes.Paused, body={})
+
+    def choose(self, name: str, cids: Sequence[str], choice: str | None) -> shapes.Chosen:
+        """Take the user's word on single pins (skip, next, None to take it back)."""
+        request = shapes.ChoiceRequest(list(cids), choice)
+        return self._one("POST", f"{_cluster(name)}/choices", shapes.Chosen, body=request, timeout_s=STREAM_TIMEOUT_S)
+
+    def verify(self, name: str, cids: Sequence[str], which: str | None) -> Iterator[shapes.Verified]:
+        """Have pins re-read (of ``cids``, or which: sample, all); yield a line for each, whenever it is through."""
+        order = shapes.VerifyOrder(list(cids), which)
+        answer = self._answer("POST", f"{_cluster(name)}/verify", body=order, timeout_s=LEAVE_TIMEOUT_S)
+        return _decoded(answer.lines(), shapes.Verified)
+
     def removals(self, name: str) -> shapes.Removals:
         """Return what left the list and is still held."""
         return self._one("GET", f"{_cluster(name)}/removals", shapes.Removals)
@@ -168,9 +219,12 @@ class Client:
         """Say ``accept`` or ``reject`` to held removals."""
         return self._one("POST", f"{_cluster(name)}/removals", shapes.Removals, body={"decision": decision})
 
-    def publish(self, name: str, *, force_secret: bool = False) -> shapes.Published:
-        """Let the daemon make a new config document."""
-        return self._one("POST", f"{_cluster(name)}/publish", shapes.Published, body={"force_secret": force_secret})
+    def publish(
+        self, name: str, *, force_secret: bool = False, silent_after_days: int | None = None
+    ) -> shapes.Published:
+        """Let the daemon make a new config document. ``silent_after_days``: None as before, 0 not any more."""
+        body = {"force_secret": force_secret, "silent_after_days": silent_after_days}
+        return self._one("POST", f"{_cluster(name)}/publish", shapes.Published, body=body)
 
     def source(self, name: str) -> shapes.SourceInfo:
         """Return where a follower's config document comes from."""

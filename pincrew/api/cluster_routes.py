@@ -57,7 +57,7 @@ def routes(daemon: DaemonDoor) -> list[Route]:
         return one(await cluster(request).decide_removals(wanted.decision))
 
     async def doctor(request: Request) -> Response:
-        return rows(cluster(request).checks())
+        return rows(await cluster(request).checks())
 
     return [
         ("GET", f"{CLUSTER}/summary", summary),

@@ -38,8 +38,17 @@ def routes(daemon: DaemonDoor) -> list[Route]:
     async def status(_: Request) -> Response:
         return one(daemon.status())
 
+    async def network(_: Request) -> Response:
+        return one(daemon.network.info())
+
+    async def change_network(request: Request) -> Response:
+        return one(await daemon.network.change(await body(request, shapes.NetworkLimitsRequest)))
+
     async def offer(request: Request) -> Response:
         return one(await daemon.offer(await body(request, shapes.OfferRequest)))
+
+    async def prospect(request: Request) -> Response:
+        return one(await daemon.prospect(await body(request, shapes.ProspectRequest)))
 
     async def accept(request: Request) -> Response:
         return one(await daemon.accept(await body(request, shapes.AcceptRequest)))
@@ -64,7 +73,10 @@ def routes(daemon: DaemonDoor) -> list[Route]:
         ("GET", "/daemon", info),
         ("POST", "/daemon/stop", stop),
         ("GET", "/status", status),
+        ("GET", "/network", network),
+        ("POST", "/network", change_network),
         ("POST", "/offers", offer),
+        ("POST", "/offers/prospect", prospect),
         ("POST", "/offers/accept", accept),
         ("POST", "/clusters", run),
         ("DELETE", CLUSTER, halt),

@@ -13,6 +13,7 @@ from pincrew.errors import Misuse
 
 class _PublishRequest(msgspec.Struct):
     force_secret: bool = False
+    silent_after_days: int | None = None
 
 
 class _SourceRequest(msgspec.Struct):
@@ -36,7 +37,10 @@ def routes(daemon: DaemonDoor) -> list[Route]:
         if not isinstance(cluster, Writes):
             raise not_a_curator(request)
         wanted = await body(request, _PublishRequest)
-        return one(await cluster.publish_document(force_secret=wanted.force_secret))
+        made = await cluster.publish_document(
+            force_secret=wanted.force_secret, silent_after_days=wanted.silent_after_days
+        )
+        return one(made)
 
     async def source(request: Request) -> Response:
         return one(await with_source(request).source())

@@ -8,11 +8,13 @@ from typing import Any
 from pincrew.api import shapes
 from pincrew.cid import check_cid, cid_text
 from pincrew.errors import Malformed
+from pincrew.next_steps import next_step
 from pincrew.store.events import EventRow
 from pincrew.store.listing import CauseRow, PinRow
 from pincrew.values import Pin, PinMode
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
+_DAY_MS = 86_400_000
 TIME_MS_BELOW = 253_402_300_800_000  # the year 10,000, which RFC 3339 cannot say
 
 
@@ -39,6 +41,7 @@ def pin_line(cluster: str, row: PinRow) -> shapes.PinLine:
         bytes_done=row.bytes_done,
         blocks_done=row.blocks_done,
         updated=time_text(row.updated_ms) or ZERO_TIME,
+        checked=time_text(row.checked_ms),
     )
 
 
@@ -72,7 +75,13 @@ def pin_fields(pin: Pin) -> dict[str, Any]:
 def error_line(cluster: str, row: CauseRow) -> shapes.ErrorLine:
     """Return pins in error for one cause."""
     return shapes.ErrorLine(
-        cluster, row.cause, row.pins, time_text(row.oldest_ms), time_text(row.next_try_ms), row.example
+        cluster,
+        row.cause,
+        row.pins,
+        time_text(row.oldest_ms),
+        time_text(row.next_try_ms),
+        row.example,
+        next_step(row.cause),
     )
 
 
@@ -94,3 +103,10 @@ def _seconds(milliseconds: int | None) -> str:
     if milliseconds is None or milliseconds >= TIME_MS_BELOW:
         return ZERO_TIME
     return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat().replace("+00:00", "Z")
+
+
+def lifetime_figures(since_ms: int | None, now_ms: int, pins: int, fetched: int, served: int | None) -> shapes.Lifetime:
+    """Return what a peer did since ``since_ms``; None: it has just begun."""
+    since_ms = now_ms if since_ms is None else since_ms
+    days = max(0, now_ms - since_ms) // _DAY_MS
+    return shapes.Lifetime(since=time_text(since_ms) or ZERO_TIME, days=days, pins=pins, fetched=fetched, served=served)

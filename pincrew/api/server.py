@@ -19,18 +19,32 @@ from pincrew.api import (
     answering,
     base_routes,
     cluster_routes,
+    coverage_routes,
     daemon_routes,
     document_routes,
+    limits_routes,
     pin_routes,
     repair_routes,
     trust_routes,
+    verify_routes,
 )
 from pincrew.api.contract import DaemonDoor
 from pincrew.errors import Misuse, NotAllowed, PincrewError
 
 _log = logging.getLogger("pincrew.api")
 _PREFIX = "/api/v1"
-_NOUNS = (daemon_routes, cluster_routes, pin_routes, document_routes, trust_routes, base_routes, repair_routes)
+_NOUNS = (
+    daemon_routes,
+    cluster_routes,
+    pin_routes,
+    document_routes,
+    trust_routes,
+    verify_routes,
+    base_routes,
+    repair_routes,
+    coverage_routes,
+    limits_routes,
+)
 
 
 def build_app(daemon: DaemonDoor, *, hosts: frozenset[str] | None = None) -> Starlette:

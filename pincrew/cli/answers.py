@@ -121,6 +121,29 @@ class DaemonState(msgspec.Struct, frozen=True):
     log: str
 
 
+class CompatInstalled(msgspec.Struct, frozen=True):
+    """`compat install`. ``written``: the programs."""
+
+    folder: str
+    written: list[str]
+
+
+class Autostart(msgspec.Struct, frozen=True):
+    """`autostart on`, `off` and `status`. ``edited``: its file was changed by hand; ``answers``: the manager hears us;
+    ``running``: the daemon that it started runs; ``lingering``: it starts without a login; ``line``: for a crontab,
+    where there is no manager."""
+
+    enabled: bool
+    manager: str | None
+    path: str | None
+    edited: bool
+    answers: bool
+    running: bool
+    lingering: bool | None
+    home: str
+    line: str | None
+
+
 class NodeStatus(msgspec.Struct, frozen=True):
     """`node status`. ``received`` and ``sent``: bytes since its start; ``receiving`` and ``sending``: now, a second."""
 

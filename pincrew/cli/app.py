@@ -18,12 +18,18 @@ import typer
 
 from pincrew.cli import (
     add,
+    autostart,
+    choices,
+    compat,
+    coverage,
     curate,
     daemon,
     demo,
     doctor,
     follow,
+    limits,
     node,
+    pause,
     pin,
     pins,
     program,
@@ -33,6 +39,7 @@ from pincrew.cli import (
     state,
     status,
     trust,
+    verify,
 )
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.output import Output
@@ -78,17 +85,24 @@ def application() -> typer.Typer:
         status,
         pins,
         retry,
+        limits,
+        pause,
+        choices,
+        verify,
         add,
         pin,
         state,
         curate,
         daemon,
+        autostart,
         node,
         removals,
+        coverage,
         source,
         trust,
         doctor,
         demo,
+        compat,
         program,
     ):
         module.register(app)

@@ -17,15 +17,17 @@ from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption
 from pincrew.config_document import parse
-from pincrew.errors import DaemonNotRunning, NotFound
+from pincrew.errors import DaemonNotRunning, Misuse, NotFound
 from pincrew.files import write_file
 from pincrew.node_choice import checked_choice
 from pincrew.paths import ClusterPaths
+from pincrew.quantities import parse_duration
 from pincrew.settings import load_cluster, load_settings
 from pincrew.trust_view import kept_trust
 from pincrew.trusted import creation, publishing
 
 _WATCH_S = 2.0
+_DAY_S = 86_400
 
 
 def register(app: typer.Typer) -> None:
@@ -101,6 +103,12 @@ def publish(
     force_secret: Annotated[
         bool, typer.Option("--force-secret", help="Put the private network key inside: then everybody has it.")
     ] = False,
+    silent_after: Annotated[
+        str,
+        typer.Option(
+            "--silent-after", metavar="TIME|none", help="Followers are told when nothing changes for so long."
+        ),
+    ] = "",
 ) -> None:
     """Write the config document with which others join.
 
@@ -109,10 +117,11 @@ def publish(
     """
     paths = selection.curated(invocation.home, cluster)
     file = output_file.absolute() if output_file else None
+    silent_after_days = _days(silent_after)
     try:
-        made = _publish_running(invocation, paths, file, force_secret)
+        made = _publish_running(invocation, paths, file, force_secret, silent_after_days)
     except DaemonNotRunning:
-        made = _publish_stopped(paths, file, force_secret)
+        made = _publish_stopped(paths, file, force_secret, silent_after_days)
     output = invocation.output
     if output.is_json:
         output.object(made)
@@ -126,10 +135,10 @@ def publish(
 
 
 def _publish_running(
-    invocation: Invocation, paths: ClusterPaths, file: Path | None, force_secret: bool
+    invocation: Invocation, paths: ClusterPaths, file: Path | None, force_secret: bool, silent_after_days: int | None
 ) -> PublishedFile:
     """Let the daemon make the document: it knows its addresses and who follows."""
-    made = invocation.client.publish(paths.name, force_secret=force_secret)
+    made = invocation.client.publish(paths.name, force_secret=force_secret, silent_after_days=silent_after_days)
     raw = made.document.encode()
     if file is not None:
         write_file(file, raw, 0o644)
@@ -142,7 +151,19 @@ def _publish_running(
     return PublishedFile(path=str(path), sha256=made.sha256, revision=made.revision, follow=follow)
 
 
-def _publish_stopped(paths: ClusterPaths, file: Path | None, force_secret: bool) -> PublishedFile:
+def _days(text: str) -> int | None:
+    """Return the days of `30d`, 0 for `none`, None where nothing was said. Raises Misuse."""
+    if not text or text == "none":
+        return None if not text else 0
+    seconds = parse_duration(text)
+    if not seconds or seconds % _DAY_S:
+        raise Misuse(f"`--silent-after {text}` is not a number of days", next_step="Write `30d`, `2w` or `none`")
+    return int(seconds // _DAY_S)
+
+
+def _publish_stopped(
+    paths: ClusterPaths, file: Path | None, force_secret: bool, silent_after_days: int | None
+) -> PublishedFile:
     """Make the document without a daemon: with the addresses that were chosen, else those published last."""
     settings = load_cluster(paths.settings)
     last = publishing.published(paths)
@@ -162,6 +183,7 @@ def _publish_stopped(paths: ClusterPaths, file: Path | None, force_secret: bool)
         others=others,
         chain=kept_trust(paths),
         output=file,
+        silent_after_days=silent_after_days,
         is_secret_forced=force_secret,
     )
     return PublishedFile(path=str(made.path), sha256=made.sha256, revision=made.revision, follow=made.follow)

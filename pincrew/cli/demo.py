@@ -154,7 +154,7 @@ def _curate(story: _Story, curator: Machine, folder: Path) -> list[Pinned]:
 def _join(machine: Machine, source: str) -> None:
     if machine.daemon is None:
         machine.start("daemon", "run", is_ready=machine.client.daemon)
-    arguments = ("--yes", "--name", CLUSTER, "--listen", LISTEN, "--ipfs", machine.node_choice)
+    arguments = ("--yes", "--name", CLUSTER, "--listen", LISTEN, "--ipfs", machine.node_choice, "--limit", "none")
     machine.run("follow", *shlex.split(source), *arguments)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 import pincrew
 from pincrew.api.shapes import Check
-from pincrew.cli import background, figures, selection
+from pincrew.cli import autostart, background, figures, selection
 from pincrew.cli.doctor_lines import failed, guarded, note, ok, wrong
-from pincrew.cli.doctor_machine import home_checks, node_check, node_of, port_checks
+from pincrew.cli.doctor_machine import clock_check, home_checks, login_check, node_check, node_of, port_checks
 from pincrew.cli.doctor_repair import repair
 from pincrew.cli.doctor_store import ANEW, StoreLook
 from pincrew.cli.exit_codes import ExitCode
@@ -96,6 +98,9 @@ class Doctor:
             yield failed("settings", error)
         yield self._daemon()
         chosen = [selection.cluster(home, cluster)] if cluster else home.joined()
+        yield clock_check(time.time(), _issued(chosen))
+        if chosen:
+            yield login_check(*autostart.outlook(invocation))
         for paths in chosen:
             yield from self._cluster(paths)
         if self._is_daemon_running:
@@ -170,6 +175,15 @@ class Doctor:
                 yield note("daemon", error.what, error.next_step, paths.name)
             except PincrewError as error:
                 yield failed("daemon", error, paths.name)
+
+
+def _issued(chosen: list[ClusterPaths]) -> dict[str, int]:
+    """Return when the config document of each cluster was made; one that cannot be read has a line of its own."""
+    found = {}
+    for paths in chosen:
+        with suppress(PincrewError):
+            found[paths.name] = parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).issued
+    return found
 
 
 def _revision(paths: ClusterPaths) -> str:

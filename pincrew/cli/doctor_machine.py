@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from pincrew.api.shapes import Check
 from pincrew.cli import figures
@@ -18,6 +19,8 @@ from pincrew.paths import ClusterPaths, Home
 from pincrew.settings import ClusterSettings, Settings, load_cluster
 
 _ROOM_BYTES = 1_000_000_000
+_CLOCK_OFF_S = 3_600.0  # of a curator's clock that may be wrong itself
+_RELEASED_S = 1_767_225_600.0  # 2026-01-01: a clock before that stands where it started without a battery
 
 
 def home_checks(home: Home) -> Iterator[Check]:
@@ -37,6 +40,31 @@ def home_checks(home: Home) -> Iterator[Check]:
         yield note("room", f"{figures.size(free)} free where pincrew keeps its state", "Free some space there")
     else:
         yield ok("room", f"{figures.size(free)} free where pincrew keeps its state")
+
+
+def clock_check(now_s: float, issued_s: Mapping[str, int]) -> Check:
+    """Compare the clock with the times of config documents, by cluster: none can be of the future."""
+    late = {name: at for name, at in issued_s.items() if at > now_s + _CLOCK_OFF_S}
+    if not late and now_s >= _RELEASED_S:
+        return ok("clock", f"{_day(now_s)}, and nothing here is of a later time")
+    name = max(late, key=lambda one: late[one], default="")
+    than = f"the config document of {name} is of {_day(late[name])}" if name else "this program is younger than that"
+    fix = "Set it: `timedatectl set-ntp true`, or in the system's settings"
+    return wrong("clock", f"it says {_day(now_s)}, and {than}", fix)
+
+
+def login_check(is_enabled: bool, is_lingering: bool | None) -> Check:
+    """Say whether the daemon is there without anybody starting it."""
+    if not is_enabled:
+        return note("start at login", "the daemon is started by hand alone", "`pincrew autostart on`")
+    if is_lingering is False:
+        text = "the daemon starts when you log in, and ends when you log out"
+        return note("start at login", text, "To have it go on without you: `loginctl enable-linger`")
+    return ok("start at login", "the daemon is started by itself" + (", without a login" if is_lingering else ""))
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def port_checks(settings: ClusterSettings, name: str) -> Iterator[Check]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pincrew.quantities import age_text
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+from pincrew.quantities import age_text, size_text
 
 
 def count(number: int) -> str:
@@ -21,15 +19,7 @@ def plural(number: int, noun: str) -> str:
 
 def size(number: int | None) -> str:
     """Return ``1.31 TB``; unknown is a dash."""
-    if number is None:
-        return "—"
-    value, unit = float(number), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value /= 1000
-        unit += 1
-    if unit == 0:
-        return f"{number} B"
-    return f"{value:.2f} {_UNITS[unit]}" if value < 9.995 else f"{value:.1f} {_UNITS[unit]}"
+    return "—" if number is None else size_text(number)
 
 
 def share(part: int, whole: int) -> str:
@@ -66,6 +56,15 @@ def until(text: str | None, now: datetime) -> str:
         return "—"
     seconds = (at - now).total_seconds()
     return "now" if seconds < 1 else f"in {age_text(seconds)}"
+
+
+def wall_time(text: str, now: datetime) -> str:
+    """Return ``23:00``, with the day where it is not within a day, in local time."""
+    at = moment(text)
+    if at is None:
+        return "—"
+    local = at.astimezone()
+    return local.strftime("%H:%M" if abs((at - now).total_seconds()) < 86_400 else "%d %b %Y %H:%M")
 
 
 def shorten(text: str, width: int) -> str:

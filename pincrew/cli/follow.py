@@ -13,19 +13,19 @@ import msgspec
 import typer
 
 from pincrew.api.shapes import AcceptRequest, Followed, Left, Summary
-from pincrew.cli import background, choosing, figures, join_text, selection, watching
+from pincrew.cli import autostart, background, choosing, figures, join_questions, join_text, selection, watching
 from pincrew.cli.answers import FollowedCluster
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption
 from pincrew.cli.prompts import agree, require_terminal
-from pincrew.errors import Misuse, NodeDown, PincrewError
+from pincrew.errors import Misuse, PincrewError
 from pincrew.files import last_words
 from pincrew.follow.source import parse_source
 from pincrew.node_address import NodeKind
 from pincrew.node_choice import checked_choice
-from pincrew.quantities import parse_duration
-from pincrew.settings import checked_peer_name, load_settings
+from pincrew.quantities import parse_duration, parse_percent
+from pincrew.settings import PartMode, checked_peer_name, load_settings, parse_limit
 
 
 def register(app: typer.Typer) -> None:
@@ -59,6 +59,16 @@ def follow(
         list[str] | None,
         typer.Option("--gateway", metavar="URL", help="Let it fetch what no node has from there; repeatable."),
     ] = None,
+    limit: Annotated[
+        str, typer.Option("--limit", metavar="SIZE|none", help="How much it may hold on the disk: 200GB, 500GiB.")
+    ] = "",
+    keep_free: Annotated[
+        str, typer.Option("--keep-free", metavar="PCT", help="How much of the volume stays free, in percent.")
+    ] = "",
+    part: Annotated[
+        bool | None,
+        typer.Option("--part/--all", help="Of a list larger than the limit: keep a part, or in order until full."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay, and end the daemon with this command.")
@@ -89,7 +99,12 @@ def follow(
         announce=announce or [],
         routers=router or [],
         gateways=gateway or [],
+        limit=limit or None,
+        keep_free=parse_percent(keep_free) if keep_free else None,
+        part=(PartMode.AUTO if part is None else PartMode.PART if part else PartMode.ALL).value,
     )
+    if limit:
+        parse_limit(limit, "--limit")  # before anything is fetched or started
     require_terminal(invocation, is_agreed=yes)
     if foreground and background.running(invocation.client) is None:
         return _follow_in_foreground(invocation, source, request, is_agreed=yes)
@@ -136,16 +151,15 @@ def leave(
 
 
 def _is_leaving_wanted(invocation: Invocation, name: str) -> bool:
-    """Show the plan and ask. Raises NodeDown rather than ask about what cannot be done now."""
+    """Show the plan and ask."""
     plan = invocation.client.leave(name, dry_run=True)
     node = next((each.node for each in invocation.client.status().clusters if each.name == name), None)
-    if node is not None and node.state == "down" and plan.pins + plan.kept:
-        raise NodeDown(
-            where=node.address or "",
-            means="It holds pins that leaving lets go of. Nothing was unpinned and nothing is lost",
-            next_step=f"Start the node and type `pincrew leave -c {name}` again",
-        )
     invocation.output.say(_left_text(plan))
+    if node is not None and node.state == "down" and plan.pins:
+        invocation.output.say(
+            f"  The IPFS node does not answer ({node.address}): fetching ends now, and what it has pinned stays until"
+            " it is back and you type this again."
+        )
     return agree(invocation, f"Leave {name}?", is_agreed=False, default=False)
 
 
@@ -153,6 +167,7 @@ def _join(invocation: Invocation, source: str, request: AcceptRequest, *, is_agr
     """Show what is offered, ask, and join. None: the user does not want to."""
     offer = invocation.client.offer(source, Path.cwd())
     output = invocation.output
+    answers = None
     if offer.joined_as is None:
         now = datetime.now(UTC)
         settings = load_settings(invocation.home.settings, invocation.environment)
@@ -163,12 +178,34 @@ def _join(invocation: Invocation, source: str, request: AcceptRequest, *, is_agr
                 next_step="Add `--ipfs embedded`, or set them in your Kubo",
             )
         request = msgspec.structs.replace(request, ipfs=node.ipfs)
+        prospect = invocation.client.prospect(offer.offer, node.ipfs)
+        said, request = request, join_questions.with_usual_limit(request, prospect, is_agreed=is_agreed)
         words = choosing.described(node, settings)
-        output.say(join_text.describe(offer, request, node=words, now=now, output=output))
-        if not agree(invocation, "\n  Join?", is_agreed=is_agreed, default=True):
-            output.say("  Nothing was changed.")
-            return None
-    return invocation.client.accept(msgspec.structs.replace(request, offer=offer.offer))
+        output.say(join_text.describe(offer, request, prospect, node=words, now=now, output=output))
+        if is_agreed:
+            output.say("")
+        else:
+            answers = join_questions.asked(invocation, request, said, prospect)
+            if answers is None:
+                output.say("  Nothing was changed.")
+                return None
+            request = answers.request
+    elif request.limit is not None or request.keep_free is not None:
+        output.say(f"It is followed already; `pincrew limits -c {offer.joined_as}` changes what it may take.")
+    joined = invocation.client.accept(msgspec.structs.replace(request, offer=offer.offer))
+    if answers is not None and answers.network is not None:
+        invocation.client.change_network(answers.network)
+    if answers is not None and answers.is_starting:
+        _start_at_login(invocation)
+    return joined
+
+
+def _start_at_login(invocation: Invocation) -> None:
+    """Have the daemon started at login. The cluster is joined whether or not that works."""
+    try:
+        autostart.turn_on(invocation, is_agreed=False)
+    except PincrewError as error:
+        invocation.output.say(f"pincrew: {error.sentence}")
 
 
 def _after(invocation: Invocation, joined: Followed, *, is_waiting: bool, deadline: float | None) -> int:

@@ -69,12 +69,12 @@ def pins(
         found = stored.pins(paths, wanted, sort=sort.value, limit=limit, offset=offset)
     if invocation.output.is_json:
         invocation.output.lines(found)
-    elif not print_lines(invocation.output, found):
+    elif not print_lines(invocation.output, found, is_detailed=wanted.cid is not None):
         invocation.output.say("No pin fits.")
 
 
-def print_lines(output: Output, found: Iterator[PinLine]) -> int:
-    """Print pins as they come, a line each; return how many."""
+def print_lines(output: Output, found: Iterator[PinLine], *, is_detailed: bool = False) -> int:
+    """Print pins as they come, a line each, and what else is known of them; return how many."""
     number = 0
     has_cids = not output.is_terminal or output.width >= _WIDTH_WITH_CIDS
     for pin in found:
@@ -82,6 +82,9 @@ def print_lines(output: Output, found: Iterator[PinLine]) -> int:
             output.data(output.styled(_columns("  state", "size", "cid" if has_cids else None, "name"), "dim"))
         number += 1
         output.data(_line(output, pin, has_cids=has_cids))
+        if is_detailed and pin.state == "pinned":
+            checked = figures.ago(pin.checked, datetime.now(UTC)) if pin.checked else "never yet"
+            output.data(f"             re-read and found sound: {checked}")
     return number
 
 

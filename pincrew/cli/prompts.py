@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from pincrew.cli.invocation import Invocation
 from pincrew.errors import Misuse
@@ -28,3 +29,24 @@ def agree(invocation: Invocation, question: str, *, is_agreed: bool, default: bo
             return False
         if answer in ("y", "yes", "n", "no", ""):
             return default if not answer else answer.startswith("y")
+
+
+def ask(invocation: Invocation, question: str, check: Callable[[str], object], *, default: str, shown: str = "") -> str:
+    """Return what the user types, ``default`` for nothing (``shown`` in its words). Raises EOFError when he hangs up.
+
+    What ``check`` raises Misuse for is told, and asked again.
+    """
+    require_terminal(invocation, is_agreed=False)
+    hint = f" [{shown or default}]" if shown or default else ""
+    while True:
+        print(f"{question}{hint}: ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            raise EOFError
+        answer = line.strip() or default
+        try:
+            check(answer)
+        except Misuse as error:
+            invocation.output.say(f"    {error.sentence}")
+            continue
+        return answer

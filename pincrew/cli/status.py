@@ -104,9 +104,11 @@ def errors(invocation: Invocation, cluster: ClusterOption = None) -> None:
         invocation.output.lines(found)
         return
     now = datetime.now(UTC)
-    rows, examples = [], []
+    rows, examples, steps = [], [], []
     for line in found:
         next_try = "will not retry" if line.next_try is None else figures.until(line.next_try, now)
+        if line.next_step:
+            steps.append(f"{line.cause}: {line.next_step}")
         rows.append([figures.count(line.pins), line.cause, figures.ago(line.oldest, now), next_try])
         if line.example and line.example != line.cause:
             examples.append(f"{line.cause}: {line.example}")
@@ -116,6 +118,9 @@ def errors(invocation: Invocation, cluster: ClusterOption = None) -> None:
     invocation.output.table(["pins", "cause", "oldest", "next try"], rows, right=(0,))
     for example in examples:
         invocation.output.say(f"  {figures.printable(example)}")
+    invocation.output.say("What to do:")
+    for step in steps:
+        invocation.output.say(f"  {figures.printable(step)}")
     invocation.output.say("Try them all again now: `pincrew retry --all-errors`")
 
 

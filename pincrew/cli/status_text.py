@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Callable
 from datetime import datetime
 
-from pincrew.api.shapes import Summary
+from pincrew.api.shapes import Lifetime, Progress, Summary
 from pincrew.cli import figures
+from pincrew.quantities import age_text
 
 _SIGNS = {
     "complete": "✓",
@@ -22,6 +23,7 @@ _SIGNS = {
 _NOT_RUNNING = {"stopped", "failed"}
 # In these states figures that are zero are not known: that is not the same as none.
 _KNOW_NOTHING = {"joining": "no list yet", "failed": "it cannot run", "leaving": "being left"}
+_AT_WORK = {"following", "syncing", "full"}
 _GRAVE = {"node_down", "handshake_failed", "trust_conflict", "session_stopped", "disk_low"}
 _NODES = {"kubo": "Kubo", "embedded": "embedded"}
 _WIDTH = 80
@@ -41,6 +43,13 @@ def describe(cluster: Summary, now: datetime, style: Style = _unstyled) -> str:
         lines += [_data(cluster), _list(cluster, now)]
     if cluster.state not in _NOT_RUNNING and cluster.node.address:
         lines.append(_node(cluster))
+    if cluster.progress is not None and cluster.state in _AT_WORK:
+        lines += _progress_lines(cluster.progress, now)
+    if cluster.state == "paused":
+        until = figures.wall_time(cluster.paused_until, now) if cluster.paused_until else "you resume it"
+        lines.append(_line("pause", f"until {until}; nothing new is fetched (pincrew resume -c {cluster.name})"))
+    if cluster.lifetime is not None and any((cluster.lifetime.days, cluster.lifetime.pins, cluster.lifetime.served)):
+        lines.append(_so_far(cluster.lifetime))
     lines += [_reason(reason.code, reason.text, style) for reason in cluster.reasons]
     if cluster.pins.error:
         option = f" -c {cluster.name}"
@@ -58,7 +67,8 @@ def progress(cluster: Summary) -> str:
     if not kept:
         return "no pins yet" if not cluster.pins.total else "no pins for this peer"
     done = figures.share(cluster.pins.pinned, kept)
-    return f"{done:>7}  {figures.count(cluster.pins.pinned)} of {figures.plural(kept, 'pin')}"
+    word = " kept" if cluster.state == "full" else ""  # as much as there will be, and not how far it is
+    return f"{done:>7}{word}  {figures.count(cluster.pins.pinned)} of {figures.plural(kept, 'pin')}"
 
 
 def _head(cluster: Summary, style: Style) -> str:
@@ -100,7 +110,10 @@ def _data(cluster: Summary) -> str:
         if number
     ]
     limit = f"limit {figures.size(cluster.bytes.limit)}" if cluster.bytes.limit is not None else ""
-    return _line("data", ", ".join([text, *busy, *([limit] if limit else [])]))
+    free = (
+        f"{figures.size(cluster.bytes.volume_free)} free on the volume" if cluster.bytes.volume_free is not None else ""
+    )
+    return _line("data", ", ".join(part for part in [text, *busy, limit, free] if part))
 
 
 def _list(cluster: Summary, now: datetime) -> str:
@@ -131,6 +144,34 @@ def _node(cluster: Summary) -> str:
     parts = [_NODES.get(node.kind, node.kind), (node.version or "").removeprefix("kubo/"), node.state]
     where = f" at {node.address}" if node.address else ""
     return _line("node", " ".join(part for part in parts if part) + where)
+
+
+def _progress_lines(progress: Progress, now: datetime) -> list[str]:
+    """Say how fast it goes, and how long it may take; nothing where nothing is under way."""
+    if not progress.in_flight:
+        return []
+    speed = (
+        f"{figures.size(progress.rate)}/s" if progress.rate else f"{figures.plural(progress.blocks_rate, 'block')}/s"
+    )
+    usual = f" ({figures.size(progress.rate_10min)}/s over 10 minutes)" if progress.rate_10min else ""
+    last = f"last block {figures.ago(progress.last_block, now)}" if progress.last_block else "no block yet"
+    return [_line("speed", f"{speed}{usual}, {last}; {_left(progress)}")]
+
+
+def _left(progress: Progress) -> str:
+    if progress.eta_low is None or progress.eta_high is None:
+        return f"time left not known: {progress.no_eta}"
+    low, high = age_text(progress.eta_low), age_text(progress.eta_high)
+    return f"{low} left" if low == high else f"{low} to {high} left"
+
+
+def _so_far(done: Lifetime) -> str:
+    """Say what was done since the cluster was joined, whatever was let go of since then."""
+    served = f", {figures.size(done.served)} served to others" if done.served is not None else ""
+    since = f"in {figures.plural(done.days, 'day')}" if done.days else "since today"
+    return _line(
+        "so far", f"{figures.plural(done.pins, 'pin')} and {figures.size(done.fetched)} fetched{served}, {since}"
+    )
 
 
 def _reason(code: str, text: str, style: Style) -> str:

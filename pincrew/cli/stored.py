@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from pincrew.api.lines import error_line, event_line, pin_line, pin_object, time_text
+from pincrew.api.lines import error_line, event_line, lifetime_figures, pin_line, pin_object, time_text
 from pincrew.api.shapes import (
     ByteCounts,
     CuratorCounts,
@@ -26,12 +27,14 @@ from pincrew.config_document import parse
 from pincrew.errors import NotFound, PincrewError, StoreFault
 from pincrew.files import read_file
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX, SHARD_BITS_DEFAULT
+from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.paths import ClusterPaths, Home
 from pincrew.record import decode_record
 from pincrew.settings import Role, load_cluster
 from pincrew.store.database import Database
 from pincrew.store.events import Events
+from pincrew.store.lifetime import LifetimeStore
 from pincrew.store.listing import LIMIT_MAX, Filter, Listing
 from pincrew.store.rows import Rows
 from pincrew.store.snapshot import Snapshot, snapshot
@@ -51,10 +54,11 @@ def summary(paths: ClusterPaths) -> Summary:
     state, reasons = "stopped", []
     cluster_id, role, node, curators = "", "follower", "", 0
     pins, size, sized = dict.fromkeys(PinState, 0), dict.fromkeys(PinState, 0), 0
-    have, last_change = 0, None
+    have, last_change, lifetime = 0, None, None
     try:
         settings = load_cluster(paths.settings)
         cluster_id, role, node = settings.cluster_id, settings.role.value, settings.ipfs
+        limit = settings.limit
         curators = len(parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).trust.curators)
         if settings.role is Role.CURATOR:
             curators -= 1  # as the daemon counts: those beside this peer
@@ -67,6 +71,10 @@ def summary(paths: ClusterPaths) -> Summary:
                 sized = sum(figures[1] for each, figures in sizes.items() if each is not PinState.UNPINNING)
                 have, seen_ms = Rows(database).progress()
                 last_change = time_text(seen_ms)
+                since_ms, done = LifetimeStore(database).read()
+                served = done.served if kind_of(node) is NodeKind.EMBEDDED else None
+                if since_ms is not None:
+                    lifetime = lifetime_figures(since_ms, time.time_ns() // 1_000_000, done.pins, done.fetched, served)
     except PincrewError as error:
         state, reasons = "failed", [Reason(code=error.code, text=error.sentence, since=None)]
     listed = [each for each in PinState if each is not PinState.UNPINNING]
@@ -84,13 +92,14 @@ def summary(paths: ClusterPaths) -> Summary:
             pinned=size[PinState.PINNED],
             total=sum(size[each] for each in listed) if sized else None,
             size_known_pins=sized,
-            limit=None,
+            limit=limit,
         ),
         peers=PeerCounts(connected=0, known=0),
         curators=CuratorCounts(connected=0, total=curators, last_seen=None),
         last_change=last_change,
         paused_until=None,
         node=NodeInfo(kind=kind_of(node).value, address=node or None, state="starting", version=None, peer_id=None),
+        lifetime=lifetime,
     )
 
 
@@ -146,6 +155,14 @@ def events(paths: ClusterPaths, after: int) -> Iterator[EventLine]:
             if not rows:
                 return
             after = rows[-1].id
+
+
+def beyond(paths: ClusterPaths, limit: int) -> tuple[int, int]:
+    """Return how many pins, and how many bytes, would have to go for the others to fit ``limit``."""
+    if not paths.state.exists():
+        return 0, 0
+    with closing(_opened(paths)) as database:
+        return Statuses(database, SHARD_BITS_DEFAULT).beyond(limit)
 
 
 def _opened(paths: ClusterPaths) -> Database:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from typing import Any
 
 import trio
@@ -77,7 +78,7 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
         super().__init__(*args, **keywords)
         self.stream_buffers = _Buffers(self)
         self._uncounted = 0
-        self._heard_at = trio.current_time()
+        self._heard_at = time.monotonic()
 
     async def sever(self) -> None:
         """End the connection at once. Unlike ``close`` it says no goodbye, which a peer that reads nothing would block.
@@ -93,7 +94,7 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
 
     def received(self, size: int) -> None:
         """Drop a peer whose streams together hold too much that is not read: each alone may be within its window."""
-        self._heard_at = trio.current_time()
+        self._heard_at = time.monotonic()
         self._uncounted += size
         if self._uncounted > limits.CONNECTION_BUFFER_BYTES_MAX // 4:
             self._uncounted = 0
@@ -118,8 +119,8 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
             with trio.move_on_at(due):
                 await self.event_shutting_down.wait()
                 return
-            due = self._heard_at + limits.LIVENESS_INTERVAL_S
             now = trio.current_time()
+            due = now + self._heard_at - time.monotonic() + limits.LIVENESS_INTERVAL_S
             if now < due and now < answered_at + limits.LIVENESS_ANSWER_INTERVAL_S:
                 continue
             answered_at = now

@@ -53,8 +53,8 @@ def _counted(db: sqlite3.Connection) -> dict[int, tuple[int, int, int]]:
         "SELECT state, count(*), sum(coalesce(size,0)), count(size) FROM pins GROUP BY state"
     ):
         counted[state] = pins, size, sized
-    (leaving,) = db.execute("SELECT count(*) FROM leaving").fetchone()
-    return counted | {_UNPINNING: (leaving, 0, 0)}
+    leaving = db.execute("SELECT count(*), coalesce(sum(size),0), count(size) FROM leaving").fetchone()
+    return counted | {_UNPINNING: leaving}
 
 
 def _least(db: sqlite3.Connection) -> dict[str, int]:

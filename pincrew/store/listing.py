@@ -34,7 +34,7 @@ _ORDER = {
     "state": ("state, added, id", False),
     "tries": ("tries, id", True),
 }
-_COLUMNS = "cid, name, state, cause, error, tries, next_try, size, bytes_done, blocks_done, updated, record"
+_COLUMNS = "cid, name, state, cause, error, tries, next_try, size, bytes_done, blocks_done, updated, record, checked"
 LIMIT_MAX = 10_000
 _ROWS_TRIED = 20_000
 _TERM = re.compile(r"^(state|cid|size|tries|added)\s*([:<>])\s*(.+)$")
@@ -55,6 +55,7 @@ class PinRow(NamedTuple):
     blocks_done: int | None
     updated_ms: int
     record: bytes
+    checked_ms: int | None
 
 
 class CauseRow(NamedTuple):

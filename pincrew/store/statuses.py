@@ -7,13 +7,14 @@ change number, so the pinner does not see its own writes as changes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pincrew.cid import shard_of
 from pincrew.record import decode_record
 from pincrew.store.database import STATE_NUMBER, STATES, Database
-from pincrew.tracker import Candidate, Change, Lane, Leaving, StatusUpdate
-from pincrew.values import PinState
+from pincrew.store.part_rows import RECORD_WITH_ALLOCATIONS, allocations_of
+from pincrew.tracker import FOR_ROOM, Candidate, Change, Lane, Leaving, Standing, StatusUpdate
+from pincrew.values import Choice, Pin, PinState
 
 _HOUR_MS = 3_600_000
 _QUEUED, _PINNING, _PINNED = (
@@ -21,11 +22,15 @@ _QUEUED, _PINNING, _PINNED = (
     STATE_NUMBER[PinState.PINNING],
     STATE_NUMBER[PinState.PINNED],
 )
-_ERROR, _REMOTE, _UNPINNING = (
+_ERROR, _SKIPPED, _REMOTE, _UNPINNING = (
     STATE_NUMBER[PinState.ERROR],
+    STATE_NUMBER[PinState.SKIPPED],
     STATE_NUMBER[PinState.REMOTE],
     STATE_NUMBER[PinState.UNPINNING],
 )
+_DECIDED_ABOUT = f"{_QUEUED},{_PINNED},{_ERROR},{_SKIPPED}"
+_COUNT = "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?"
+_UNBOUNDED = 2**63 - 1
 
 
 class Statuses:
@@ -44,9 +49,9 @@ class Statuses:
         with self.database.reading() as db:
             (cursor,) = db.execute("SELECT value FROM meta WHERE key='cursor'").fetchone()
             found = [
-                Change(change, cid, decode_record(cid, record), STATES[state], tries, bool(is_leaving))
-                for change, cid, record, state, tries, is_leaving in db.execute(
-                    "SELECT change, cid, record, state, tries, EXISTS (SELECT 1 FROM leaving WHERE cid=pins.cid)"
+                Change(change, cid, decode_record(cid, record), STATES[state], tries, bool(is_leaving), size)
+                for change, cid, record, state, tries, is_leaving, size in db.execute(
+                    "SELECT change, cid, record, state, tries, EXISTS (SELECT 1 FROM leaving WHERE cid=pins.cid), size"
                     " FROM pins WHERE change>? ORDER BY change LIMIT ?",
                     (cursor, limit),
                 )
@@ -67,22 +72,24 @@ class Statuses:
         with self.database.transaction() as db:
             for update in updates:
                 if update.leaving_ms is not None:
-                    added = db.execute(
-                        "INSERT OR IGNORE INTO leaving (cid, since) VALUES (?,?)", (update.cid, update.leaving_ms)
-                    ).rowcount
-                    _move(moved, _UNPINNING, added, 0, 0)
+                    self._let_leave(db, update.cid, update.leaving_ms, update.size, moved)
                 elif update.state is not PinState.UNPINNING:
-                    gone = db.execute("DELETE FROM leaving WHERE cid=?", (update.cid,)).rowcount
-                    _move(moved, _UNPINNING, -gone, 0, 0)
+                    _stay(db, update.cid, moved)
                 if update.state is not None and update.state is not PinState.UNPINNING:
                     self._settle_row(db, update, moved)
-            db.executemany(
-                "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
-                [(*delta, state) for state, delta in moved.items() if any(delta)],
-            )
+            db.executemany(_COUNT, [(*delta, state) for state, delta in moved.items() if any(delta)])
             if cursor is not None:
                 db.execute("UPDATE meta SET value=? WHERE key='cursor'", (cursor,))
                 db.execute("DELETE FROM removed WHERE change<=?", (cursor,))
+
+    def _let_leave(
+        self, db: sqlite3.Connection, cid: bytes, since_ms: int, size: int | None, moved: dict[int, list[int]]
+    ) -> None:
+        """Make a `leaving` entry where there is none; its size is that of the row, unless it is told."""
+        if size is None and (pin := self._pin(db, cid)) is not None:
+            (size,) = db.execute("SELECT size FROM pins WHERE id=?", (pin,)).fetchone()
+        added = db.execute("INSERT OR IGNORE INTO leaving VALUES (?,?,?)", (cid, since_ms, size)).rowcount
+        _move(moved, _UNPINNING, added, added * (size or 0), added * (size is not None))
 
     def _settle_row(self, db: sqlite3.Connection, update: StatusUpdate, moved: dict[int, list[int]]) -> None:
         assert update.state is not None
@@ -109,7 +116,10 @@ class Statuses:
         _move(moved, state, 1, size or 0, int(size is not None))
 
     def candidates(self, lane: Lane, *, now_ms: int, limit: int) -> list[Candidate]:
-        """Return rows in state ``queued`` (fresh: newest first; backlog: oldest first) or due ``error`` rows."""
+        """Return rows in state ``queued`` (chosen: those that the user wants next; fresh: newest first; backlog: oldest
+        first) or due ``error`` rows."""
+        if lane is Lane.CHOSEN:
+            return self._chosen(limit)
         if lane is Lane.RETRY:
             where, order = f"next_try<={int(now_ms)} AND state={_ERROR}", "next_try"
         else:
@@ -123,11 +133,81 @@ class Statuses:
     def _candidates(self, rest: str, limit: int) -> list[Candidate]:
         with self.database.reading() as db:
             return [
-                Candidate(decode_record(cid, record), STATES[state], tries)
-                for cid, record, state, tries in db.execute(
-                    f"SELECT cid, record, state, tries FROM pins {rest}", (limit,)
+                Candidate(decode_record(cid, record), STATES[state], tries, size)
+                for cid, record, state, tries, size in db.execute(
+                    f"SELECT cid, record, state, tries, size FROM pins {rest}", (limit,)
                 )
             ]
+
+    def _chosen(self, limit: int) -> list[Candidate]:
+        with self.database.reading() as db:
+            chosen = db.execute(
+                "SELECT cid FROM choices WHERE choice=? ORDER BY since", (Choice.NEXT.value,)
+            ).fetchall()
+        found: list[Candidate] = []
+        for (cid,) in chosen:
+            with self.database.reading() as db:
+                pin = self._pin(db, cid)
+            if pin is not None:
+                found += self._candidates(f"WHERE id={pin} AND state={_QUEUED} LIMIT ?", 1)
+            if len(found) == limit:
+                break
+        return found
+
+    def standings(self, after: int, limit: int) -> list[Standing]:
+        """Return rows behind ``after`` (-1: from the first) that are queued, pinned, skipped or in error."""
+        with self.database.reading() as db:
+            return [
+                Standing(
+                    row, Pin(cid, name, size=size, allocations=allocations_of(cid, record)), STATES[state], cause, tries
+                )
+                for row, cid, name, size, state, cause, tries, record in db.execute(
+                    f"SELECT id, cid, name, size, state, cause, tries, {RECORD_WITH_ALLOCATIONS} FROM pins"
+                    f" WHERE id>? AND state IN ({_DECIDED_ABOUT}) ORDER BY id LIMIT ?",
+                    (after, limit),
+                )
+            ]
+
+    def newest_pinned(self, limit: int) -> list[tuple[bytes, int]]:
+        """Return (CID, size) of ``pinned`` rows, the newest of the list first."""
+        with self.database.reading() as db:
+            return db.execute(
+                f"SELECT cid, coalesce(size,0) FROM pins WHERE state={_PINNED} ORDER BY added DESC, id DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+
+    def beyond(self, limit: int) -> tuple[int, int]:
+        """Return how many of the newest pins, and how many bytes, would have to go for the others to fit ``limit``."""
+        pins = total = 0
+        with self.database.reading() as db:
+            excess = self.pinned_bytes() - limit
+            if excess > 0:
+                query = f"SELECT coalesce(size,0) FROM pins WHERE state={_PINNED} ORDER BY added DESC, id DESC"
+                for (size,) in db.execute(query):
+                    pins, total = pins + 1, total + size
+                    if total >= excess:
+                        break
+        return pins, total
+
+    def readmit(self, size_max: int | None, limit: int, *, now_ms: int) -> int:
+        """Queue rows that were skipped for want of room, the oldest first; return how many.
+
+        Their known sizes come to at most ``size_max`` in all (None: to anything).
+        """
+        left = _UNBOUNDED if size_max is None else size_max
+        with self.database.transaction() as db:
+            causes = ",".join("?" * len(FOR_ROOM))
+            rows = db.execute(
+                f"SELECT id, coalesce(size,0) FROM pins WHERE state={_SKIPPED} AND cause IN ({causes})"
+                " AND coalesce(size,0)<=? ORDER BY added LIMIT ?",
+                (*FOR_ROOM, left, limit),
+            ).fetchall()
+            fitting = []
+            for row, size in rows:
+                if size <= left:
+                    left -= size
+                    fitting.append(row)
+            return self._queue(db, f"id IN ({','.join(map(str, fitting))})", now_ms) if fitting else 0
 
     def next_due_ms(self) -> int | None:
         """Return the earliest next try of the ``error`` rows."""
@@ -137,7 +217,7 @@ class Statuses:
             ).fetchone()
         return None if row is None else row[0]
 
-    def requeue(self, cid: bytes | None, *, now_ms: int) -> int:
+    def requeue(self, cid: bytes | None, *, now_ms: int, also_pinned: bool = True) -> int:
         """Make ``error`` rows (or the row ``cid``, unless ``pinning`` or ``remote``) ``queued``; return how many."""
         with self.database.transaction() as db:
             if cid is None:
@@ -146,22 +226,25 @@ class Statuses:
                 pin = self._pin(db, cid)
                 if pin is None:
                     return 0
-                where = f"id={pin} AND state NOT IN ({_PINNING},{_REMOTE})"
-            rows = db.execute(
-                f"SELECT state, count(*), sum(coalesce(size,0)), count(size) FROM pins WHERE {where} GROUP BY state"
-            ).fetchall()
-            db.execute(
-                f"UPDATE pins SET state={_QUEUED}, next_try=NULL, cause=NULL, error=NULL, updated=? WHERE {where}",
-                (now_ms,),
-            )
-            moved: dict[int, list[int]] = {}
-            for state, pins, size, sized in rows:
-                _move(moved, state, -pins, -size, -sized)
-                _move(moved, _QUEUED, pins, size, sized)
-            db.executemany(
-                "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
-                [(*delta, state) for state, delta in moved.items()],
-            )
+                where = f"id={pin} AND state NOT IN ({_PINNING},{_REMOTE}{'' if also_pinned else f',{_PINNED}'})"
+            return self._queue(db, where, now_ms)
+
+    def _queue(self, db: sqlite3.Connection, where: str, now_ms: int) -> int:
+        """Queue rows, within the caller's transaction; what of them was about to be unpinned stays."""
+        rows = db.execute(
+            f"SELECT state, count(*), sum(coalesce(size,0)), count(size) FROM pins WHERE {where} GROUP BY state"
+        ).fetchall()
+        moved: dict[int, list[int]] = {}
+        for (cid,) in db.execute(f"SELECT cid FROM pins WHERE {where} AND state={_SKIPPED}").fetchall():
+            _stay(db, cid, moved)
+        db.execute(
+            f"UPDATE pins SET state={_QUEUED}, next_try=NULL, cause=NULL, error=NULL, updated=? WHERE {where}",
+            (now_ms,),
+        )
+        for state, pins, size, sized in rows:
+            _move(moved, state, -pins, -size, -sized)
+            _move(moved, _QUEUED, pins, size, sized)
+        db.executemany(_COUNT, [(*delta, state) for state, delta in moved.items()])
         return sum(row[1] for row in rows)
 
     def queue_pinned(self, limit: int, *, now_ms: int) -> int:
@@ -173,10 +256,7 @@ class Statuses:
             ).fetchone()
             if pins:
                 db.execute(f"UPDATE pins SET state={_QUEUED}, updated=? WHERE id IN ({some})", (now_ms, limit))
-                db.executemany(
-                    "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
-                    [(-pins, -size, -sized, _PINNED), (pins, size, sized, _QUEUED)],
-                )
+                db.executemany(_COUNT, [(-pins, -size, -sized, _PINNED), (pins, size, sized, _QUEUED)])
         return int(pins)
 
     def node_id(self) -> str | None:
@@ -201,7 +281,7 @@ class Statuses:
                     "SELECT pins.state FROM items JOIN pins ON pins.id = items.pin WHERE items.shard=? AND items.cid=?",
                     (shard_of(cid, self._shard_bits), cid),
                 ).fetchone()
-                if row is not None and row[0] not in (_PINNED, _REMOTE):
+                if row is not None and row[0] not in (_PINNED, _SKIPPED, _REMOTE):
                     return True
                 if db.execute("SELECT 1 FROM leaving WHERE cid=?", (cid,)).fetchone():
                     return True
@@ -232,10 +312,52 @@ class Statuses:
                 for state, size, sized in db.execute("SELECT state, bytes, sized FROM counters")
             }
 
-    def leaving(self, *, to_ms: int, limit: int) -> list[Leaving]:
-        """Return `leaving` entries with ``since_ms <= to_ms``, oldest first."""
+    def kept_bytes(self) -> int:
+        """Return the bytes of what is pinned and of what is about to be unpinned, from counters."""
+        sizes = self.sizes()
+        return sizes[PinState.PINNED][0] + sizes[PinState.UNPINNING][0]
+
+    def bytes_of(self, cids: Iterable[bytes]) -> int:
+        """Return the known bytes of those of ``cids`` that are pinned or about to be unpinned."""
+        total = 0
         with self.database.reading() as db:
-            rows = db.execute("SELECT cid, since FROM leaving WHERE since<=? ORDER BY since LIMIT ?", (to_ms, limit))
+            for cid in cids:
+                row = db.execute(
+                    f"SELECT coalesce(size,0) FROM pins WHERE id=? AND state={_PINNED}", (self._pin(db, cid),)
+                ).fetchone()
+                row = row or db.execute("SELECT coalesce(size,0) FROM leaving WHERE cid=?", (cid,)).fetchone()
+                total += row[0] if row else 0
+        return total
+
+    def pinned_bytes(self) -> int:
+        """Return the bytes of what is pinned, from counters."""
+        return self.sizes()[PinState.PINNED][0]
+
+    def skipped_for(self) -> Mapping[str, int]:
+        """Return how many pins are skipped for each cause. Looks at every one of them."""
+        with self.database.reading() as db:
+            query = f"SELECT coalesce(cause, ''), count(*) FROM pins WHERE state={_SKIPPED} GROUP BY cause"
+            return dict(db.execute(query).fetchall())
+
+    def choices(self) -> dict[bytes, Choice]:
+        """Return what the user said of single pins, in the order of his words."""
+        with self.database.reading() as db:
+            return {cid: Choice(choice) for cid, choice in db.execute("SELECT cid, choice FROM choices ORDER BY since")}
+
+    def choose(self, cids: Sequence[bytes], choice: Choice | None, *, now_ms: int) -> None:
+        """Keep what the user says of pins; None takes it back."""
+        with self.database.transaction() as db:
+            db.executemany("DELETE FROM choices WHERE cid=?", [(cid,) for cid in cids])
+            if choice is not None:
+                db.executemany("INSERT INTO choices VALUES (?,?,?)", [(cid, choice.value, now_ms) for cid in cids])
+
+    def leaving(self, *, from_ms: int = 0, to_ms: int, limit: int) -> list[Leaving]:
+        """Return `leaving` entries with ``from_ms <= since_ms <= to_ms``, oldest first; own decisions come before 0."""
+        with self.database.reading() as db:
+            rows = db.execute(
+                "SELECT cid, since FROM leaving WHERE since BETWEEN ? AND ? ORDER BY since LIMIT ?",
+                (from_ms, to_ms, limit),
+            )
             return [Leaving(cid, since) for cid, since in rows]
 
     def leaving_hours(self, *, after_ms: int) -> list[tuple[int, int]]:
@@ -263,6 +385,14 @@ class Statuses:
             "SELECT pin FROM items WHERE shard=? AND cid=? AND pin IS NOT NULL", (shard_of(cid, self._shard_bits), cid)
         ).fetchone()
         return None if row is None else row[0]
+
+
+def _stay(db: sqlite3.Connection, cid: bytes, moved: dict[int, list[int]]) -> None:
+    """Drop the `leaving` entry of a CID, if there is one."""
+    row = db.execute("SELECT size FROM leaving WHERE cid=?", (cid,)).fetchone()
+    if row is not None:
+        db.execute("DELETE FROM leaving WHERE cid=?", (cid,))
+        _move(moved, _UNPINNING, -1, -(row[0] or 0), -(row[0] is not None))
 
 
 def _move(moved: dict[int, list[int]], state: int, pins: int, size: int, sized: int) -> None:

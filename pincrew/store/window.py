@@ -158,7 +158,7 @@ def write_rows(database: Database, rows: Iterable[RowChange], now_ms: int) -> di
         if was_based:
             db.execute("INSERT OR IGNORE INTO base_records SELECT ?, cid, record FROM pins WHERE id=?", (shard, old))
         if now is None:
-            _remove(database, old, change)
+            _remove(database, old, change, now_ms)
         else:
             name, _, added_ms = decode_shown(record)
             db.execute(
@@ -177,8 +177,11 @@ def write_rows(database: Database, rows: Iterable[RowChange], now_ms: int) -> di
     return won
 
 
-def _remove(database: Database, pin: int, change: int) -> None:
-    """Move a row to `removed`, out of the counters of its state."""
+def _remove(database: Database, pin: int, change: int, now_ms: int) -> None:
+    """Move a row to `removed`, out of the counters of its state.
+
+    What was pinned is still on the disk, and counts as `leaving` from this very moment on.
+    """
     db = database.writer
     cid, size, state, tries = db.execute("SELECT cid, size, state, tries FROM pins WHERE id=?", (pin,)).fetchone()
     db.execute("DELETE FROM pins WHERE id=?", (pin,))
@@ -187,3 +190,9 @@ def _remove(database: Database, pin: int, change: int) -> None:
         (size or 0, size is not None, state),
     )
     db.execute("INSERT OR REPLACE INTO removed VALUES (?,?,?,?)", (cid, change, state, tries))
+    if state == STATE_NUMBER[PinState.PINNED]:
+        added = db.execute("INSERT OR IGNORE INTO leaving VALUES (?,?,?)", (cid, now_ms, size)).rowcount
+        db.execute(
+            "UPDATE counters SET pins=pins+?, bytes=bytes+?, sized=sized+? WHERE state=?",
+            (added, added * (size or 0), added * (size is not None), STATE_NUMBER[PinState.UNPINNING]),
+        )

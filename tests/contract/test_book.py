@@ -15,8 +15,8 @@ from pincrew.replica import Replica
 from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.statuses import Statuses
-from pincrew.tracker import Lane, StatusUpdate
-from pincrew.values import Pin, PinState
+from pincrew.tracker import OWN_DECISION_MS, Lane, StatusUpdate
+from pincrew.values import Choice, Pin, PinState
 from support.memory_book import MemoryBook
 
 KEY = SigningKey.from_seed(b"book" * 8)
@@ -76,9 +76,11 @@ def test_a_removed_row_is_a_change_with_its_last_state(book: Any) -> None:
     book.remove(cid_of(1))
     (change,) = book.changes(10)
     assert (change.cid, change.pin, change.state) == (cid_of(1), None, PinState.PINNED)
+    # What was pinned leaves from the moment on in which its row goes: its bytes are on the disk.
+    assert change.leaving and book.kept_bytes() == 0
     book.settle([settled(1, PinState.UNPINNING, leaving_ms=3_000)], change.change)
     assert book.changes(10) == []
-    assert [(one.cid, one.since_ms) for one in book.leaving(to_ms=9_000, limit=10)] == [(cid_of(1), 3_000)]
+    assert [(one.cid, one.since_ms) for one in book.leaving(to_ms=9_000, limit=10)] == [(cid_of(1), 1_000)]
     assert book.counts()[PinState.UNPINNING] == 1
 
 
@@ -175,3 +177,80 @@ def test_removals_state_is_kept(book: Any) -> None:
     assert book.removals_state() is None
     book.save_removals_state('{"a": 1}')
     assert book.removals_state() == '{"a": 1}'
+
+
+def pinned(book: Any, *numbers: int, size: int = 100) -> None:
+    book.put(*(pin_of(number) for number in numbers))
+    book.settle([settled(number, PinState.PINNED, size=size) for number in numbers], None)
+
+
+def test_what_is_kept_counts_until_it_is_let_go_of(book: Any) -> None:
+    pinned(book, 1, 2, 3)
+    assert (book.kept_bytes(), book.pinned_bytes()) == (300, 300)
+    book.settle([settled(1, PinState.SKIPPED, cause="no room", leaving_ms=OWN_DECISION_MS)], None)
+    book.settle([settled(2, PinState.REMOTE, leaving_ms=5_000)], None)
+    book.remove(cid_of(3))
+    assert (book.kept_bytes(), book.pinned_bytes()) == (300, 0)
+    assert book.counts()[PinState.UNPINNING] == 3
+    # Own decisions are apart from removals, which count towards what is too much in a day.
+    assert [one.cid for one in book.leaving(from_ms=OWN_DECISION_MS, to_ms=OWN_DECISION_MS, limit=9)] == [cid_of(1)]
+    assert {one.cid for one in book.leaving(to_ms=9_000, limit=9)} == {cid_of(2), cid_of(3)}
+    assert sum(count for _, count in book.leaving_hours(after_ms=-1)) == 2
+    book.settle([StatusUpdate(cid_of(number), None) for number in (1, 2, 3)], None)
+    assert (book.kept_bytes(), book.counts()[PinState.UNPINNING]) == (0, 0)
+    assert book.counts()[PinState.SKIPPED] == 1, "the row stays as it is"
+
+
+def test_what_is_queued_again_leaves_no_more(book: Any) -> None:
+    pinned(book, 1)
+    book.settle([settled(1, PinState.SKIPPED, cause="skipped by you", leaving_ms=OWN_DECISION_MS)], None)
+    assert book.requeue(cid_of(1), now_ms=5) == 1
+    assert (book.kept_bytes(), book.counts()[PinState.UNPINNING], book.counts()[PinState.QUEUED]) == (0, 0, 1)
+
+
+def test_what_fits_is_let_in_again_the_oldest_first(book: Any) -> None:
+    book.put(*(pin_of(number) for number in range(6)))
+    sizes = {0: 500, 1: 300, 2: 400, 3: None, 4: 100}
+    book.settle([settled(n, PinState.SKIPPED, cause="no room", size=size) for n, size in sizes.items()], None)
+    book.settle([settled(5, PinState.SKIPPED, cause="skipped by you", size=1)], None)
+    assert book.readmit(450, 10, now_ms=9) == 3
+
+    def queued() -> list[int]:
+        found = {one.pin.cid for one in book.candidates(Lane.BACKLOG, now_ms=0, limit=9)}
+        return [number for number in range(6) if cid_of(number) in found]
+
+    assert queued() == [1, 3, 4], "together they come to 400"
+    assert book.readmit(399, 10, now_ms=9) == 0
+    assert book.readmit(None, 1, now_ms=9) == 1 and queued() == [0, 1, 3, 4]
+    assert book.skipped_for() == {"no room": 1, "skipped by you": 1}
+
+
+def test_the_newest_pins_go_first(book: Any) -> None:
+    pinned(book, *range(5))
+    assert [cid for cid, _ in book.newest_pinned(2)] == [cid_of(4), cid_of(3)]
+    assert book.beyond(500) == (0, 0) and book.beyond(450) == (1, 100) and book.beyond(0) == (5, 500)
+
+
+def test_choices_are_kept_in_order_and_what_comes_next_has_a_lane(book: Any) -> None:
+    book.put(*(pin_of(number) for number in range(5)))
+    book.choose([cid_of(4), cid_of(1)], Choice.NEXT, now_ms=1)
+    book.choose([cid_of(2)], Choice.SKIP, now_ms=2)
+    assert book.choices() == {cid_of(4): Choice.NEXT, cid_of(1): Choice.NEXT, cid_of(2): Choice.SKIP}
+    found = [one.pin.cid for one in book.candidates(Lane.CHOSEN, now_ms=0, limit=9)]
+    assert set(found) == {cid_of(1), cid_of(4)}
+    book.settle([settled(1, PinState.PINNED)], None)
+    assert [one.pin.cid for one in book.candidates(Lane.CHOSEN, now_ms=0, limit=9)] == [cid_of(4)]
+    assert book.requeue(cid_of(1), now_ms=5, also_pinned=False) == 0
+    book.choose([cid_of(4), cid_of(2)], None, now_ms=3)
+    assert book.choices() == {cid_of(1): Choice.NEXT}
+
+
+def test_rows_are_looked_at_in_pages(book: Any) -> None:
+    book.put(*(pin_of(number) for number in range(7)))
+    states = [PinState.PINNED, PinState.PINNING, PinState.REMOTE, PinState.ERROR, PinState.SKIPPED]
+    book.settle([settled(number, state) for number, state in enumerate(states)], None)
+    found, after = [], -1
+    while page := book.standings(after, 2):
+        found += [(one.pin.cid, one.state) for one in page]
+        after = page[-1].row
+    assert {cid_of(0), cid_of(3), cid_of(4), cid_of(5), cid_of(6)} == {cid for cid, _ in found} and len(found) == 5

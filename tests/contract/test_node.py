@@ -199,6 +199,26 @@ def test_block_and_size_claims(subject: Subject) -> None:
     subject.run(test)
 
 
+def test_traffic(subject: Subject) -> None:
+    async def test(node: KuboRpc) -> None:
+        found = await node.traffic()
+        assert found.received >= 0
+        assert found.sent >= 0
+
+    subject.run(test)
+
+
+@pytest.mark.kubo
+@pytest.mark.slow
+def test_where_a_kubo_of_this_machine_stores_is_found_without_counting_its_blocks(kubo: KuboProcess) -> None:
+    async def main() -> str | None:
+        async with KuboRpc(parse_address(kubo.url)) as node:
+            return (await node.repo_stat()).path
+
+    path = trio.run(main)
+    assert path is not None and (Path(path).name, Path(path).is_dir()) == ("blocks", True)
+
+
 def test_repo_stat_and_swarm_peers(subject: Subject) -> None:
     async def test(node: KuboRpc) -> None:
         stat = await node.repo_stat()

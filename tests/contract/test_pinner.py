@@ -39,7 +39,7 @@ from support.pinner_bench import (
 OURS = pin_name(CLUSTER)
 OTHER_CLUSTER = bytes(range(100, 132))
 QUEUED, PINNING, PINNED, ERROR = PinState.QUEUED, PinState.PINNING, PinState.PINNED, PinState.ERROR
-REMOTE, UNPINNING = PinState.REMOTE, PinState.UNPINNING
+REMOTE, SKIPPED, UNPINNING = PinState.REMOTE, PinState.SKIPPED, PinState.UNPINNING
 OBEY = replace(RULES, removals=RemovalsRules(obey=True))
 
 
@@ -118,7 +118,6 @@ def test_pins_for_others_are_remote_and_never_fetched(tmp_path: Path) -> None:
     [
         (Orders(blocks=5, stall_after=0), NO_PROVIDER),
         (Orders(blocks=5, stall_after=2), "no block arrived for 10 min"),
-        (Orders(blocks=5, error_after=2), NO_ROOM),
         (
             Orders(refuse="block bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4 is too large"),
             "IPFS said: block … is too large",
@@ -141,6 +140,27 @@ def test_failures_have_a_cause_a_count_and_a_next_try(tmp_path: Path, orders: Or
         assert bench.book.rows[cid_of(1)].status.tries == 0
 
     with_fake(tmp_path, test)
+
+
+def test_a_node_without_room_is_not_asked_again_before_something_has_gone(tmp_path: Path) -> None:
+    async def test(fake: FakeKubo, bench: Bench) -> None:
+        bench.put(pin_of(2))
+        await bench.until_state(PINNED, cid_of(2))
+        fake.orders[cid_of(1)] = Orders(blocks=5, error_after=2)
+        bench.put(pin_of(1))
+        await bench.until_state(SKIPPED, cid_of(1))
+        status = bench.book.rows[cid_of(1)].status
+        assert (status.cause, status.tries, status.next_try_ms) == (NO_ROOM, 0, None)
+        asked = fake.asked("pin/add")
+        bench.put(pin_of(3), pin_of(4))
+        await bench.until_state(SKIPPED, cid_of(3), cid_of(4))
+        assert fake.asked("pin/add") == asked
+
+        del fake.orders[cid_of(1)]
+        bench.remove(cid_of(2))
+        await bench.until_state(PINNED, cid_of(1), cid_of(3), cid_of(4))
+
+    with_fake(tmp_path, test, rules=OBEY)
 
 
 def test_retry_tries_at_once_and_keeps_the_count(tmp_path: Path) -> None:

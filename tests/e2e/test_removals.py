@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.kubo, pytest.mark.slow]
 def test_removals_wait_and_a_flood_of_them_asks(crew: Crew, kubo: KuboProcess, other_kubo: KuboProcess) -> None:
     curator = crew.machine("curator")
     follower = crew.machine("follower", PINCREW_UNPIN_GRACE="1s")
-    cids = add_content(kubo, *(b"removals %d" % number for number in range(60)))
+    cids = add_content(kubo, *(b"removals %d" % number for number in range(200)))
     own, single, first, second = cids[0], cids[1], cids[2:27], cids[27:52]
     add_content(other_kubo, b"removals 0")
     pin_by_hand(other_kubo, own)
@@ -99,24 +99,55 @@ def test_leaving_unpins_only_what_that_cluster_alone_holds(
         plan = follower.json("leave", "-c", "one", "--dry-run")
         assert plan["dry_run"] and plan["cluster"] == "one"
         assert (plan["pins"], plan["kept"]) == (1, 1)
+        assert plan["bytes"] == len(b"only one" * 99), "what both have does not count"
         assert {only_one, only_two, shared} <= set(pins_of(node))
         assert "--yes" in follower.run("leave", "-c", "one", code=2).err
         left = follower.json("leave", "-c", "one", "--yes")
-        assert (left["pins"], left["kept"], left["rest"]) == (1, 1, None)
+        assert (left["pins"], left["bytes"], left["kept"], left["rest"]) == (1, plan["bytes"], 1, None)
         assert set(pins_of(node)) & {only_one, only_two, shared} == {only_two, shared}
         assert [path.name for path in follower.home.clusters.iterdir()] == ["two"]
         follower.until_state("two", "complete")
 
         node.kill()
         said = follower.run("leave", "-c", "two", "--yes", code=1)
-        assert "node" in said.all and "again" in said.all
+        assert "2 pins are still held" in said.all and "again" in said.all
         assert follower.home.cluster("two").settings.exists()
-        assert [one["name"] for one in follower.json("status")["clusters"]] == ["two"]
+        [rest] = follower.json("status")["clusters"]
+        assert (rest["name"], rest["state"]) == ("two", "leaving")
         node.start()
         assert follower.json("leave", "-c", "two", "--yes")["pins"] == 2
         assert not set(pins_of(node)) & {only_one, only_two, shared}
         assert list(follower.home.clusters.iterdir()) == []
         assert follower.json("status")["clusters"] == []
+
+
+def test_a_daemon_that_is_killed_while_it_leaves_goes_on_afterwards(
+    crew: Crew, kubo_program: Path, kubo: KuboProcess, tmp_path: Path
+) -> None:
+    curator, follower = crew.machine("curator"), crew.machine("follower")
+    cids = add_content(kubo, *(b"killed %d" % number * 99 for number in range(200)))
+    curator.create("archive", node=kubo.url)
+    curator.serve("archive")
+    curator.run("pin", "add", *cids)
+    curator.run("publish", "-o", "archive.toml")
+    with running_kubo(kubo_program, tmp_path / "ipfs") as node:
+        add_content(node, b"killed 0" * 99)
+        pin_by_hand(node, cids[0])  # the user's own from before
+        follower.follow(str(curator.folder / "archive.toml"), "--wait", "--timeout", "2m", node=node.url)
+        leaving = follower.start("leave", "--yes")
+        until(lambda: len(set(cids) & set(pins_of(node))) < 190, "some are gone")
+        follower.kill()
+        leaving.wait(30)
+        left = set(cids) & set(pins_of(node))
+        assert cids[0] in left
+        (one,) = follower.json("status", code=3)["clusters"]
+        assert one["name"] == "archive"
+        follower.run_daemon()
+        until(lambda: follower.json("status")["clusters"][0]["state"] == "leaving", "it does not follow again")
+        assert follower.json("leave", "--yes")["rest"] is None
+        assert set(cids) & set(pins_of(node)) == {cids[0]}
+        assert list(follower.home.clusters.iterdir()) == []
+        node.stop()
 
 
 def test_leaving_with_a_node_that_dies_midway_says_what_is_left_and_goes_on(
@@ -138,7 +169,7 @@ def test_leaving_with_a_node_that_dies_midway_says_what_is_left_and_goes_on(
         (one,) = follower.json("status")["clusters"]
         assert one["state"] == "leaving"
         assert "being left" in follower.run("doctor").all
-        assert "Start the node" in follower.run("leave", "--yes", code=1).err
+        assert "Start the node" in follower.run("leave", "--yes", code=1).all
 
         node.start()
         assert len(set(cids) & set(pins_of(node))) == 3

@@ -26,6 +26,10 @@ REPLICA, TRUST = "tests/unit/test_replica.py::", "tests/unit/test_trust.py::"
 OWNERSHIP = "tests/unit/test_ownership.py::"
 BASES, BASE_FORM = "tests/unit/test_bases.py::", "tests/unit/test_base_form.py::"
 BASE_SYNC, FOLDING = "tests/unit/test_base_sync.py::", "tests/unit/test_folding.py::"
+DAG_CHECK, MENDING = "tests/unit/test_dag_check.py::", "tests/unit/test_mending.py::"
+VERIFYING_TESTS, CHECKUP = "tests/unit/test_verifying.py::", "tests/unit/test_checkup.py::"
+DOCTOR_TESTS, DOCTOR_MACHINE = "tests/unit/cli/test_doctor.py::", "tests/unit/cli/test_doctor_machine.py::"
+DOCTOR_STORE = "tests/unit/cli/test_doctor_store.py::"
 
 INVARIANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -1249,6 +1253,13 @@ NODE_WORK: tuple[Mutant, ...] = (
 
 BASE_CHECKS: tuple[Mutant, ...] = (
     Mutant(
+        "bases: rows in another form than the deterministic one",
+        "base_form.py",
+        "    if length != len(blob):\n",
+        "    if False:\n",
+        BASE_FORM + "test_rows_have_one_form_and_nothing_behind_them",
+    ),
+    Mutant(
         "bases: a cut may be out of order",
         "base_form.py",
         "any(left >= right for left, right in pairwise(cut))",
@@ -1318,13 +1329,6 @@ BASE_CHECKS: tuple[Mutant, ...] = (
         " or not 0 <= n < puts.get(session, 0):",
         ":",
         BASE_FORM + "test_rows_that_are_none[names no put]",
-    ),
-    Mutant(
-        "bases: rows in another form than the deterministic one",
-        "base_form.py",
-        "    if length != len(blob):\n",
-        "    if False:\n",
-        BASE_FORM + "test_rows_have_one_form_and_nothing_behind_them",
     ),
     Mutant(
         "bases: records of any size",
@@ -1449,4 +1453,425 @@ BASE_CHECKS: tuple[Mutant, ...] = (
     ),
 )
 
-MUTANTS = (*INVARIANTS, *WIRE_CHECKS, *BASE_CHECKS, *NODE_CODECS, *NODE_STORE, *NODE_WORK)
+PROSPECT = "tests/unit/follow/test_prospect.py::"
+ROOM, IN_ROOM = "tests/unit/test_room.py::", "tests/contract/test_room.py::"
+
+WHAT_IS_KEPT: tuple[Mutant, ...] = (
+    Mutant(
+        "joining: nothing is left for others",
+        "follow/prospect.py",
+        " // 100 - limits.JOIN_LIMIT_BYTES_LEFT",
+        " // 100",
+        PROSPECT + "test_the_usual_limit_is_nine_tenths_less_ten_gigabytes",
+    ),
+    Mutant(
+        "joining: a node elsewhere is taken for one on this disk",
+        "follow/prospect.py",
+        "stat.path if is_here(node.address) else None",
+        "stat.path",
+        PROSPECT + "test_the_node_and_its_volume",
+    ),
+    Mutant(
+        "room 1: what is reserved does not count",
+        "room.py",
+        "left.append((Bound.LIMIT, self.limit - self.kept - self._reserved))",
+        "left.append((Bound.LIMIT, self.limit - self.kept))",
+        ROOM + "test_a_claim_is_reserved_until_it_is_settled",
+        True,
+    ),
+    Mutant(
+        "room 1: growth is not watched",
+        "room.py",
+        "if arrived > before.size and not self._fits(arrived - before.size, is_some=True):",
+        "if False:",
+        ROOM + "test_what_grows_beyond_its_claim_goes_on_while_there_is_room",
+    ),
+    Mutant(
+        "room 2: the volume may be filled",
+        "room.py",
+        "left.append((Bound.VOLUME, self.volume.free - self._kept_free() - coming))",
+        "left.append((Bound.VOLUME, self.volume.free - coming))",
+        ROOM + "test_so_much_of_the_volume_stays_free",
+    ),
+    Mutant(
+        "room 3: an unknown size is let in where nothing is free",
+        "room.py",
+        "(more <= free and (is_some or free > 0))",
+        "more <= free",
+        ROOM + "test_an_unknown_size_needs_something_free",
+    ),
+    Mutant(
+        "room 4: what goes lets in the next smallest at once",
+        "room.py",
+        "return not self.is_full and self._fits(",
+        "return self._fits(",
+        ROOM + "test_once_full_it_stays_so_until_a_share_is_free",
+    ),
+    Mutant(
+        "room 5: a node without room is asked on and on",
+        "room.py",
+        "return self._was_refused or self._node_refused_at is not None",
+        "return self._was_refused",
+        ROOM + "test_a_node_without_room_is_believed_for_a_while",
+    ),
+    Mutant(
+        "selection 1: a part holds over the user's word",
+        "selection.py",
+        "if choice is None and self.part is not None",
+        "if self.part is not None",
+        "tests/unit/test_selection.py::test_the_users_word_holds_over_the_part_and_a_denylist_over_next",
+    ),
+    Mutant(
+        "selection 2: allowing denies",
+        "selection.py",
+        "if denied is not None and denied.denies:",
+        "if denied is not None and not denied.denies:",
+        "tests/unit/test_selection.py::test_the_users_word_holds_over_the_part_and_a_denylist_over_next",
+    ),
+    Mutant(
+        "denylist: the first rule decides",
+        "denylist.py",
+        "return one if abs(one) >= abs(other) else other",
+        "return one or other",
+        "tests/unit/test_denylist.py::test_the_last_rule_that_matches_decides_whatever_its_form",
+    ),
+    Mutant(
+        "an own decision waits like a removal",
+        "letting_go.py",
+        "ended = await self._free(OWN_DECISION_MS, from_ms=OWN_DECISION_MS, give=False)",
+        "ended = 0",
+        IN_ROOM + "test_trimming_unpins_the_newest_first_and_at_once",
+    ),
+    Mutant(
+        "what leaves makes room before it is gone",
+        "store/window.py",
+        "    if state == STATE_NUMBER[PinState.PINNED]:\n",
+        "    if False:\n",
+        "tests/contract/test_book.py::test_what_is_kept_counts_until_it_is_let_go_of[SqliteBook]",
+    ),
+    Mutant(
+        "what is skipped for room is tried again and again",
+        "admission.py",
+        "if self._barren is not None and free <= self._barren[0] and room.refusals == self._barren[1]:",
+        "if False:",
+        "tests/unit/test_admission.py::test_a_search_that_found_nothing_is_not_made_again",
+    ),
+)
+
+PART, COVERAGE, RESCUE = "tests/unit/test_part.py::", "tests/unit/test_coverage.py::", "tests/unit/test_rescue.py::"
+A_PART: tuple[Mutant, ...] = (
+    Mutant(
+        "15 a liar moves a part",
+        "follow/keeping.py",
+        "part = fit(sizes.tally, limit, before, self._now_ms(), is_always=wish is PartMode.PART)",
+        "part = fit(sizes.tally, limit // max(1, len(self._watch.crew()) - 1), before, self._now_ms())",
+        "tests/unit/follow/test_keeping.py::test_what_too_few_keep_is_rescued_into_the_slice_and_stays",
+    ),
+    Mutant(
+        "15 a rescue ends when others claim a copy",
+        "follow/keeping.py",
+        "await self._remember(self._part, self._rescued | {one.cid for one in chosen})",
+        "await self._remember(self._part, frozenset(one.cid for one in chosen[:1]))",
+        "tests/unit/follow/test_keeping.py::test_what_too_few_keep_is_rescued_into_the_slice_and_stays",
+    ),
+    Mutant(
+        "part: all that no longer fits leaves in one day",
+        "part.py",
+        "fitted = tally.lowered(threshold, fitted, allowed)",
+        "pass",
+        PART + "test_of_what_is_pinned_a_twentieth_leaves_in_a_day",
+        True,
+    ),
+    Mutant(
+        "part: what the user left beyond a lower limit leaves",
+        "part.py",
+        "* days) if pinned <= limit else 0",
+        "* days)",
+        PART + "test_where_the_user_left_more_than_a_lower_limit_allows_nothing_leaves",
+    ),
+    Mutant(
+        "part: one false size moves the mean",
+        "part.py",
+        "if size is not None and size > self.largest:",
+        "if False:",
+        PART + "test_a_pin_that_is_too_large_is_nobodys_and_moves_no_mean",
+    ),
+    Mutant(
+        "part: it is fitted anew each time",
+        "part.py",
+        "elif full < room * limits.PART_FILLED_MIN:",
+        "elif full < room:",
+        PART + "test_it_stays_while_it_fills_its_room_well_enough",
+    ),
+    Mutant(
+        "coverage: one network counts as many",
+        "coverage.py",
+        "capped = sum(min(limits.COPIES_PER_NETWORK_MAX, one) for one in shared.values())",
+        "capped = sum(shared.values())",
+        COVERAGE + "test_the_peers_of_one_public_network_are_one_copy_together",
+        True,
+    ),
+    Mutant(
+        "coverage: what a peer misses counts",
+        "crew.py",
+        "share = self.part.kept / wanted if wanted else 0.0",
+        "share = 1.0",
+        "tests/unit/test_crew.py::test_what_a_peer_announces_is_how_it_counts",
+    ),
+    Mutant(
+        "coverage: who was not heard while nobody listened is gone",
+        "crew_watch.py",
+        "listened_s = now - at if self._is_listening() else 0.0",
+        "listened_s = now - at",
+        "tests/unit/test_crew_watch.py::test_a_week_without_a_network_is_no_silence_of_others",
+    ),
+    Mutant(
+        "rescue: everybody rescues",
+        "rescue.py",
+        "if turn < asked:",
+        "if True:",
+        RESCUE + "test_the_first_twice_as_many_as_lack_are_asked_and_nobody_else",
+    ),
+    Mutant(
+        "rescue: the slice is no bound",
+        "rescue.py",
+        "if used + size <= bound and len(chosen) < pins_max:",
+        "if len(chosen) < pins_max:",
+        RESCUE + "test_what_is_chosen_always_fits",
+        True,
+    ),
+)
+
+PAUSING, NETWORK_LIMITS = "tests/unit/test_pausing.py::", "tests/unit/test_network_limits.py::"
+
+MANNERS: tuple[Mutant, ...] = (
+    Mutant(
+        "pause: what is under way goes on",
+        "pinner.py",
+        "                work.scope.cancel()\n\n    def go_on",
+        "                pass\n\n    def go_on",
+        PAUSING + "test_what_is_under_way_is_interrupted_and_goes_on",
+        True,
+    ),
+    Mutant(
+        "pause: a clock that is set back makes it longer",
+        "pause.py",
+        "return Pause(self.until_ms + seconds * 1_000)",
+        "return self",
+        PAUSING + "test_a_clock_that_is_set_back_makes_it_no_longer",
+    ),
+    Mutant(
+        "pause: one that could not be kept holds",
+        "pausing.py",
+        "            await trio.to_thread.run_sync(self._keep, pause)\n            had = self.pause\n"
+        "            self._let_hold(pause)",
+        "            had = self.pause\n            self._let_hold(pause)\n"
+        "            await trio.to_thread.run_sync(self._keep, pause)",
+        PAUSING + "test_a_disk_that_refuses",
+    ),
+    Mutant(
+        "quiet hours: they end at midnight",
+        "timetable.py",
+        "last - first + _DAY",
+        "_DAY - first",
+        "tests/unit/test_timetable.py::test_a_week",
+    ),
+    Mutant(
+        "steering: it opens at once",
+        "steering.py",
+        "elif self._account >= self._full / 2:",
+        "else:",
+        "tests/unit/test_steering.py::test_it_does_not_flutter",
+    ),
+    Mutant(
+        "steering: a rest is saved up without end",
+        "steering.py",
+        "min(self._full, self._account + (now - self._at) * self.bytes_per_s - came)",
+        "self._account + (now - self._at) * self.bytes_per_s - came",
+        "tests/unit/test_steering.py::test_it_does_not_flutter",
+    ),
+    Mutant(
+        "the line: a node that does not run is told once and never again",
+        "network_limits.py",
+        "            except NodeDown:\n                return False",
+        "            except NodeDown:\n                return True",
+        NETWORK_LIMITS + "test_the_node_is_told_at_each_change",
+    ),
+    Mutant(
+        "rates: what is over counts",
+        "rates.py",
+        "            self._counts[passed % RATE_SLOTS] = 0",
+        "            pass",
+        "tests/unit/test_rates.py::test_what_is_over_is_forgotten",
+    ),
+)
+
+VERIFYING: tuple[Mutant, ...] = (
+    Mutant(
+        "verify: any bytes are the block",
+        "dag_check.py",
+        "        if not await is_sound(cid, data):\n            self._damaged",
+        "        if False:\n            self._damaged",
+        DAG_CHECK + "test_damaged_and_missing_blocks_are_told_apart_and_nothing_below_them_is_read",
+        True,
+    ),
+    Mutant(
+        "verify: blocks with links are remembered without end",
+        "dag_check.py",
+        "if len(self._branches) >= VERIFY_BRANCHES_MAX:",
+        "if False:",
+        DAG_CHECK + "test_more_branches_than_are_remembered_is_said",
+    ),
+    Mutant(
+        "15 what others pin is unpinned to be mended",
+        "mending.py",
+        "if not is_alone:",
+        "if False:",
+        MENDING + "test_the_users_own_pin_is_left_alone[mine]",
+        True,
+    ),
+    Mutant(
+        "mending: nobody notes what is set aside",
+        "mending.py",
+        "                await note_aside()\n",
+        "",
+        MENDING + "test_a_damaged_block_is_replaced_with_the_rest_set_aside",
+    ),
+    Mutant(
+        "mending: what cannot be kept from the collector is unpinned",
+        "mending.py",
+        "                    return NO_FILE, True",
+        "                    pass",
+        MENDING + "test_what_cannot_be_set_aside_is_not_unpinned",
+    ),
+    Mutant(
+        "mending: what another pin needs stays unpinned",
+        "mending.py",
+        "return SHARED, await self._pin(pin)",
+        "return SHARED, True",
+        MENDING + "test_a_block_that_another_pin_needs_brings_the_pin_back_at_once",
+    ),
+    Mutant(
+        "verify: what was set aside stays there",
+        "verifying.py",
+        "        if damage.is_aside:\n",
+        "        if False:\n",
+        VERIFYING_TESTS + "test_what_could_not_be_pinned_again_is_the_pinners_and_stays_aside",
+    ),
+    Mutant(
+        "verify: the look at all pins ends at the last",
+        "verifying.py",
+        "if not page and self._journal.cursor is not None:",
+        "if False:",
+        VERIFYING_TESTS + "test_all_are_all_and_samples_take_turns",
+    ),
+)
+
+DOCTOR: tuple[Mutant, ...] = (
+    Mutant(
+        "doctor: a failure is no failure",
+        "cli/doctor.py",
+        'has_failed = has_failed or check.result == "FAIL"',
+        "has_failed = False",
+        DOCTOR_TESTS + "test_failures_are_exit_1_and_name_the_fix",
+        True,
+    ),
+    Mutant(
+        "doctor: a home that others can read",
+        "cli/doctor_machine.py",
+        "if home.root.stat().st_mode & 0o077:",
+        "if False:",
+        DOCTOR_MACHINE + "test_the_home",
+    ),
+    Mutant(
+        "doctor: a full disk",
+        "cli/doctor_machine.py",
+        "if free < _ROOM_BYTES:",
+        "if False:",
+        DOCTOR_MACHINE + "test_the_home",
+    ),
+    Mutant(
+        "doctor: ports are not tried",
+        "cli/doctor_machine.py",
+        "                probe.bind((parts[2], int(parts[4])))\n",
+        "",
+        DOCTOR_MACHINE + "test_ports",
+    ),
+    Mutant(
+        "doctor: documents of the future",
+        "cli/doctor_machine.py",
+        "if at > now_s + _CLOCK_OFF_S}",
+        "if False}",
+        DOCTOR_MACHINE + "test_a_clock_behind_what_was_written_or_without_a_battery",
+    ),
+    Mutant(
+        "doctor: lingering makes no difference",
+        "cli/doctor_machine.py",
+        "if is_lingering is False:",
+        "if False:",
+        DOCTOR_MACHINE + "test_starting_at_login[True-False-note-loginctl enable-linger]",
+    ),
+    Mutant(
+        "doctor: wrong figures",
+        "cli/doctor_store.py",
+        "        if miscounts:\n",
+        "        if False:\n",
+        DOCTOR_STORE + "test_figures_that_are_wrong",
+    ),
+    Mutant(
+        "doctor: a follower alone",
+        "checkup.py",
+        '"FAIL" if role == "follower" else "note"',
+        '"note"',
+        CHECKUP + "test_what_goes_wrong_is_told_with_what_to_do[changes6-peers-FAIL-check the network]",
+    ),
+    Mutant(
+        "doctor: a full node",
+        "checkup.py",
+        "elif stat.storage_max is not None and stat.size >= CHECKUP_STORAGE_SHARE * stat.storage_max:",
+        "elif False:",
+        CHECKUP + "test_what_goes_wrong_is_told_with_what_to_do[changes2-node's room-note-StorageMax]",
+    ),
+    Mutant(
+        "doctor: a full volume",
+        "checkup.py",
+        "if volume is not None and volume.free < CHECKUP_VOLUME_BYTES:",
+        "if False:",
+        CHECKUP + "test_what_goes_wrong_is_told_with_what_to_do[changes4-node's room-note-free some space]",
+    ),
+    Mutant(
+        "doctor: a wrong clock",
+        "checkup.py",
+        "if abs(ahead_s) < CHECKUP_CLOCK_OFF_S:",
+        "if True:",
+        CHECKUP + "test_a_clock_that_others_disagree_with",
+    ),
+    Mutant(
+        "doctor: nobody comes in",
+        "checkup.py",
+        "    if came:\n",
+        "    if True:\n",
+        CHECKUP + "test_what_goes_wrong_is_told_with_what_to_do[changes10-reachable-note-TCP port 4123]",
+    ),
+    Mutant(
+        "doctor: every curator is there",
+        "checkup.py",
+        "        if curator in connected:\n",
+        "        if True:\n",
+        CHECKUP + "test_when_a_curator_was_seen_last",
+    ),
+)
+
+MUTANTS = (
+    *MANNERS,
+    *INVARIANTS,
+    *WHAT_IS_KEPT,
+    *WIRE_CHECKS,
+    *BASE_CHECKS,
+    *NODE_CODECS,
+    *NODE_STORE,
+    *NODE_WORK,
+    *A_PART,
+    *VERIFYING,
+    *DOCTOR,
+)

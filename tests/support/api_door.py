@@ -15,7 +15,7 @@ from pincrew.api import shapes
 from pincrew.api.contract import DaemonDoor
 from pincrew.api.server import build_app
 from pincrew.errors import NotFound
-from support.shape_examples import daemon_info, followed, offer, pin_line, pin_object, pin_status, summary
+from support.shape_examples import daemon_info, followed, offer, pin_line, pin_object, pin_status, prospect, summary
 
 
 class ApiDoor:
@@ -50,6 +50,10 @@ class ApiDoor:
     async def offer(self, request: shapes.OfferRequest) -> shapes.Offer:
         self._noted("offer", request)
         return offer()
+
+    async def prospect(self, request: shapes.ProspectRequest) -> shapes.Prospect:
+        self._noted("prospect", request)
+        return prospect()
 
     async def accept(self, request: shapes.AcceptRequest) -> shapes.Followed:
         self._noted("accept", request)
@@ -112,7 +116,7 @@ class ApiDoor:
         self._noted("decide_removals", decision)
         return await self.removals()
 
-    def checks(self) -> list[shapes.Check]:
+    async def checks(self) -> list[shapes.Check]:
         return [shapes.Check("books", "x", "ok", "fine", None)]
 
 
@@ -129,8 +133,8 @@ class CuratorDoor(ApiDoor):
         removed = [request.cid for request in requests if request.remove]
         return len(requests) - len(removed), 0, removed
 
-    async def publish_document(self, *, force_secret: bool) -> shapes.Published:
-        self._noted("publish_document", force_secret)
+    async def publish_document(self, *, force_secret: bool, silent_after_days: int | None) -> shapes.Published:
+        self._noted("publish_document", force_secret, silent_after_days)
         return shapes.Published("text", "00", 1)
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class FakeKubo:
     counts_bytes: bool = True
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
+    sent: int = 0
     unpin_gate: trio.Event | None = None
     pinning: int = 0
     pinning_max: int = 0
@@ -199,6 +200,9 @@ class FakeKubo:
         size = sum(map(len, self.blocks.values()))
         await exchange.lines([{"RepoSize": size, "StorageMax": 10**10, "NumObjects": len(self.blocks)}])
 
+    async def _stats_bw(self, exchange: _Exchange, _arguments: dict[str, str]) -> None:
+        await exchange.lines([{"TotalIn": 7_000, "TotalOut": self.sent, "RateIn": 0.0, "RateOut": 0.0}])
+
     async def _block_get(self, exchange: _Exchange, arguments: dict[str, str]) -> None:
         cid = parse_cid(arguments["arg"])
         block = self.blocks.get(cid, b"block" if cid in self.pins else None)
@@ -262,9 +266,10 @@ class _Exchange:
         return True
 
     async def until_gone(self) -> None:
-        """Wait for the client to hang up."""
-        while await self._stream.receive_some():
-            pass
+        """Wait for the client to hang up, in order or in the middle of what it was told."""
+        with suppress(trio.BrokenResourceError):
+            while await self._stream.receive_some():
+                pass
 
     async def waits_for(self, gate: trio.Event) -> bool:
         """Wait for the gate; False if the client hung up before."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pincrew.errors import StoreFault
-from pincrew.tracker import Candidate, Change, Lane, Leaving, StatusUpdate
-from pincrew.values import Pin, PinState
+from pincrew.tracker import FOR_ROOM, Candidate, Change, Lane, Leaving, Standing, StatusUpdate
+from pincrew.values import Choice, Pin, PinState
 
 HOUR_MS = 3_600_000
+DECIDED_ABOUT = (PinState.QUEUED, PinState.PINNED, PinState.ERROR, PinState.SKIPPED)
 
 
 @dataclass
@@ -27,12 +28,15 @@ class MemoryBook:
         self.rows: dict[bytes, Row] = {}
         self.removed: dict[bytes, tuple[int, PinState | None, int]] = {}
         self.left: dict[bytes, int] = {}
+        self.left_sizes: dict[bytes, int] = {}
+        self.chosen: dict[bytes, Choice] = {}
         self.cursor = 0
         self.last_change = 0
         self.state_text: str | None = None
         self.node: str | None = None
         self.faults = 0
         self.settled: list[StatusUpdate] = []
+        self.now_ms = 1_000  # when the pinset's side removes
 
     # ---- the pinset's side
     def put(self, *pins: Pin) -> None:
@@ -48,6 +52,8 @@ class MemoryBook:
             self.last_change += 1
             row = self.rows.pop(cid)
             self.removed[cid] = (self.last_change, row.status.state, row.status.tries)
+            if row.status.state is PinState.PINNED and cid not in self.left:
+                self.left[cid], self.left_sizes[cid] = self.now_ms, row.size or 0
 
     def state(self, cid: bytes) -> PinState | None:
         """Return the state that a user would see."""
@@ -63,7 +69,7 @@ class MemoryBook:
 
     def changes(self, limit: int) -> list[Change]:
         found = [
-            Change(row.change, cid, row.pin, row.status.state, row.status.tries, cid in self.left)
+            Change(row.change, cid, row.pin, row.status.state, row.status.tries, cid in self.left, row.size)
             for cid, row in self.rows.items()
             if row.change > self.cursor
         ]
@@ -80,11 +86,13 @@ class MemoryBook:
             raise StoreFault("There is no room for the state")
         for update in updates:
             self.settled.append(update)
-            if update.leaving_ms is not None:
-                self.left.setdefault(update.cid, update.leaving_ms)
-            elif update.state is not PinState.UNPINNING:
-                self.left.pop(update.cid, None)
             row = self.rows.get(update.cid)
+            if update.leaving_ms is not None:
+                if update.cid not in self.left:
+                    size = update.size if update.size is not None else row.size if row is not None else None
+                    self.left[update.cid], self.left_sizes[update.cid] = update.leaving_ms, size or 0
+            elif update.state is not PinState.UNPINNING:
+                self._stay(update.cid)
             if row is not None and update.state not in (None, PinState.UNPINNING):
                 row.status = update
                 row.size = row.size if update.size is None else update.size
@@ -92,15 +100,22 @@ class MemoryBook:
             self.cursor = cursor
             self.removed = {cid: entry for cid, entry in self.removed.items() if entry[0] > cursor}
 
+    def _stay(self, cid: bytes) -> None:
+        self.left.pop(cid, None)
+        self.left_sizes.pop(cid, None)
+
     def candidates(self, lane: Lane, *, now_ms: int, limit: int) -> list[Candidate]:
         wanted = PinState.ERROR if lane is Lane.RETRY else PinState.QUEUED
         rows = [row for row in self.rows.values() if row.status.state is wanted]
-        if lane is Lane.RETRY:
+        if lane is Lane.CHOSEN:
+            wanted_next = [cid for cid, choice in self.chosen.items() if choice is Choice.NEXT]
+            rows = [row for cid in wanted_next for row in rows if row.pin.cid == cid]
+        elif lane is Lane.RETRY:
             rows = [row for row in rows if (row.status.next_try_ms or 0) <= now_ms]
             rows.sort(key=lambda row: row.status.next_try_ms or 0)
         else:
             rows.sort(key=lambda row: (row.pin.added_ms, row.change), reverse=lane is Lane.FRESH)
-        return [Candidate(row.pin, wanted, row.status.tries) for row in rows[:limit]]
+        return [Candidate(row.pin, wanted, row.status.tries, row.size) for row in rows[:limit]]
 
     def next_due_ms(self) -> int | None:
         return min(
@@ -109,15 +124,81 @@ class MemoryBook:
 
     def interrupted(self, limit: int) -> list[Candidate]:
         rows = [row for row in self.rows.values() if row.status.state is PinState.PINNING]
-        return [Candidate(row.pin, PinState.PINNING, row.status.tries) for row in rows[:limit]]
+        return [Candidate(row.pin, PinState.PINNING, row.status.tries, row.size) for row in rows[:limit]]
 
-    def requeue(self, cid: bytes | None, *, now_ms: int) -> int:
+    def standings(self, after: int, limit: int) -> list[Standing]:
+        numbered = list(enumerate(self.rows.values()))
+        return [
+            Standing(
+                number,
+                Pin(row.pin.cid, row.pin.name, size=row.size),
+                row.status.state,
+                row.status.cause,
+                row.status.tries,
+            )
+            for number, row in numbered
+            if number > after and row.status.state in DECIDED_ABOUT
+        ][:limit]
+
+    def newest_pinned(self, limit: int) -> list[tuple[bytes, int]]:
+        rows = [
+            (row.pin.added_ms, number, cid, row.size or 0)
+            for number, (cid, row) in enumerate(self.rows.items())
+            if row.status.state is PinState.PINNED
+        ]
+        return [(cid, size) for _, _, cid, size in sorted(rows, reverse=True)][:limit]
+
+    def beyond(self, limit: int) -> tuple[int, int]:
+        pins = total = 0
+        for _, size in self.newest_pinned(len(self.rows)):
+            if total >= self.pinned_bytes() - limit:
+                break
+            pins, total = pins + 1, total + size
+        return pins, total
+
+    def readmit(self, size_max: int | None, limit: int, *, now_ms: int) -> int:
+        rows = [row for row in self.rows.values() if row.status.cause in FOR_ROOM]
+        rows = [row for row in rows if size_max is None or (row.size or 0) <= size_max]
+        left, count = size_max, 0
+        for row in sorted(rows, key=lambda row: row.pin.added_ms)[:limit]:
+            if left is None or (row.size or 0) <= left:
+                left = None if left is None else left - (row.size or 0)
+                self._queue(row, now_ms)
+                count += 1
+        return count
+
+    def _queue(self, row: Row, now_ms: int) -> None:
+        row.status = StatusUpdate(row.pin.cid, PinState.QUEUED, row.status.tries, updated_ms=now_ms)
+        self._stay(row.pin.cid)
+
+    def kept_bytes(self) -> int:
+        return self.pinned_bytes() + sum(self.left_sizes.values())
+
+    def pinned_bytes(self) -> int:
+        return sum(row.size or 0 for row in self.rows.values() if row.status.state is PinState.PINNED)
+
+    def skipped_for(self) -> Mapping[str, int]:
+        causes = [row.status.cause or "" for row in self.rows.values() if row.status.state is PinState.SKIPPED]
+        return {cause: causes.count(cause) for cause in causes}
+
+    def choices(self) -> dict[bytes, Choice]:
+        return dict(self.chosen)
+
+    def choose(self, cids: Sequence[bytes], choice: Choice | None, *, now_ms: int) -> None:
+        for cid in cids:
+            self.chosen.pop(cid, None)
+            if choice is not None:
+                self.chosen[cid] = choice
+
+    def requeue(self, cid: bytes | None, *, now_ms: int, also_pinned: bool = True) -> int:
         count = 0
         for key, row in self.rows.items():
             state = row.status.state
             chosen = state is PinState.ERROR if cid is None else key == cid
-            if chosen and state not in (PinState.PINNING, PinState.REMOTE):
-                row.status = StatusUpdate(key, PinState.QUEUED, row.status.tries, updated_ms=now_ms)
+            if state in (PinState.PINNING, PinState.REMOTE) or (state is PinState.PINNED and not also_pinned):
+                continue
+            if chosen:
+                self._queue(row, now_ms)
                 count += 1
         return count
 
@@ -145,8 +226,8 @@ class MemoryBook:
         counts[PinState.UNPINNING] = len(self.left)
         return counts
 
-    def leaving(self, *, to_ms: int, limit: int) -> list[Leaving]:
-        found = [Leaving(cid, since) for cid, since in self.left.items() if since <= to_ms]
+    def leaving(self, *, from_ms: int = 0, to_ms: int, limit: int) -> list[Leaving]:
+        found = [Leaving(cid, since) for cid, since in self.left.items() if from_ms <= since <= to_ms]
         return sorted(found, key=lambda one: one.since_ms)[:limit]
 
     def leaving_hours(self, *, after_ms: int) -> list[tuple[int, int]]:

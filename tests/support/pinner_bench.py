@@ -17,6 +17,8 @@ from pincrew.node_client import Node
 from pincrew.ownership import Ownership
 from pincrew.pinner import Pinner, PinnerRules
 from pincrew.removals import RemovalsRules
+from pincrew.room import Room
+from pincrew.selection import Selection
 from pincrew.values import Pin, PinState
 from support.memory_book import MemoryBook
 
@@ -56,6 +58,7 @@ class Bench:
     def later(self, hours: float) -> None:
         """Move the clock, and wake what looks at it."""
         self.clock[0] += int(hours * 3_600_000)
+        self.book.now_ms = self.clock[0]
         self.pinner.wake()
 
     def kinds(self) -> list[str]:
@@ -80,9 +83,12 @@ async def pinner_at_work(
     cluster: bytes = CLUSTER,
     rules: PinnerRules = RULES,
     clock: list[int] | None = None,
+    selection: Selection | None = None,
+    room: Room | None = None,
 ) -> AsyncIterator[Bench]:
     clock = clock or [START_MS]
     book = MemoryBook() if book is None else book
+    book.now_ms = clock[0]
     events: list[tuple[str, dict[str, Any]]] = []
     pinner = Pinner(
         book=book,
@@ -94,6 +100,8 @@ async def pinner_at_work(
         luck=random.Random(7),
         on_event=lambda kind, fields: events.append((kind, fields)),
         rules=rules,
+        selection=selection,
+        room=room,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(pinner.run)

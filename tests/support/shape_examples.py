@@ -62,6 +62,24 @@ def offer(**changes: Any) -> shapes.Offer:
     return shapes.Offer(**{**fields, **changes})
 
 
+def prospect(**changes: Any) -> shapes.Prospect:
+    """What joining would meet."""
+    fields: dict[str, Any] = {
+        "node_kind": "kubo",
+        "node_version": "kubo/0.43.1",
+        "volume_total": 4_000_000_000_000,
+        "volume_free": 3_400_000_000_000,
+        "limit": 3_050_000_000_000,
+        "folder": "/home/of/it",
+        "folder_trouble": None,
+        "curators": 1,
+        "curators_reached": 1,
+        "others": 2,
+        "others_reached": 1,
+    }
+    return shapes.Prospect(**{**fields, **changes})
+
+
 def followed(**changes: Any) -> shapes.Followed:
     """A cluster just joined."""
     fields = {"cluster": "books", "id": "ab" * 32, "peer_id": PEER, "home": "/home/of/books", "was_joined": False}

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pincrew import domains, limits
-from pincrew.announcement import Announcement, Announcements, Counters, read_announcement
+from pincrew.announcement import Announcement, Announcements, Counters, KeptPart, read_announcement
 from pincrew.errors import Forged, Malformed, PeerFault
 from pincrew.keys import SigningKey, peer_id
 from sim.swarm import key_of
-from unit.golden.vectors import BEN, CLUSTER, announcement
+from unit.golden.vectors import BEN, CLUSTER, PART, announcement
 
 
 def sealed(name: str = "a", time_ms: int = 1, **more: Any) -> bytes:
@@ -25,8 +25,8 @@ def sealed(name: str = "a", time_ms: int = 1, **more: Any) -> bytes:
 
 
 def resigned(change: Any, key: SigningKey = BEN) -> bytes:
-    """The golden announcement with fields changed, signed anew."""
-    fields = cbor2.loads(cbor2.loads(announcement())[0])
+    """The golden announcement of a part with fields changed, signed anew."""
+    fields = cbor2.loads(cbor2.loads(announcement(PART))[0])
     changed = change(fields)
     body = cbor2.dumps(fields if changed is None else changed, canonical=True)
     return cbor2.dumps([body, key.sign(domains.ANNOUNCEMENT, body)], canonical=True)
@@ -40,12 +40,25 @@ def test_what_is_written_is_read() -> None:
 
 def test_a_longer_one_of_a_later_version_is_read() -> None:
     assert read_announcement(resigned(lambda fields: fields.append("more")), CLUSTER).name == "attic"
+    assert read_announcement(resigned(lambda fields: fields[15].append("more")), CLUSTER).part == PART
+
+
+def test_the_kept_part_is_read_and_older_readers_need_not_know_it() -> None:
+    read = read_announcement(announcement(PART), CLUSTER)
+    assert read.part == PART and read.sealed(BEN) == announcement(PART)
+    assert read.share == 2**30, "a quarter"
+    assert read_announcement(resigned(lambda fields: fields.__delitem__(15)), CLUSTER).part is None
+    assert read_announcement(resigned(lambda fields: fields.__setitem__(15, None)), CLUSTER).part is None
+    everything = KeptPart(None, None, 7, 0, 0)
+    read = read_announcement(sealed(part=everything), CLUSTER)
+    assert read.part == everything and read.share is None
+    assert len(announcement(PART)) - len(announcement()) < 100
 
 
 BAD: dict[str, Any] = {
     "format": lambda f: f.__setitem__(0, 2),
     "format true": lambda f: f.__setitem__(0, True),
-    "fields missing": lambda f: f.pop(),
+    "fields missing": lambda f: f.__delitem__(slice(14, None)),
     "no array": lambda f: {"a": 1},
     "other cluster": lambda f: f.__setitem__(1, bytes(32)),
     "short key": lambda f: f.__setitem__(2, bytes(31)),
@@ -58,7 +71,16 @@ BAD: dict[str, Any] = {
     "counters of three": lambda f: f[10].pop(),
     "negative counter": lambda f: f[10].__setitem__(0, -1),
     "counter too large": lambda f: f[10].__setitem__(0, 2**63),
-    "part no number": lambda f: f.__setitem__(11, "all"),
+    "share no number": lambda f: f.__setitem__(11, "all"),
+    "part no list": lambda f: f.__setitem__(15, 2**62),
+    "part of four": lambda f: f[15].__delitem__(4),
+    "threshold too large": lambda f: f[15].__setitem__(0, 2**64),
+    "threshold negative": lambda f: f[15].__setitem__(0, -1),
+    "threshold true": lambda f: f[15].__setitem__(0, True),
+    "largest negative": lambda f: f[15].__setitem__(1, -1),
+    "kept no number": lambda f: f[15].__setitem__(2, None),
+    "missing too large": lambda f: f[15].__setitem__(3, 2**63),
+    "since a text": lambda f: f[15].__setitem__(4, "today"),
     "free bytes true": lambda f: f.__setitem__(12, True),
     "time no number": lambda f: f.__setitem__(13, None),
     "ttl negative": lambda f: f.__setitem__(14, -1),

@@ -27,7 +27,7 @@ class Heard:
     def __init__(self) -> None:
         chain = TrustChain.from_records([first_record([OWNER.public], [CURATOR.public], b"s" * 16).signed(OWNER)])
         self.member = Member(Database(None), chain, now_ms=self.now_ms, now=trio.current_time)
-        self.own = Own(("/ip4/192.0.2.1/tcp/1",), None, (), Counters(), None)
+        self.own = Own(("/ip4/192.0.2.1/tcp/1",), None, (), Counters(), None, None)
         self.said: list[tuple[float, Announcement]] = []
         self.sought: list[tuple[str, bool]] = []
         self.nodes: list[Sequence[str]] = []

@@ -14,6 +14,8 @@ from pincrew.bookkeeper import Bookkeeper, Work
 from pincrew.kubo_rpc import KuboRpc
 from pincrew.node_address import parse_address
 from pincrew.node_watch import NodeWatch
+from pincrew.room import Room
+from pincrew.selection import Selection
 from pincrew.tracker import Progress
 from pincrew.values import PinState
 from pincrew.workplace import Workplace
@@ -27,13 +29,27 @@ def attempting(tmp_path: Path, test: Callable[[Attempts, Bookkeeper, MemoryBook]
     async def main() -> None:
         book = MemoryBook()
         keeper = Bookkeeper(
-            book, now_ms=lambda: START_MS, on_event=lambda _kind, _fields: None, on_written=lambda _: None
+            book,
+            room := Room(),
+            now_ms=lambda: START_MS,
+            on_event=lambda _kind, _fields: None,
+            on_written=lambda _queued, _leaving: None,
         )
         node = KuboRpc(parse_address("http://127.0.0.1:9"))
         watch = NodeWatch(node, now_ms=lambda: START_MS, luck=random.Random(1))
         async with ownership_at(tmp_path / "holdings.db") as ownership, trio.open_nursery() as nursery:
             nursery.start_soon(keeper.run)
-            place = Workplace(CLUSTER, keeper, node, watch, ownership, lambda: START_MS, lambda _kind, _fields: None)
+            place = Workplace(
+                CLUSTER,
+                keeper,
+                node,
+                watch,
+                ownership,
+                lambda: START_MS,
+                lambda _kind, _fields: None,
+                Selection(),
+                room,
+            )
             with trio.fail_after(20):
                 await test(
                     Attempts(place, own_peer_id=OWN, luck=random.Random(1), no_progress_timeout_s=1.0), keeper, book
@@ -68,6 +84,6 @@ def test_given_up_while_the_node_is_away_it_is_queued_as_it_was(tmp_path: Path) 
             await trio.testing.wait_all_tasks_blocked()
             work.scope.cancel()
         assert work.progress.tries == 3
-        assert attempts.bytes_per_s() == 0.0
+        assert attempts.arrivals is None
 
     attempting(tmp_path, test)

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from pincrew.bookkeeper import Bookkeeper, Work
+from pincrew.room import Room
 from pincrew.tracker import Progress, StatusUpdate
 from pincrew.values import PinState
 from support.memory_book import MemoryBook
@@ -20,9 +21,10 @@ def keeping(test: Callable[[Bookkeeper, MemoryBook, list[Any]], Awaitable[None]]
         book, heard = MemoryBook(), []
         keeper = Bookkeeper(
             book,
+            Room(),
             now_ms=lambda: 5,
             on_event=lambda kind, _: heard.append(kind),
-            on_written=lambda queued: heard.append(queued),
+            on_written=lambda queued, _leaving: heard.append(queued),
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keeper.run)

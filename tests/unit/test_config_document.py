@@ -60,6 +60,7 @@ def test_what_is_written_is_read() -> None:
     assert (read.revision, read.issued) == (7, 1_700_000_000)
     assert read.peers == PEERS
     assert (read.pins_hint, read.bytes_hint, read.silent_after_days) == (185_905, 3_000_000_000_000, 14)
+    assert (read.sized_hint, parse(document(sized_hint=9)).sized_hint) == (None, 9)
     assert read.consensus == "crdt"
     assert read.cluster_id == first().hash
     assert read.trust == chain()

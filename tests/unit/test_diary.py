@@ -117,8 +117,10 @@ def test_what_waits_to_be_written_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
         ("unpinned", {"name": "a", "outcome": "kept"}, "a left the list and stays pinned: it is yours"),
         ("unpinned", {"name": "a"}, "a was unpinned"),
         ("node_down", {"trouble": "The IPFS node does not answer: gone"}, "The IPFS node does not answer: gone"),
+        ("part_changed", {"share": 0.3142}, "the part that is kept is 31.4 % of the list"),
+        ("rescued", {"pins": "3"}, "3 pins are kept besides the part"),
         ("from_the_future", {"name": "a"}, "from the future: a"),
     ],
 )
-def test_every_event_is_a_sentence(kind: str, fields: dict[str, str], text: str) -> None:
+def test_every_event_is_a_sentence(kind: str, fields: dict[str, object], text: str) -> None:
     assert describe(kind, fields).startswith(text)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pincrew.health import ClusterState, Facts, state_of
+from pincrew.health import ClusterState, Facts, silence_of, state_of
 
 GOOD = Facts(
     is_curator=False,
@@ -27,6 +27,9 @@ GOOD = Facts(
         (replace(GOOD, pins_pinned=3), ClusterState.FOLLOWING),
         (replace(GOOD, pins_pinned=3, pins_no_room=1), ClusterState.FULL),
         (replace(GOOD, pins_pinned=3, pins_user_skipped=1), ClusterState.COMPLETE),
+        (replace(GOOD, pins_pinned=3, pins_not_part=1), ClusterState.FULL),
+        (replace(GOOD, pins_pinned=1, pins_not_part=1, pins_no_room=1, pins_user_skipped=1), ClusterState.FULL),
+        (replace(GOOD, pins_pinned=2, pins_not_part=1), ClusterState.FOLLOWING),
         (replace(GOOD, pins_pinned=2, pins_no_room=1), ClusterState.FOLLOWING),
         (replace(GOOD, envelopes_expected=10), ClusterState.SYNCING),
         (replace(GOOD, has_compared=False), ClusterState.SYNCING),
@@ -66,3 +69,18 @@ def test_what_stops_everything_comes_first() -> None:
         ClusterState.CONSENT,
         ClusterState.WAITING,
     ]
+
+
+DAY_MS = 86_400_000
+
+
+def test_silence_is_told_once_it_lasts_longer_than_the_curators_said() -> None:
+    assert silence_of(None, 14, 99 * DAY_MS) is None, "nothing was heard at all"
+    assert silence_of(5 * DAY_MS, None, 99 * DAY_MS) is None, "they said nothing"
+    assert silence_of(5 * DAY_MS, 14, 19 * DAY_MS - 1) is None
+    reason = silence_of(5 * DAY_MS, 14, 20 * DAY_MS)
+    assert reason is not None and reason.code == "upstream_silent" and reason.since_ms == 19 * DAY_MS
+    assert "for 15 days; they said that 14 days" in reason.text
+    one = silence_of(0, 1, DAY_MS)
+    assert one is not None and "for 1 day; they said that 1 day would" in one.text
+    assert silence_of(99 * DAY_MS, 1, 5 * DAY_MS) is None, "a clock that was set back"

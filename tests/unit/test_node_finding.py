@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pincrew.errors import Misuse
-from pincrew.node_finding import authorization, find_node
+from pincrew.node_finding import authorization, find_node, folder_of
 
 
 def test_finding_it_reads_the_repository_and_asks_nobody(tmp_path: Path) -> None:
@@ -23,6 +23,24 @@ def test_finding_it_reads_the_repository_and_asks_nobody(tmp_path: Path) -> None
     assert str(find_node("unix:/y", {**with_path, "PINCREW_IPFS": "h:1"})) == "unix:/y"
     (tmp_path / "api").write_bytes(b"\xff\xfe")
     assert str(find_node(environment=with_path)) == "http://127.0.0.1:5001"
+
+
+def test_the_folder_of_a_kubo_is_known_by_its_identity(tmp_path: Path) -> None:
+    named, own = tmp_path / "named", tmp_path / ".ipfs"
+    environment = {"HOME": str(tmp_path)}
+    assert folder_of("me", None, environment) is None
+    for folder, peer in ((named, "me"), (own, "another")):
+        folder.mkdir()
+        (folder / "config").write_text(f'{{"Identity": {{"PeerID": "{peer}"}}}}')
+    assert folder_of("me", str(named), environment) == str(named)
+    assert folder_of("another", str(named), environment) == str(own)
+    assert folder_of("third", str(named), environment) is None, "a container may name the same folder"
+    (named / "blocks").mkdir()
+    assert folder_of("me", str(named), environment) == str(named / "blocks"), "it may be another volume"
+    for nonsense in ("[]", "{", '{"Identity": 7}', "[" * 100_000):
+        (named / "config").write_text(nonsense)
+        assert folder_of("me", str(named), environment) is None
+    assert folder_of("me", 7, {}) is None
 
 
 def test_credentials() -> None:

@@ -215,6 +215,26 @@ async def test_a_leave_that_was_interrupted_goes_on_and_the_cluster_never_runs_m
         assert not home.cluster("one").folder.exists() and roster.names() == []
 
 
+@trio_test
+async def test_events_for_a_cluster_go_into_its_diary_if_it_runs(home: Home) -> None:
+    made(home, "one")
+    async with calling(home) as roster:
+        roster.note("one", "state_changed", {"state": "stopped"})  # it does not run: nobody keeps it
+        roster.note("nobody", "state_changed", {})
+        await roster.start("one", None)
+        roster.note("one", "state_changed", {"state": "complete", "before": "syncing"})
+        roster.clock_jumped(3_600)
+        peer = roster.cluster("one").peer
+        texts: list[str] = []
+        while len(texts) < 2:
+            rows = await peer.diary.after(0, wait=True)
+            texts = [row.text for row in rows if row.kind in ("state_changed", "clock_jumped")]
+        assert texts == [
+            "the state is complete; it was syncing",
+            "this machine slept, or its clock was set: 3600 s are missing",
+        ]
+
+
 def test_the_first_failure_is_inside_the_groups() -> None:
     inner = Conflict("this")
     assert leaf(BaseExceptionGroup("", [BaseExceptionGroup("", [inner]), KeyError()])) is inner

@@ -11,6 +11,7 @@ import trio
 from pincrew.trusted.author import Author, WriteRequest
 
 from pincrew import __version__
+from pincrew.announcement import KeptPart
 from pincrew.keys import SigningKey
 from pincrew.node_client import NodeIdentity
 from pincrew.node_watch import NodeState, NodeView
@@ -18,7 +19,7 @@ from pincrew.policy import Method
 from pincrew.record import encode_record
 from pincrew.replica import Replica
 from pincrew.requests import Request
-from pincrew.self_report import SelfReport
+from pincrew.self_report import SelfReport, Settled
 from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.listing import Listing
@@ -64,7 +65,9 @@ def database(tmp_path: Path) -> Database:
     return database
 
 
-def report(database: Database, asked: Asked, *addresses: str, free: int | None = None) -> SelfReport:
+def report(
+    database: Database, asked: Asked, *addresses: str, free: int | None = None, settled: Settled | None = None
+) -> SelfReport:
     return SelfReport(
         "attic",
         pinner=asked,  # type: ignore[arg-type]
@@ -72,6 +75,7 @@ def report(database: Database, asked: Asked, *addresses: str, free: int | None =
         statuses=Statuses(database, 4),
         addresses=lambda: addresses,
         free_bytes=lambda: free,
+        settled=lambda: settled,
     )
 
 
@@ -80,6 +84,15 @@ def test_counters_and_room_are_those_of_now(database: Database) -> None:
     assert (own.counters.pins, own.counters.pinned, own.counters.errors) == (4, 2, 1)
     assert own.free_bytes == 1_234 and own.addresses == (PUBLIC,)
     assert report(database, Asked(), PUBLIC).own().free_bytes is None
+
+
+def test_others_hear_which_part_is_kept_and_how_much_of_it_is_here(database: Database) -> None:
+    assert report(database, Asked()).own().part == KeptPart(None, None, 2, 2, 0)
+    part = Settled(2**62, 5_000, 3, 77)
+    assert report(database, Asked(), settled=part).own().part == KeptPart(2**62, 5_000, 2, 1, 77)
+    smaller = Settled(2**60, 5_000, 1, 77)
+    own = report(database, Asked(), settled=smaller).own().part
+    assert own == KeptPart(2**60, 5_000, 1, 0, 77), "what is here and not in the part yet to leave counts for nothing"
 
 
 @pytest.mark.parametrize(

@@ -161,3 +161,27 @@ def test_limits_of_the_node_are_changed_by_what_a_person_writes() -> None:
     for name, text in (("storage_limit", "0"), ("upload_limit", "fast"), ("connections", "0")):
         with pytest.raises(Misuse):
             with_texts(changed, {name: text})
+
+
+@pytest.mark.parametrize("text", ["ftp://x/T0K3N", "T0K3N", "https://", "https://[T0K3N", "https://x:0/T0K3N"])
+def test_an_address_that_cannot_be_told_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    for path, environment in (
+        (write(tmp_path / "settings.toml", f'on_event_url = "{text}"\n'), {}),
+        (tmp_path / "none.toml", {"PINCREW_ON_EVENT_URL": text}),
+    ):
+        with pytest.raises(Misuse, match="no address that can be posted to") as caught:
+            load_settings(path, environment)
+        assert "T0K3N" not in caught.value.sentence
+
+
+def test_a_secret_of_the_wrong_kind_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match="That is not what this setting takes: text in quotes") as caught:
+        load_settings(write(tmp_path / "settings.toml", 'on_event_url = ["https://x/T0K3N"]\n'), {})
+    assert "T0K3N" not in caught.value.sentence
+    assert "T0K3N" not in repr(Settings(on_event_url="https://x/T0K3N"))
+
+
+@pytest.mark.parametrize("line", ["tell 'me", "   "])
+def test_a_command_that_cannot_be_taken_apart_is_refused(line: str) -> None:
+    with pytest.raises(Misuse, match="cannot be taken apart"):
+        Settings(on_event=line)

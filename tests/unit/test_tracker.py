@@ -143,6 +143,8 @@ def test_wanted_is_decided_by_allocations_alone() -> None:
 
 @given(st.integers(0, 10**9))
 def test_no_lane_starves(start: int) -> None:
-    first = Counter(lanes(turn)[0] for turn in range(start, start + 4))
+    # What the user chose goes before everything else, however much it is.
+    assert all(lanes(turn)[0] is Lane.CHOSEN for turn in range(start, start + 4))
+    first = Counter(lanes(turn)[1] for turn in range(start, start + 4))
     assert first[Lane.FRESH] == 2 and first[Lane.BACKLOG] == 1 and first[Lane.RETRY] == 1
     assert all(set(lanes(turn)) == set(Lane) for turn in range(start, start + 4))

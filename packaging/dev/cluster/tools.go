@@ -5,5 +5,6 @@ package tools
 
 import (
 	_ "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-ctl"
+	_ "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-follow"
 	_ "github.com/ipfs-cluster/ipfs-cluster/cmd/ipfs-cluster-service"
 )

@@ -7,7 +7,11 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     GET    /api/v1/daemon                              DaemonInfo
     POST   /api/v1/daemon/stop                         {}
     GET    /api/v1/status                              Status
+    GET    /api/v1/network                             NetworkLimits
+    POST   /api/v1/network             NetworkLimitsRequest
+                                                       other limits of the line hold: NetworkLimits
     POST   /api/v1/offers              OfferRequest    fetch a source and check it, join nothing: Offer
+    POST   /api/v1/offers/prospect     ProspectRequest what joining would meet here: node, disk, curators: Prospect
     POST   /api/v1/offers/accept       AcceptRequest   join what was offered and run it (again: harmless): Followed
     POST   /api/v1/clusters            {"name", "publish": null | "HOST:PORT"}
                                                        load a cluster's folder and run it (harmless when it runs), and
@@ -24,9 +28,18 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     GET    /api/v1/clusters/{name}/errors              ErrorLine per line (grouped by cause)
     GET    /api/v1/clusters/{name}/events              EventLine per line; query: after, follow=1 (never ends)
     POST   /api/v1/clusters/{name}/retry               {"cid": null (every pin in error) | CID}: Retried
+    GET    /api/v1/clusters/{name}/limits              Limits
+    POST   /api/v1/clusters/{name}/limits              LimitsRequest: LimitsChanged
+    POST   /api/v1/clusters/{name}/pause               PauseRequest: nothing new is fetched; Paused
+    POST   /api/v1/clusters/{name}/resume              {}: Paused
+    POST   /api/v1/clusters/{name}/choices             ChoiceRequest (skip, next, null): Chosen
+    GET    /api/v1/clusters/{name}/coverage            Coverage; query: limit
+    POST   /api/v1/clusters/{name}/verify              VerifyOrder: re-read pins, have what is bad fetched again;
+                                                       Verified per line
     GET    /api/v1/clusters/{name}/removals            Removals
     POST   /api/v1/clusters/{name}/removals            {"decision": "accept" | "reject"}: Removals
-    POST   /api/v1/clusters/{name}/publish             {"force_secret": false}: Published (the document as text)
+    POST   /api/v1/clusters/{name}/publish             {"force_secret": false, "silent_after_days": null | DAYS}:
+                                                       Published (the document as text); null: as before, 0: none
     GET    /api/v1/clusters/{name}/source              SourceInfo
     POST   /api/v1/clusters/{name}/source              {"decision": "accept" | "reject" | "check"}: SourceInfo
     POST   /api/v1/clusters/{name}/leave               {"dry_run": bool}: Left
@@ -57,25 +70,42 @@ from pincrew.api.shapes.clusters import (
     DaemonInfo,
     ErrorLine,
     EventLine,
+    Flight,
+    Lifetime,
     ListProgress,
     NodeInfo,
     NodeSwitched,
     PeerCounts,
     PeerLine,
     PinCounts,
+    Progress,
     Ready,
     Reason,
     Status,
     Summary,
 )
+from pincrew.api.shapes.coverage import CopiesBar, Coverage, CoverageBasis, CoveragePin, RescueState, SpotCheck
 from pincrew.api.shapes.joining import (
     AcceptRequest,
     Followed,
     Left,
     Offer,
     OfferRequest,
+    Prospect,
+    ProspectRequest,
     Published,
     SourceInfo,
+)
+from pincrew.api.shapes.limits import (
+    ChoiceRequest,
+    Chosen,
+    Limits,
+    LimitsChanged,
+    LimitsRequest,
+    NetworkLimits,
+    NetworkLimitsRequest,
+    Paused,
+    PauseRequest,
 )
 from pincrew.api.shapes.pins import (
     GlobalPinInfo,
@@ -98,6 +128,7 @@ from pincrew.api.shapes.trust import (
     TrustRecordSigned,
     WaitingRecord,
 )
+from pincrew.api.shapes.verify import Verified, VerifyOrder
 
 __all__ = [
     "AcceptRequest",
@@ -107,21 +138,36 @@ __all__ = [
     "BaseSealed",
     "ByteCounts",
     "Check",
+    "ChoiceRequest",
+    "Chosen",
+    "CopiesBar",
+    "Coverage",
+    "CoverageBasis",
+    "CoveragePin",
     "CuratorCounts",
     "DaemonInfo",
     "ErrorLine",
     "EventLine",
+    "Flight",
     "Followed",
     "FormerCurator",
     "GlobalPinInfo",
     "Left",
+    "Lifetime",
+    "Limits",
+    "LimitsChanged",
+    "LimitsRequest",
     "ListProgress",
     "MendOrder",
     "Mended",
+    "NetworkLimits",
+    "NetworkLimitsRequest",
     "NodeInfo",
     "NodeSwitched",
     "Offer",
     "OfferRequest",
+    "PauseRequest",
+    "Paused",
     "PeerCounts",
     "PeerLine",
     "PinCounts",
@@ -130,13 +176,18 @@ __all__ = [
     "PinObject",
     "PinRequest",
     "PinsWritten",
+    "Progress",
+    "Prospect",
+    "ProspectRequest",
     "Published",
     "Ready",
     "Reason",
     "Removals",
+    "RescueState",
     "Retried",
     "SessionHead",
     "SourceInfo",
+    "SpotCheck",
     "Status",
     "Summary",
     "TrustConflict",
@@ -144,5 +195,7 @@ __all__ = [
     "TrustRecordSigned",
     "TrustRecords",
     "TrustedPeer",
+    "Verified",
+    "VerifyOrder",
     "WaitingRecord",
 ]

@@ -40,12 +40,14 @@ class PinCounts(msgspec.Struct, frozen=True):
 
 
 class ByteCounts(msgspec.Struct, frozen=True):
-    """Bytes pinned and in all, as far as sizes are known."""
+    """Bytes pinned and in all, as far as sizes are known; the user's limit; and what is free of the volume with the
+    IPFS node's data, null where that is not on this machine."""
 
     pinned: int
     total: int | None
     size_known_pins: int
     limit: int | None
+    volume_free: int | None = None
 
 
 class PeerCounts(msgspec.Struct, frozen=True):
@@ -73,6 +75,46 @@ class NodeInfo(msgspec.Struct, frozen=True):
     peer_id: str | None
 
 
+class Lifetime(msgspec.Struct, frozen=True):
+    """What this peer did for the cluster since it joined, over all restarts: pins that it fetched, their bytes, and
+    bytes that its node sent to others (null where that is not pincrew's own)."""
+
+    since: str
+    days: int
+    pins: int
+    fetched: int
+    served: int | None
+
+
+class Flight(msgspec.Struct, frozen=True):
+    """A pin that is being fetched: blocks and bytes so far (null where the node does not count them), what is known of
+    its size, and when its last block came (null: none yet)."""
+
+    cid: str
+    name: str
+    blocks: int
+    bytes: int | None
+    size: int | None
+    last_block: str | None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How fast it goes: bytes per second over 10 s, 10 min and 6 h, blocks per second over 10 s; seconds left at the
+    better and at the worse of the last two, null where nobody can know (``no_eta`` says why); when a block last came;
+    how many pins are in flight, and the first few of them."""
+
+    rate: int
+    rate_10min: int
+    rate_6h: int
+    blocks_rate: int
+    eta_low: int | None
+    eta_high: int | None
+    no_eta: str | None
+    last_block: str | None
+    in_flight: int
+    flights: list[Flight]
+
+
 class Summary(msgspec.Struct, frozen=True):
     """One cluster at a glance. ``state`` is one of the words of cli.md."""
 
@@ -90,6 +132,8 @@ class Summary(msgspec.Struct, frozen=True):
     last_change: str | None
     paused_until: str | None
     node: NodeInfo
+    lifetime: Lifetime | None = None
+    progress: Progress | None = None
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -142,7 +186,7 @@ class PeerLine(msgspec.Struct, frozen=True):
 
 
 class ErrorLine(msgspec.Struct, frozen=True):
-    """Pins in error, grouped by cause."""
+    """Pins in error, grouped by cause; ``next_step``: what somebody can do about them."""
 
     cluster: str
     cause: str
@@ -150,6 +194,7 @@ class ErrorLine(msgspec.Struct, frozen=True):
     oldest: str | None
     next_try: str | None
     example: str | None
+    next_step: str = ""
 
 
 class EventLine(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import msgspec
 
 
 class PinLine(msgspec.Struct, frozen=True):
-    """A pin and how far this peer got with it."""
+    """A pin and how far this peer got with it. ``checked``: when it last re-read all of it and found it sound."""
 
     cluster: str
     cid: str
@@ -20,6 +20,7 @@ class PinLine(msgspec.Struct, frozen=True):
     bytes_done: int | None
     blocks_done: int | None
     updated: str
+    checked: str | None = None
 
 
 class PinRequest(msgspec.Struct, frozen=True):

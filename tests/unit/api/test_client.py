@@ -23,7 +23,7 @@ from pincrew.errors import (
     WorldFault,
 )
 from support.fake_daemon import FakeDaemon, Request, running_fake
-from support.shape_examples import CID, daemon_info, followed, offer, pin_line, pin_object, summary
+from support.shape_examples import CID, daemon_info, followed, offer, pin_line, pin_object, prospect, summary
 
 
 @pytest.fixture
@@ -49,11 +49,14 @@ def test_shapes_come_back_as_they_were_sent(fake: FakeDaemon, client: Client) ->
     fake.on("GET", "/daemon", daemon_info())
     fake.on("GET", "/clusters/books/summary", summary())
     fake.on("POST", "/offers", offer())
+    fake.on("POST", "/offers/prospect", prospect())
     fake.on("POST", "/offers/accept", followed())
     assert client.daemon() == daemon_info()
     assert client.summary("books") == summary()
     assert client.offer("./a.toml", Path("/somewhere")) == offer()
     assert fake.asked("POST", "/offers")[0].json == {"source": "./a.toml", "folder": "/somewhere"}
+    assert client.prospect("x", "kubo") == prospect()
+    assert fake.asked("POST", "/offers/prospect")[0].json == {"offer": "x", "ipfs": "kubo"}
     assert client.accept(AcceptRequest(offer="x", obey=True)) == followed()
     assert fake.asked("POST", "/offers/accept")[0].json["obey"] is True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pincrew.api.shapes import AcceptRequest, OfferRequest
+from pincrew.api.shapes import AcceptRequest, OfferRequest, ProspectRequest
 from support.api_door import ApiDoor, fault_of, send
 
 
@@ -17,8 +17,13 @@ def test_the_daemon() -> None:
 def test_joining() -> None:
     door = ApiDoor()
     send(door, "POST", "/offers", body={"source": "x.toml", "folder": "/"})
+    assert send(door, "POST", "/offers/prospect", body={"offer": "ab", "ipfs": "kubo"}).json()["curators"] == 1
     send(door, "POST", "/offers/accept", body={"offer": "ab", "name": "n"})
-    assert door.asked == [("offer", OfferRequest("x.toml", "/")), ("accept", AcceptRequest("ab", "n"))]
+    assert door.asked == [
+        ("offer", OfferRequest("x.toml", "/")),
+        ("prospect", ProspectRequest("ab", "kubo")),
+        ("accept", AcceptRequest("ab", "n")),
+    ]
     assert fault_of(send(door, "POST", "/offers", body={"source": "x.toml"})) == (400, "bad_request")
 
 

@@ -10,7 +10,8 @@ ONE = "/clusters/books"
 def test_a_curator_publishes_and_has_no_source() -> None:
     door = CuratorDoor()
     assert send(door, "POST", f"{ONE}/publish", body={"force_secret": True}).json()["document"] == "text"
-    assert door.asked == [("publish_document", True)]
+    send(door, "POST", f"{ONE}/publish", body={"silent_after_days": 14})
+    assert door.asked == [("publish_document", True, None), ("publish_document", False, 14)]
     assert fault_of(send(door, "GET", f"{ONE}/source")) == (400, "bad_request")
 
 

@@ -12,7 +12,7 @@ from pincrew.node_choice import Choice
 from pincrew.paths import Home
 from pincrew.settings import Settings, load_cluster
 from support.fake_daemon import FakeDaemon
-from support.shape_examples import followed, offer
+from support.shape_examples import followed, offer, prospect
 from support.shell import Shell
 
 SOURCE = "https://example.org/books.toml"
@@ -43,6 +43,7 @@ def test_a_silent_kubo_is_waited_for_with_yes_and_that_is_said(
     shell: Shell, daemon: FakeDaemon, silent: Path, home: Home
 ) -> None:
     daemon.on("POST", "/offers", offer())
+    daemon.on("POST", "/offers/prospect", prospect())
     daemon.on("POST", "/offers/accept", followed())
     result = shell("follow", SOURCE, "--yes")
     assert result.code == 0
@@ -67,6 +68,7 @@ def test_with_no_kubo_at_all_it_is_pincrews_own(shell: Shell, home: Home, silent
     assert "pincrew's own" in shell("create", "books").out
     assert load_cluster(home.cluster("books").settings).ipfs == "embedded"
     daemon.on("POST", "/offers", offer())
+    daemon.on("POST", "/offers/prospect", prospect())
     daemon.on("POST", "/offers/accept", followed())
     said = shell("follow", SOURCE, "--yes").err
     assert "IPFS node" in said and "pincrew's own" in said

@@ -87,6 +87,21 @@ def test_publish_asks_the_daemon_that_runs(shell: Shell, daemon: FakeDaemon, tmp
     assert shell("publish").out.startswith("pincrew follow http://203.0.113.7:8000/books.toml#")
 
 
+@pytest.mark.parametrize(("text", "days"), [("", None), ("none", 0), ("30d", 30), ("2w", 14), ("48h", 2)])
+def test_publish_says_how_long_silence_is_usual(shell: Shell, daemon: FakeDaemon, text: str, days: int | None) -> None:
+    document = shell.curated().config.read_text()
+    daemon.on("POST", "/clusters/books/publish", {"document": document, "sha256": "aa", "revision": 7})
+    shell("publish", *(["--silent-after", text] if text else []))
+    assert daemon.asked("POST", "/clusters/books/publish")[0].json["silent_after_days"] == days
+
+
+@pytest.mark.parametrize("text", ["30", "90m", "0d", "soon"])
+def test_publish_refuses_what_is_no_number_of_days(shell: Shell, daemon: FakeDaemon, text: str) -> None:
+    shell.curated()
+    assert shell("publish", "--silent-after", text).code == 2
+    assert not daemon.asked("POST", "/clusters/books/publish")
+
+
 def test_publish_where_nothing_can_be_written(shell: Shell, tmp_path: Path) -> None:
     shell.curated()
     result = shell("publish", "-o", str(tmp_path / "missing" / "books.toml"))

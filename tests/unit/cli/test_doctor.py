@@ -34,6 +34,7 @@ def test_an_empty_machine_is_fine(shell: Shell) -> None:
         "socket": "ok",
         "settings": "ok",
         "daemon": "note",
+        "clock": "ok",
         "IPFS node": "note",
     }
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from pincrew.cli import doctor_machine
-from pincrew.cli.doctor_machine import home_checks, node_of, port_checks
+from pincrew.cli.doctor_machine import clock_check, home_checks, login_check, node_of, port_checks
 from pincrew.paths import Home
 from pincrew.settings import ClusterSettings, Settings
 from support.shell import Shell
@@ -48,3 +48,28 @@ def test_a_node_is_asked_once_for_all_its_clusters(shell: Shell, home: Home) -> 
         for check in node_of(paths, home, Settings(ipfs="127.0.0.1:9"), {}, asked)
     ]
     assert [check.result for check in found] == ["note"] and len(asked) == 1
+
+
+NOW = 1_800_000_000.0
+
+
+def test_a_clock_behind_what_was_written_or_without_a_battery() -> None:
+    assert clock_check(NOW, {}).result == "ok"
+    assert clock_check(NOW, {"books": int(NOW) + 60}).result == "ok", "a curator's clock may be a little ahead"
+    late = clock_check(NOW, {"books": int(NOW) - 5, "films": int(NOW) + 86_400})
+    assert late.result == "FAIL" and "config document of films" in late.text and "timedatectl" in (late.fix or "")
+    assert clock_check(0.0, {}).result == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("is_enabled", "is_lingering", "result", "fix"),
+    [
+        (False, None, "note", "pincrew autostart on"),
+        (True, False, "note", "loginctl enable-linger"),
+        (True, True, "ok", ""),
+        (True, None, "ok", ""),
+    ],
+)
+def test_starting_at_login(is_enabled: bool, is_lingering: bool | None, result: str, fix: str) -> None:
+    check = login_check(is_enabled, is_lingering)
+    assert (check.result, fix in (check.fix or "")) == (result, True)

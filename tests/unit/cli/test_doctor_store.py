@@ -14,6 +14,7 @@ from pincrew.identity import load_key
 from pincrew.paths import ClusterPaths
 from pincrew.store.database import Database
 from pincrew.store.events import Events
+from pincrew.store.schema import SCHEMA_VERSION
 from pincrew.trust_view import kept_trust
 from support.shell import Shell
 from support.stored_cluster import StoredCluster
@@ -56,7 +57,12 @@ def test_a_sound_store(books: ClusterPaths, shell: Shell) -> None:
     assert lines == [(check, "ok") for check in ("store", "counters", "rows", "heads", "base")]
     assert not (made.is_broken or made.is_miscounted or made.shards)
     found = shell("doctor").out
-    for text in ("format 1, all pages sound", "14 pins, as counted", "14 envelopes read", "base 1 is what was signed"):
+    for text in (
+        f"format {SCHEMA_VERSION}, all pages sound",
+        "14 pins, as counted",
+        "14 envelopes read",
+        "base 1 is what was signed",
+    ):
         assert text in found
     assert shell("doctor").code == 0
 

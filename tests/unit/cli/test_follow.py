@@ -15,7 +15,7 @@ from pincrew.cli import follow as following
 from pincrew.cli.invocation import Invocation
 from pincrew.errors import Conflict, SourceUnreachable
 from support.fake_daemon import FakeDaemon
-from support.shape_examples import daemon_info, followed, offer, summary
+from support.shape_examples import daemon_info, followed, offer, prospect, summary
 from support.shell import Shell
 
 SOURCE = "https://example.org/books.toml"
@@ -24,6 +24,7 @@ SOURCE = "https://example.org/books.toml"
 @pytest.fixture(autouse=True)
 def _offering(daemon: FakeDaemon) -> None:
     daemon.on("POST", "/offers", offer())
+    daemon.on("POST", "/offers/prospect", prospect())
     daemon.on("POST", "/offers/accept", followed())
 
 
@@ -33,7 +34,7 @@ def test_joining_shows_what_it_means_and_returns(shell: Shell, daemon: FakeDaemo
         "follow", SOURCE, "--yes", *said, "--name", "b", "--obey", "--unlisted", "--listen", "/ip4/0.0.0.0/tcp/0"
     )
     assert result.code == 0
-    for words in ("Books", "1,204,311", "1.52 TB", "1 curator", "Others will see", "this first fetch", "ab" * 32):
+    for words in ("Books", "1,204,311", "1.52 TB", "1 curator:", "Others will see", "this first fetch", "ab" * 32):
         assert words in result.err
     assert "is followed now" in result.err
     accepted = daemon.asked("POST", "/offers/accept")[0].json
@@ -83,6 +84,7 @@ def test_the_same_cluster_again_is_harmless_and_asks_nothing(shell: Shell, daemo
     assert result.code == 0
     assert "was followed already" in result.err
     assert "Others will see" not in result.err
+    assert "`pincrew limits -c books`" in shell("follow", SOURCE, "--yes", "--limit", "5GB").err
 
 
 def test_what_the_daemon_refuses_is_told(shell: Shell, daemon: FakeDaemon) -> None:
@@ -107,6 +109,29 @@ def test_wait_runs_out_of_time(shell: Shell) -> None:
     result = shell("follow", SOURCE, "--yes", "--wait", "--timeout", "0.001s")
     assert result.code == 7
     assert "Following goes on" in result.err
+
+
+def test_yes_takes_most_of_what_is_free(shell: Shell, daemon: FakeDaemon) -> None:
+    result = shell("follow", SOURCE, "--yes")
+    assert daemon.asked("POST", "/offers/accept")[0].json["limit"] == "3050GB"
+    assert "3.05 TB" in result.err
+    shell("follow", SOURCE, "--yes", "--limit", "none")
+    assert daemon.asked("POST", "/offers/accept")[1].json["limit"] == "none"
+
+
+def test_yes_asks_for_a_limit_where_there_is_little_room(shell: Shell, daemon: FakeDaemon) -> None:
+    daemon.on("POST", "/offers/prospect", prospect(volume_free=12 * 10**9, limit=None))
+    result = shell("follow", SOURCE, "--yes")
+    assert result.code == 2
+    assert "Only 12.0 GB are free" in result.err and "--limit" in result.err
+    assert not daemon.asked("POST", "/offers/accept")
+    assert shell("follow", SOURCE, "--yes", "--limit", "500MB").code == 0
+
+
+def test_where_the_disk_cannot_be_seen_there_is_no_limit(shell: Shell, daemon: FakeDaemon) -> None:
+    daemon.on("POST", "/offers/prospect", prospect(volume_total=None, volume_free=None, limit=None))
+    assert shell("follow", SOURCE, "--yes").code == 0
+    assert daemon.asked("POST", "/offers/accept")[0].json["limit"] == "none"
 
 
 @pytest.mark.parametrize("is_joined", [True, False])
@@ -143,18 +168,20 @@ def test_leave_says_what_it_will_do_and_needs_a_yes(shell: Shell, daemon: FakeDa
     assert (left.code, json.loads(left.out)["rest"]) == (1, rest[0])
 
 
-def test_leave_asks_nothing_about_what_cannot_be_done_now(
+def test_leave_with_the_node_down_says_so_before_it_asks(
     shell: Shell, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell.followed()
     down = msgspec.structs.replace(summary().node, state="down")
     daemon.on("GET", "/status", {"schema": 1, "clusters": [summary(node=down)]})
-    daemon.on("POST", "/clusters/books/leave", Left("books", True, 3, None, 0, [], None))
+    daemon.on("POST", "/clusters/books/leave", Left("books", True, 3, 5_000, 0, [], None))
     monkeypatch.setattr(following, "require_terminal", lambda *_, **__: None)
+    monkeypatch.setattr(following, "agree", lambda *_, **__: False)
     result = shell("leave")
     assert result.code == 1
-    assert "does not answer" in result.err and "pincrew leave -c books" in result.err
-    assert "would be unpinned" not in result.err, "no plan that cannot be carried out"
+    assert "3 pins (5.00 kB) would be unpinned" in result.err
+    assert "does not answer" in result.err and "stays until it is back" in result.err
+    assert "Nothing was changed." in result.err
 
 
 def test_leave_says_where_the_owner_key_is_kept(shell: Shell, daemon: FakeDaemon) -> None:

@@ -10,15 +10,10 @@ import pytest
 
 from pincrew.cli.invocation import Invocation
 from pincrew.cli.output import Output
-from pincrew.cli.prompts import agree
+from pincrew.cli.prompts import agree, ask
 from pincrew.errors import Misuse
-
-
-class Keyboard(io.StringIO):
-    """Somebody who types."""
-
-    def isatty(self) -> bool:
-        return True
+from pincrew.quantities import parse_size
+from support.typist import Keyboard
 
 
 @pytest.mark.parametrize(
@@ -52,3 +47,16 @@ def test_json_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Keyboard())
     with pytest.raises(Misuse):
         agree(Invocation(Output(is_json=True), os.environ), "Really?", is_agreed=False, default=True)
+
+
+def test_what_is_typed_is_checked_and_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Keyboard("much\n5GB\n\n"))
+    monkeypatch.setattr(sys, "stderr", said := Keyboard())
+    invocation = Invocation(Output(), os.environ)
+    assert ask(invocation, "How much", parse_size, default="1GB", shown="1.00 GB") == "5GB"
+    assert said.getvalue().count("How much [1.00 GB]: ") == 2 and "not a size" in said.getvalue()
+    assert ask(invocation, "How much", parse_size, default="1GB") == "1GB"
+    with pytest.raises(EOFError):
+        ask(invocation, "How much", parse_size, default="1GB")

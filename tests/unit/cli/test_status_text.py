@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pincrew.api.shapes import ByteCounts, CuratorCounts, ListProgress, NodeInfo, PeerCounts, Reason
+from pincrew.api.shapes import ByteCounts, CuratorCounts, Lifetime, ListProgress, NodeInfo, PeerCounts, Reason
 from pincrew.cli.status_text import describe
 from support.shape_examples import summary
 
@@ -22,6 +22,10 @@ def test_a_cluster_that_follows_along() -> None:
         "         connected",
         "  node   Kubo 0.43.1 up at http://127.0.0.1:5001",
     ]
+
+
+def test_what_fits_is_kept_and_no_progress() -> None:
+    assert "full        86.0 % kept  86 of 100 pins" in describe(summary(state="full"), NOW)
 
 
 def test_everything_that_can_be_wrong_fits() -> None:
@@ -79,6 +83,22 @@ def test_figures_that_are_not_known_are_not_said(state: str, said: str) -> None:
     )
     assert describe(unknown, NOW).splitlines()[1:] == ["  ! Damaged"]
     assert said in describe(unknown, NOW)
+
+
+@pytest.mark.parametrize(
+    ("done", "line"),
+    [
+        (Lifetime("2025-12-31T00:00:00Z", 0, 0, 0, 0), None),
+        (
+            Lifetime("2025-12-31T00:00:00Z", 0, 1, 5_000, 0),
+            "1 pin and 5.00 kB fetched, 0 B served to others, since today",
+        ),
+        (Lifetime("2025-01-01T00:00:00Z", 365, 1_204, 10**12, None), "1,204 pins and 1.00 TB fetched, in 365 days"),
+    ],
+)
+def test_what_was_done_so_far(done: Lifetime, line: str | None) -> None:
+    text = describe(summary(lifetime=done), NOW)
+    assert (f"  so far {line}\n" in f"{text}\n") if line else ("so far" not in text)
 
 
 def test_a_stopped_cluster_says_nothing_of_connections() -> None:

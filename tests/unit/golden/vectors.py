@@ -12,7 +12,7 @@ import hashlib
 import zlib
 from pathlib import Path
 
-from pincrew.announcement import Announcement, Counters
+from pincrew.announcement import Announcement, Counters, KeptPart
 from pincrew.base_form import Row, blob_hash, encode_cut, encode_header, encode_rows, seal
 from pincrew.cid import shard_of
 from pincrew.frames import (
@@ -111,8 +111,12 @@ def base() -> dict[str, bytes]:
     return {"sealed": seal(header, ANN), "cut": cut, "rows": rows_of_one}
 
 
-def announcement() -> bytes:
-    """What a follower says about itself."""
+# A quarter of the set, of which three pins are missing.
+PART = KeptPart(2**62, 50_000_000_000, 1_200, 3, 1_699_000_000_000)
+
+
+def announcement(part: KeptPart | None = None) -> bytes:
+    """What a follower says about itself, and of the part that it keeps."""
     return Announcement(
         cluster=CLUSTER,
         key=BEN.public,
@@ -123,7 +127,7 @@ def announcement() -> bytes:
         node_addresses=("/ip4/192.0.2.7/tcp/4002",),
         digest=hashlib.sha256(b"heads").digest(),
         counters=Counters(3, 2, 1_048_576, 1),
-        part=None,
+        part=part,
         free_bytes=1_000_000_000,
         time_ms=1_700_000_004_000,
         ttl_s=180,
@@ -161,7 +165,7 @@ def files() -> dict[str, dict[str, bytes]]:
     return {
         "envelope_v1.cbor.hex": {name: forged.sealed for name, forged in envelopes().items()},
         "frame_v1.cbor.hex": {name: encode_frame(frame) for name, frame in frames().items()},
-        "announcement_v1.cbor.hex": {"announcement": announcement()},
+        "announcement_v1.cbor.hex": {"announcement": announcement(), "announcement of a part": announcement(PART)},
         "base_v1.cbor.hex": base(),
     }
 

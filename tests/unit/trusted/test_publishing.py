@@ -63,6 +63,8 @@ def test_what_is_not_given_stays_as_it_was(made: Created) -> None:
     publish(made.paths, addresses=OWN, now_s=0, description="Things", pins_hint=12, silent_after_days=7)
     document = publish(made.paths, addresses=[], now_s=0, bytes_hint=5).document
     assert (document.description, document.pins_hint, document.silent_after_days) == ("Things", 12, 7)
+    publish(made.paths, addresses=OWN, now_s=0, silent_after_days=0)
+    assert published(made.paths).silent_after_days is None
     assert (document.bytes_hint, document.peers) == (5, ())
 
 

@@ -1,0 +1,45 @@
+"""A running cluster's pause as its API shows and changes it: on disk, in the state, and over a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from pincrew.errors import Misuse
+from pincrew.paths import Home
+from pincrew.settings import load_cluster
+from unit.test_roster import calling, home, made, trio_test
+
+__all__ = ["home"]
+
+
+@trio_test
+async def test_it_is_kept_and_shown(home: Home) -> None:
+    made(home, "books")
+    settings = home.cluster("books").settings
+    async with calling(home) as roster:
+        await roster.start("books", None)
+        paused = await roster.cluster("books").pauses.change("2100-01-01T00:00:00Z", is_paused=True)
+        assert (paused.is_paused, paused.until) == (True, "2100-01-01T00:00:00.000Z")
+        assert load_cluster(settings).paused == "2100-01-01T00:00:00Z"
+        await roster.stop("books")
+        summary = await roster.start("books", None)
+        assert (summary.state, summary.paused_until) == ("paused", "2100-01-01T00:00:00.000Z")
+        paused = await roster.cluster("books").pauses.change(None, is_paused=True)
+        assert (paused.is_paused, paused.until, load_cluster(settings).paused) == (True, None, "yes")
+        resumed = await roster.cluster("books").pauses.change(None, is_paused=False)
+        assert (resumed.is_paused, load_cluster(settings).paused) == (False, "")
+        assert roster.cluster("books").summary().state != "paused"
+
+
+@pytest.mark.parametrize("until", ["", "soon", "2020-01-01T00:00:00Z"])
+def test_a_pause_ends_in_the_future(home: Home, until: str) -> None:
+    @trio_test
+    async def refused(home: Home) -> None:
+        made(home, "books")
+        async with calling(home) as roster:
+            await roster.start("books", None)
+            with pytest.raises(Misuse):
+                await roster.cluster("books").pauses.change(until, is_paused=True)
+            assert load_cluster(home.cluster("books").settings).paused == ""
+
+    refused(home)
