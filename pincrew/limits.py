@@ -381,7 +381,7 @@ REACHED_KEPT_MAX = 4_096  # interrupted pins of which it is remembered how far t
 TIME_LEFT_SEEN_S_MIN = 20.0
 TIME_LEFT_SIZED_SHARE_MIN = 0.9
 TIME_LEFT_HIGH_S_MAX = 3 * 366 * 86_400.0
-FLIGHTS_SHOWN = 5
+FLIGHTS_SHOWN = 3
 FLIGHT_NAME_CHARACTERS_MAX = 60
 
 # ---- embedded node --------------------------------------------------------------------------------------------------

@@ -84,6 +84,8 @@ def add(
 
     Prints CID and name of each. The CIDs are those of `ipfs add --cid-version=1`. Where something cannot be added,
     nothing is put on the list. Needs the daemon.
+
+    Example: `pincrew add ~/books/moby-dick.epub`
     """
     cluster_name = selection.curated(invocation.home, cluster).name
     sources = _sources(paths, name)

@@ -52,6 +52,8 @@ def create(
     """Make a cluster that this machine curates. Starts nothing.
 
     It gets an owner key, a curator's identity and its first trust record.
+
+    Example: `pincrew create books --description 'Books that are free to copy'`
     """
     settings = load_settings(invocation.home.settings, invocation.environment)
     node = choosing.chosen(invocation, checked_choice(ipfs), settings, is_agreed=not choosing.can_ask(invocation))
@@ -114,6 +116,8 @@ def publish(
 
     Prints the line to send them. Without -o it is only kept in the cluster's folder, from where `serve --publish`
     offers it.
+
+    Example: `pincrew publish -o books.toml --silent-after 30d`
     """
     paths = selection.curated(invocation.home, cluster)
     file = output_file.absolute() if output_file else None
@@ -198,6 +202,8 @@ def serve(
 
     In the running daemon, or as the daemon. Prints one line `ready NAME peer=... p2p=... api=... [publish=URL]` when it
     truly accepts work.
+
+    Example: `pincrew serve books --publish 0.0.0.0:8000`
     """
     paths = selection.cluster(invocation.home, name)
     if background.running(invocation.client) is None:

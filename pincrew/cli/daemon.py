@@ -21,14 +21,20 @@ def register(app: typer.Typer) -> None:
 
 
 def run(invocation: Invocation) -> int:
-    """Run the daemon in the foreground, until SIGINT or SIGTERM. For systemd and containers."""
+    """Run the daemon in the foreground, until SIGINT or SIGTERM. For systemd and containers.
+
+    Example: `pincrew daemon run`
+    """
     from pincrew.daemon import run_daemon  # libp2p, pycrdt and trio come with it
 
     return int(run_daemon(invocation.home, serve=None) or ExitCode.DONE)
 
 
 def start(invocation: Invocation) -> None:
-    """Start the daemon in the background; return once its API answers. Harmless when it runs."""
+    """Start the daemon in the background; return once its API answers. Harmless when it runs.
+
+    Example: `pincrew daemon start`
+    """
     _, was_started = background.ensure(invocation)
     _print(invocation)
     if not was_started:
@@ -36,7 +42,10 @@ def start(invocation: Invocation) -> None:
 
 
 def stop(invocation: Invocation) -> None:
-    """Stop the daemon; return once its process is gone. Nothing is lost; nothing is fetched meanwhile."""
+    """Stop the daemon; return once its process is gone. Nothing is lost; nothing is fetched meanwhile.
+
+    Example: `pincrew daemon stop`
+    """
     pid = background.stop(invocation)
     if invocation.output.is_json:
         _print(invocation)
@@ -49,7 +58,10 @@ def stop(invocation: Invocation) -> None:
 
 
 def status(invocation: Invocation) -> int:
-    """Say whether the daemon runs. Exit code 3 when it does not."""
+    """Say whether the daemon runs. Exit code 3 when it does not.
+
+    Example: `pincrew daemon status --json`
+    """
     return _print(invocation)
 
 

@@ -76,6 +76,8 @@ def demo(
     A curator and two followers, with a node each. Then the curator and its node go away, and a third follower gets
     everything from the other two. Takes half a minute, stays on loopback, touches no other cluster or node, and leaves
     nothing behind.
+
+    Example: `pincrew demo --keep`
     """
     kubo = None
     if ipfs is NodeKind.KUBO:

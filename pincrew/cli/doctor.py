@@ -47,7 +47,10 @@ def doctor(
     ] = False,
     is_agreed: Annotated[bool, typer.Option("--yes", help="With --repair: move a broken state away, unasked.")] = False,
 ) -> int:
-    """Check this machine and every cluster on it. Exit code 1 when a check fails."""
+    """Check this machine and every cluster on it. Exit code 1 when a check fails.
+
+    Example: `pincrew doctor`
+    """
     output = invocation.output
     has_failed = False
     for check in Doctor(invocation, is_whole=is_whole, is_repair=is_repair, is_agreed=is_agreed).checks(cluster):

@@ -80,6 +80,8 @@ def follow(
 
     Where there is none, pincrew runs one of its own. Starts the daemon in the background if none runs. Joining the same
     cluster again is harmless.
+
+    Example: `pincrew follow https://books.example.org/books.toml --limit 200GB`
     """
     if timeout and not wait:
         raise Misuse("`--timeout` bounds `--wait`, which was not given", next_step="Add `--wait`")
@@ -132,6 +134,8 @@ def leave(
 
     That is unpinned and the cluster's folder removed. What was pinned before, or what another cluster holds too, stays
     pinned. An owner key in the folder is kept: it says where. Needs the daemon.
+
+    Example: `pincrew leave -c books --dry-run`
     """
     paths = selection.followed(invocation.home, cluster)
     name = paths.name

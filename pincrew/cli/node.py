@@ -40,6 +40,8 @@ def run(
 
     The daemon does this by itself where a cluster needs it. Prints one line `ready node peer=... rpc=...` when it
     answers.
+
+    Example: `pincrew node run --rpc 127.0.0.1:5001`
     """
     from pincrew.node.process import run_node  # libp2p and trio come with it
 
@@ -49,7 +51,10 @@ def run(
 
 
 def status(invocation: Invocation) -> int:
-    """Say whether pincrew's own IPFS node runs, and how it is. Exit code 3 when it does not."""
+    """Say whether pincrew's own IPFS node runs, and how it is. Exit code 3 when it does not.
+
+    Example: `pincrew node status`
+    """
     found = _status(invocation)
     output = invocation.output
     if output.is_json:
@@ -108,6 +113,8 @@ def switch(
 
     The new one pins everything, also out of the old one while both run; then the old one lets go of what this cluster
     alone had pinned there. Until then nothing is unpinned, and interrupted it goes on by itself. Needs the daemon.
+
+    Example: `pincrew node switch kubo -c books`
     """
     wanted = checked_choice(node)
     name = selection.cluster(invocation.home, cluster).name

@@ -87,7 +87,7 @@ def _show(output: Output, paused: Paused) -> None:
     if output.is_json:
         output.object(paused)
     elif not paused.is_paused:
-        output.data(f"{paused.cluster} is not paused.")
+        output.data(f"{paused.cluster} goes on: what is missing is fetched.")
     else:
         end = "until you resume it"
         if paused.until is not None:

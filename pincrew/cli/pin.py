@@ -67,6 +67,8 @@ def add(
     """Put CIDs on the list. What is printed is durable on this machine.
 
     With - the whole input is checked first: at a bad line nothing is written.
+
+    Example: `pincrew pin add bafybei... --name books/moby-dick --wait 3 --timeout 1h`
     """
     name_of = selection.curated(invocation.home, cluster).name
     options = PinOptions(
@@ -129,7 +131,10 @@ def ls(
     cids: Annotated[list[str] | None, typer.Argument(metavar="CID", help="Only these.")] = None,
     cluster: ClusterOption = None,
 ) -> None:
-    """List what is on the list, as curators wrote it. Answers from the store, with and without a daemon."""
+    """List what is on the list, as curators wrote it. Answers from the store, with and without a daemon.
+
+    Example: `pincrew pin ls --json`
+    """
     paths = selection.cluster(invocation.home, cluster)
     wanted = [cid_text(parse_cid(text)) for text in cids or []]
     found: Iterator[PinObject]
@@ -155,7 +160,10 @@ def update(
     cluster: ClusterOption = None,
     unpin: Annotated[bool, typer.Option("--unpin", help="Take OLD off the list.")] = False,
 ) -> None:
-    """Put NEW on the list with the name and options of OLD; nodes that have OLD fetch only what differs."""
+    """Put NEW on the list with the name and options of OLD; nodes that have OLD fetch only what differs.
+
+    Example: `pincrew pin update bafybei...OLD bafybei...NEW --unpin`
+    """
     name = selection.curated(invocation.home, cluster).name
     before, after = cid_text(parse_cid(old)), cid_text(parse_cid(new))
     if before == after:
@@ -182,7 +190,10 @@ def status(
     cluster: ClusterOption = None,
     local: Annotated[bool, typer.Option("--local", help="Ask this peer alone.")] = False,
 ) -> None:
-    """Ask every peer how far it is with each pin."""
+    """Ask every peer how far it is with each pin.
+
+    Example: `pincrew pin status bafybei...`
+    """
     name = selection.cluster(invocation.home, cluster).name
     found = invocation.client.pin_status(name, [cid_text(parse_cid(text)) for text in cids or []], is_local=local)
     if invocation.output.is_json:

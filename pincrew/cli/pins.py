@@ -57,7 +57,10 @@ def pins(
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many.")] = None,
     offset: Annotated[int, typer.Option(min=0, metavar="N", help="Leave out so many first.")] = 0,
 ) -> None:
-    """List pins and how far this peer got with each."""
+    """List pins and how far this peer got with each.
+
+    Example: `pincrew pins --state error,queued --find 'size>100MB'`
+    """
     paths = selection.cluster(invocation.home, cluster)
     wanted = Filter.parse(find, now_ms=int(time.time() * 1000), states=parse_states(state), name_prefix=name)
     said = (("sort", sort.value), ("state", state), ("name", name), ("find", find))

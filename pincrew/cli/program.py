@@ -28,7 +28,10 @@ def register(app: typer.Typer) -> None:
 
 
 def version(invocation: Invocation) -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: `pincrew version --json`
+    """
     if invocation.output.is_json:
         invocation.output.object(Version(version=pincrew.__version__, python=platform.python_version()))
     else:

@@ -29,12 +29,18 @@ def register(app: typer.Typer) -> None:
 
 
 def show(invocation: Invocation, cluster: ClusterOption = None) -> None:
-    """Show what left the list and is still held here, and why."""
+    """Show what left the list and is still held here, and why.
+
+    Example: `pincrew removals show -c books`
+    """
     _print(invocation, invocation.client.removals(selection.cluster(invocation.home, cluster).name))
 
 
 def accept(invocation: Invocation, cluster: ClusterOption = None, yes: YesOption = False) -> int:
-    """Unpin what is held: the removals up to now are meant."""
+    """Unpin what is held: the removals up to now are meant.
+
+    Example: `pincrew removals accept -c books`
+    """
     return _decide(invocation, cluster, "accept", yes)
 
 
@@ -42,6 +48,8 @@ def reject(invocation: Invocation, cluster: ClusterOption = None, yes: YesOption
     """Keep what is held, as your own.
 
     The removals up to now are not carried out here.
+
+    Example: `pincrew removals reject -c books`
     """
     return _decide(invocation, cluster, "reject", yes)
 

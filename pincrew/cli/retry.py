@@ -36,6 +36,8 @@ def retry(
 
     They would be tried again by themselves, later and later. Needs the daemon. Exit code 1 when a CID that was named
     is not on the list; the others are tried all the same.
+
+    Example: `pincrew retry --all-errors`
     """
     if bool(cids) is all_errors:
         what = "CIDs and `--all-errors` were both given" if cids else "What to try again was not said"

@@ -32,13 +32,19 @@ def register(app: typer.Typer) -> None:
 
 
 def show(invocation: Invocation, cluster: ClusterOption = None) -> None:
-    """Show the source, and which revision is in force. Asks the source now."""
+    """Show the source, and which revision is in force. Asks the source now.
+
+    Example: `pincrew source show -c books`
+    """
     name = selection.followed(invocation.home, cluster).name
     _print(invocation, invocation.client.decide_source(name, "check"))
 
 
 def diff(invocation: Invocation, cluster: ClusterOption = None) -> None:
-    """Show what a waiting config document would change."""
+    """Show what a waiting config document would change.
+
+    Example: `pincrew source diff`
+    """
     found = invocation.client.source(selection.followed(invocation.home, cluster).name)
     if invocation.output.is_json:
         invocation.output.object(found)
@@ -50,7 +56,10 @@ def diff(invocation: Invocation, cluster: ClusterOption = None) -> None:
 
 
 def accept(invocation: Invocation, cluster: ClusterOption = None, yes: YesOption = False) -> int:
-    """Put the waiting config document in force."""
+    """Put the waiting config document in force.
+
+    Example: `pincrew source accept`
+    """
     name = selection.followed(invocation.home, cluster).name
     waiting = invocation.client.source(name)
     if waiting.differences and not invocation.output.is_json:
@@ -63,7 +72,10 @@ def accept(invocation: Invocation, cluster: ClusterOption = None, yes: YesOption
 
 
 def reject(invocation: Invocation, cluster: ClusterOption = None) -> None:
-    """Stay with the config document in force; the waiting one is not asked about again."""
+    """Stay with the config document in force; the waiting one is not asked about again.
+
+    Example: `pincrew source reject`
+    """
     name = selection.followed(invocation.home, cluster).name
     _print(invocation, invocation.client.decide_source(name, "reject"))
 

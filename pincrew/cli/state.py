@@ -59,6 +59,8 @@ def export(
     """Write the list down, a JSON object per pin, as ipfs-cluster does.
 
     It is the list of one moment, with and without a daemon: a backup while it runs. FILE is there whole or not at all.
+
+    Example: `pincrew state export -o books.jsonl`
     """
     paths = selection.cluster(invocation.home, cluster)
     output = invocation.output
@@ -120,6 +122,8 @@ def import_(
 
     What is there with the same record is left alone: again, and there is nothing to do. The whole file is checked
     first: at a bad line nothing is written. Needs the daemon.
+
+    Example: `pincrew state import books.jsonl`
     """
     paths = selection.curated(invocation.home, cluster)
     options = PinOptions(
@@ -159,6 +163,8 @@ def verify(
     """Compare a state file with the list. Exit code 1 when they differ.
 
     When a pin was put on the list makes no difference. Answers from the store, with and without a daemon.
+
+    Example: `pincrew state verify books.jsonl`
     """
     paths = selection.cluster(invocation.home, cluster)
     output = invocation.output

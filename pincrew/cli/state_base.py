@@ -27,6 +27,8 @@ def base(
 
     The keeper does this by itself when the log has outgrown the list. An owner's base settles what a keeper's cannot:
     after a fork, or when a curator was revoked. Needs the daemon.
+
+    Example: `pincrew state base --show`
     """
     paths = selection.cluster(invocation.home, cluster)
     if show:

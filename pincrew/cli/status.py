@@ -37,6 +37,8 @@ def status(
 
     Exit codes: 0 printed, 3 no daemon (what the disk knows is printed). With -q: 3 no daemon, 5 waiting, 4 errors,
     6 full, 0 otherwise.
+
+    Example: `pincrew status`
     """
     output = invocation.output
     if cluster is not None:
@@ -69,7 +71,10 @@ def _with_stopped(home: Home, found: Status) -> Status:
 
 
 def peers(invocation: Invocation, cluster: ClusterOption = None) -> None:
-    """List the peers of a cluster. Needs the daemon."""
+    """List the peers of a cluster. Needs the daemon.
+
+    Example: `pincrew peers -c books`
+    """
     found = invocation.client.peers(selection.cluster(invocation.home, cluster).name)
     if invocation.output.is_json:
         invocation.output.lines(found)
@@ -93,7 +98,10 @@ def peers(invocation: Invocation, cluster: ClusterOption = None) -> None:
 
 
 def errors(invocation: Invocation, cluster: ClusterOption = None) -> None:
-    """Show the pins in error, grouped by cause."""
+    """Show the pins in error, grouped by cause.
+
+    Example: `pincrew errors`
+    """
     paths = selection.cluster(invocation.home, cluster)
     found: Iterable[ErrorLine]
     try:
@@ -132,6 +140,8 @@ def events(
     """Show what happened.
 
     With --json all that is kept, else the last 50. Ctrl-C ends --follow.
+
+    Example: `pincrew events --follow`
     """
     names = [selection.cluster(invocation.home, cluster)]
     output = invocation.output

@@ -81,7 +81,10 @@ def add(
     owner_key: OwnerKeyOption = None,
     output_file: FileOption = None,
 ) -> None:
-    """Name curators or owners by the next trust record."""
+    """Name curators or owners by the next trust record.
+
+    Example: `pincrew trust add 12D3KooW...`
+    """
     curators = [public_of(peer) for peer in peers or ()]
     owners = [owner_public(text) for text in owner or ()]
     if not curators and not owners and threshold is None:
@@ -116,7 +119,10 @@ def revoke(
     owner_key: OwnerKeyOption = None,
     output_file: FileOption = None,
 ) -> None:
-    """Take the right to write from a curator, and say what it wrote still counts."""
+    """Take the right to write from a curator, and say what it wrote still counts.
+
+    Example: `pincrew trust revoke 12D3KooW...`
+    """
     author = public_of(peer)
     before = None if since == _NOW else _number(since)
 
@@ -161,7 +167,10 @@ def undo(
     owner_key: OwnerKeyOption = None,
     output_file: FileOption = None,
 ) -> None:
-    """Take back the last change of owners and curators, by one more record."""
+    """Take back the last change of owners and curators, by one more record.
+
+    Example: `pincrew trust undo 12D3KooW...`
+    """
     _tell(invocation.output, change(invocation, cluster, owner_key or (), output_file, lambda chain, _: undone(chain)))
 
 
@@ -172,7 +181,10 @@ def keeper(
     owner_key: OwnerKeyOption = None,
     output_file: FileOption = None,
 ) -> None:
-    """Name the curator that makes bases."""
+    """Name the curator that makes bases.
+
+    Example: `pincrew trust keeper 12D3KooW...`
+    """
     chosen = None if peer == _NOBODY else public_of(peer)
     _tell(
         invocation.output,
@@ -185,7 +197,10 @@ def sign(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A record that waits for signatures.")],
     owner_key: OwnerKeyOption = None,
 ) -> None:
-    """Sign what another owner wants to change. With enough signatures it is put in force."""
+    """Sign what another owner wants to change. With enough signatures it is put in force.
+
+    Example: `pincrew trust sign proposal.txt --owner-key owner.key`
+    """
     made = sign_file(invocation, file, owner_key or ())
     if made.is_in_force:
         _settle(invocation, made.changed.cluster, owner_key or ())
@@ -196,7 +211,10 @@ def key(
     invocation: Invocation,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the key is, or will be.")],
 ) -> None:
-    """Make an owner's key, or show the id of one that is there."""
+    """Make an owner's key, or show the id of one that is there.
+
+    Example: `pincrew trust key`
+    """
     path = file.expanduser().absolute()
     is_new = not path.exists()
     if is_new:

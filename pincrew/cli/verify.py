@@ -34,6 +34,8 @@ def verify(
 
     Each block is compared with its hash by pincrew itself. The daemon does this unasked with 1 % of the pins a week;
     `pins` tells when each was found sound. Needs the daemon. Exit code 1 when something is damaged still, or not here.
+
+    Example: `pincrew verify --sample`
     """
     if [bool(cids), sample, everything].count(True) != 1:
         raise Misuse("What to verify was not said", next_step="Name CIDs, or give one of `--sample` and `--all`")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
+from pincrew.api import shapes
 from pincrew.api.shapes import ByteCounts, CuratorCounts, Lifetime, ListProgress, NodeInfo, PeerCounts, Reason
 from pincrew.cli.status_text import describe
-from support.shape_examples import summary
+from pincrew.limits import FLIGHT_NAME_CHARACTERS_MAX, FLIGHTS_SHOWN
+from support.shape_examples import CID, summary
 
 NOW = datetime(2026, 1, 1, 0, 0, 12, tzinfo=UTC)
 
@@ -105,3 +108,33 @@ def test_a_stopped_cluster_says_nothing_of_connections() -> None:
     text = describe(summary(state="stopped", list=ListProgress(100, None)), NOW)
     assert "as last known, last change 12 seconds ago" in text
     assert "peer" not in text and "Kubo" not in text
+
+
+FLIGHT = shapes.Flight(CID, "n" * FLIGHT_NAME_CHARACTERS_MAX, 10**6, 10**12, 10**12, "2026-01-01T00:00:00.000Z")
+PROGRESS = shapes.Progress(3_200_000, 1_100_000, 900_000, 12, 7_200, 18_000, None, None, 16, [FLIGHT] * FLIGHTS_SHOWN)
+
+
+def test_how_fast_it_goes() -> None:
+    def speed(**changes: Any) -> str:
+        cluster = summary(progress=msgspec.structs.replace(PROGRESS, **changes))
+        text = describe(cluster, datetime(2026, 1, 1, 0, 0, 9, tzinfo=UTC))
+        return " ".join(text.partition("  speed")[2].partition("\n  node")[0].split())
+
+    assert speed().startswith("3.20 MB/s (1.10 MB/s over 10 minutes), no block yet; 2 hours to 5 hours left")
+    assert "last block 9 seconds ago" in speed(last_block="2026-01-01T00:00:00.000Z")
+    assert speed(rate=0, rate_10min=0).startswith("12 blocks/s, no block yet"), "a node that counts no bytes"
+    unknown = speed(eta_low=None, eta_high=None, no_eta="too few sizes are known")
+    assert "time left not known: too few sizes are known" in unknown
+    assert speed(in_flight=0) == "", "nothing is under way"
+
+
+def test_a_pause_is_said_with_its_end() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    endless = describe(summary(state="paused"), now)
+    assert "until you resume it; nothing new is fetched (pincrew resume -c books)" in endless
+    assert "speed" not in describe(summary(state="paused", progress=PROGRESS), now)
+    assert "until 01 Feb 2026" in describe(summary(state="paused", paused_until="2026-02-01T12:00:00Z"), now)
+
+
+def test_a_summary_stays_small() -> None:
+    assert len(msgspec.json.encode(summary(progress=PROGRESS))) < 2_048
