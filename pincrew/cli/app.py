@@ -109,9 +109,18 @@ def application() -> typer.Typer:
     return app
 
 
+def _complete_as_typer_does() -> None:
+    """Make typer's ways of completing known: it does so by itself only for apps that install their own scripts."""
+    from typer import completion
+
+    completion.completion_init()  # type: ignore[attr-defined]
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. Raises nothing but SystemExit from shell completion."""
     is_debug = "--debug" in arguments
+    if program.COMPLETION_VARIABLE in os.environ:
+        _complete_as_typer_does()
     try:
         result = application()(list(arguments), prog_name="pincrew", standalone_mode=False)
         sys.stdout.flush()

@@ -86,6 +86,8 @@ def collect(invocation: Invocation) -> int:
     """Remove blocks that no pin needs. Prints how many went, and how much room that gave.
 
     The node does this by itself a while after something was unpinned.
+
+    Example: `pincrew node gc`
     """
     node = _node(invocation)
     before = node.object("repo/stat")

@@ -109,6 +109,8 @@ def remove(
     """Take CIDs off the list. Followers keep them for a day before they unpin them.
 
     Exit code 1 when one was not on the list; the others are removed all the same.
+
+    Example: `pincrew pin rm bafybei...`
     """
     name = selection.curated(invocation.home, cluster).name
     wanted = [cid_text(parse_cid(text)) for text in cids]

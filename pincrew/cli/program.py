@@ -12,6 +12,9 @@ import pincrew
 from pincrew.cli.answers import Version
 from pincrew.cli.invocation import Invocation, command
 
+# Set by the script of `completion`: the shell asks for words instead of running anything.
+COMPLETION_VARIABLE = "_PINCREW_COMPLETE"
+
 
 class Shell(StrEnum):
     """The shells that can complete pincrew's commands."""
@@ -44,9 +47,9 @@ def completion(
 ) -> None:
     """Print the script with which a shell completes commands.
 
-    For bash: `pincrew completion bash > ~/.local/share/bash-completion/completions/pincrew`
+    Example: `pincrew completion bash > ~/.local/share/bash-completion/completions/pincrew`
     """
     from typer import completion as scripts
 
-    script = scripts.get_completion_script(prog_name="pincrew", complete_var="_PINCREW_COMPLETE", shell=shell.value)  # type: ignore[attr-defined]
+    script = scripts.get_completion_script(prog_name="pincrew", complete_var=COMPLETION_VARIABLE, shell=shell.value)  # type: ignore[attr-defined]
     invocation.output.data(script)

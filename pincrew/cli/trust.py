@@ -55,7 +55,10 @@ def register(app: typer.Typer) -> None:
 
 
 def show(invocation: Invocation, cluster: ClusterOption = None) -> None:
-    """Show owners, curators, and who was one. Answers without the daemon too."""
+    """Show owners, curators, and who was one. Answers without the daemon too.
+
+    Example: `pincrew trust ls`
+    """
     paths = selection.cluster(invocation.home, cluster)
     try:
         found = invocation.client.trust(paths.name)
@@ -169,7 +172,7 @@ def undo(
 ) -> None:
     """Take back the last change of owners and curators, by one more record.
 
-    Example: `pincrew trust undo 12D3KooW...`
+    Example: `pincrew trust undo`
     """
     _tell(invocation.output, change(invocation, cluster, owner_key or (), output_file, lambda chain, _: undone(chain)))
 
@@ -213,7 +216,7 @@ def key(
 ) -> None:
     """Make an owner's key, or show the id of one that is there.
 
-    Example: `pincrew trust key`
+    Example: `pincrew trust key ~/safe/owner.key`
     """
     path = file.expanduser().absolute()
     is_new = not path.exists()

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -103,3 +109,35 @@ def test_talk_is_broken_between_words_and_keeps_its_indent() -> None:
     assert cid in lines, "what is copied stays whole"
     assert lines[-1].count("styled") == 20
     assert max(len(line) for line in lines if cid not in line and "\x1b" not in line) <= 40
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "is_coloured"),
+    [
+        ({"TERM": "xterm"}, [], True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, [], False),
+        ({"TERM": "dumb"}, [], False),
+        ({"TERM": "xterm", "PINCREW_PLAIN": "1"}, [], False),
+        ({"TERM": "xterm"}, ["--plain"], False),
+    ],
+)
+def test_a_real_terminal_gets_colour_only_where_it_may(
+    environment: dict[str, str], arguments: list[str], is_coloured: bool, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    kept = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PINCREW_HOME": str(tmp_path), "LANG": "C.UTF-8"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "pincrew", "doctor", *arguments],
+        env={**kept, "PINCREW_IPFS": "127.0.0.1:9", **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # how the end of a terminal is told
+            while part := os.read(ours, 65_536):
+                said += part
+        os.close(ours)
+    assert process.returncode == 0 and b"pincrew" in said
+    assert (b"\x1b" in said) is is_coloured
