@@ -11,7 +11,18 @@ import sys
 import pytest
 
 from support.fake_daemon import FakeDaemon
-from support.shape_examples import CID, CID_2, PEER, daemon_info, followed, offer, pin_line, pin_object, pin_status
+from support.shape_examples import (
+    CID,
+    CID_2,
+    PEER,
+    daemon_info,
+    followed,
+    offer,
+    pin_line,
+    pin_object,
+    pin_status,
+    prospect,
+)
 from support.shell import Shell
 from support.stored_pins import store_records
 
@@ -51,6 +62,13 @@ COMMANDS: dict[str, int] = {
     "follow https://example.org/books.toml --yes": 0,
     "leave --dry-run -c films": 0,
     "retry --all-errors": 0,
+    "verify --sample -c books": 0,
+    "coverage -c books": 1,
+    "limits -c books": 1,
+    "pause -c books": 1,
+    "resume -c books": 1,
+    f"skip {CID} -c books": 1,
+    f"next {CID} -c books": 1,
     "removals show -c books": 0,
     "removals accept --yes -c books": 0,
     "removals reject --yes -c books": 0,
@@ -96,6 +114,7 @@ def test_every_command_but_the_daemons_own(shell: Shell, daemon: FakeDaemon) -> 
     daemon.on("GET", "/daemon", daemon_info(ended.pid))
     daemon.on("POST", "/daemon/stop", {})
     daemon.on("POST", "/offers", offer())
+    daemon.on("POST", "/offers/prospect", prospect())
     daemon.on("POST", "/offers/accept", followed())
     daemon.on(
         "POST",
@@ -106,6 +125,7 @@ def test_every_command_but_the_daemons_own(shell: Shell, daemon: FakeDaemon) -> 
         daemon.on(method, "/clusters/books/removals", {**removals, "until": None, "examples": [], "decided": None})
         daemon.on(method, "/clusters/films/source", {**source, "differences": []})
     daemon.on("POST", "/clusters/books/retry", {"pins": 1})
+    daemon.on("POST", "/clusters/books/verify", [])
     switched = {"cluster": "books", "node": "embedded", "before": "auto", "was_there": False}
     daemon.on("POST", "/clusters/books/node", switched)
     document = books.config.read_text()

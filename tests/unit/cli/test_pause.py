@@ -28,7 +28,7 @@ def test_through_the_daemon(shell: Shell, daemon: FakeDaemon) -> None:
     assert daemon.asked("POST", PAUSE)[1].json["until"].endswith("Z")
     assert json.loads(shell("pause", "--until", "23:00", "--json").out)["is_paused"] is True
     daemon.on("POST", RESUME, Paused("books", False, None))
-    assert "not paused" in shell("resume").out
+    assert "goes on" in shell("resume").out
 
 
 def test_with_no_daemon_it_holds_from_the_next_start(shell: Shell) -> None:
