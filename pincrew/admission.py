@@ -43,8 +43,7 @@ class Admission:
     @property
     def is_settled(self) -> bool:
         """Whether nothing that was skipped for want of room comes back as things stand."""
-        room = self._place.room
-        return room.is_full or self._barren == (_free(room), room.refusals)
+        return self._place.room.is_full or self._is_barren()
 
     def wake(self) -> None:
         """There may be room again, or less than there was."""
@@ -120,7 +119,7 @@ class Admission:
         began = trio.current_time()
         if began < self._rest_until:
             return 0
-        if self._barren is not None and free <= self._barren[0] and room.refusals == self._barren[1]:
+        if self._is_barren():
             return 0
         async with self._keeper.turn:
             count = await self._keeper.ask(
@@ -130,6 +129,11 @@ class Admission:
             self._barren = (free, room.refusals)
             self._rest_until = trio.current_time() + SEARCH_REST_SHARE * (trio.current_time() - began)
         return count
+
+    def _is_barren(self) -> bool:
+        """Say whether nothing that was skipped fits: nothing did when at least as much was free."""
+        room = self._place.room
+        return self._barren is not None and _free(room) <= self._barren[0] and room.refusals == self._barren[1]
 
     async def count(self) -> None:
         """Keep the census, until cancelled; where it takes long, it is taken rarely."""

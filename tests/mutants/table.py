@@ -1552,8 +1552,8 @@ WHAT_IS_KEPT: tuple[Mutant, ...] = (
     Mutant(
         "what is skipped for room is tried again and again",
         "admission.py",
-        "if self._barren is not None and free <= self._barren[0] and room.refusals == self._barren[1]:",
-        "if False:",
+        "        if self._is_barren():\n            return 0\n",
+        "",
         "tests/unit/test_admission.py::test_a_search_that_found_nothing_is_not_made_again",
     ),
 )

@@ -119,6 +119,11 @@ def test_a_search_that_found_nothing_is_not_made_again(tmp_path: Path) -> None:
                 admission.wake()
                 await trio.sleep(0.005)
             assert searches == 1
+            place.room.settled(300)
+            assert admission.is_settled, "where less is free now, still nothing fits"
+            place.room.settled(0)
+            place.room.set_rules(3_000, 0)
+            assert not admission.is_settled
             nursery.cancel_scope.cancel()
 
     admitting(tmp_path, test)
