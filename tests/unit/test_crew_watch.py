@@ -45,8 +45,10 @@ def test_it_hears_at_once_and_remembers_over_a_restart(tmp_path: Path) -> None:
             scene.say("a")
             scene.say("b")
             assert [one.is_vouched for one in scene.watch.crew().keepers] == [True, False]
-            await trio.sleep(limits.CREW_SAVE_INTERVAL_S + 2 * limits.CREW_LOOK_INTERVAL_S)
-            assert scene.watch.listened_s >= limits.CREW_SAVE_INTERVAL_S
+            # The clock jumps also while a thread writes: how much of it was listened is known only afterwards.
+            with trio.fail_after(10 * limits.CREW_SAVE_INTERVAL_S):
+                while scene.watch.listened_s < limits.CREW_SAVE_INTERVAL_S + limits.CREW_LOOK_INTERVAL_S:  # noqa: ASYNC110
+                    await trio.sleep(limits.CREW_LOOK_INTERVAL_S)
             nursery.cancel_scope.cancel()
         again = CrewBook.decode(scene.rows.crew())
         assert len(again) == 2
@@ -68,8 +70,10 @@ def test_a_week_without_a_network_is_no_silence_of_others(tmp_path: Path, monkey
             await trio.sleep(8 * 86_400)
             assert len(scene.watch.crew()) == 1 and scene.watch.listened_s == 0.0
             scene.is_connected = True
-            await trio.sleep(limits.CREW_SILENT_S_MAX + 2 * limits.CREW_LOOK_INTERVAL_S)
-            assert len(scene.watch.crew()) == 0
+            with trio.fail_after(10 * limits.CREW_SILENT_S_MAX):  # the clock jumps also while a thread writes
+                while len(scene.watch.crew()):  # noqa: ASYNC110
+                    await trio.sleep(limits.CREW_LOOK_INTERVAL_S)
+            assert scene.watch.listened_s >= limits.CREW_SILENT_S_MAX
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.002))
