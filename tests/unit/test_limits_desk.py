@@ -11,7 +11,7 @@ from pincrew.api.shapes import LimitsRequest
 from pincrew.errors import Conflict, Misuse, NotAllowed
 from pincrew.paths import Home
 from pincrew.roster import Roster
-from pincrew.settings import Role, load_cluster, save
+from pincrew.settings import PartMode, Role, load_cluster, save
 from pincrew.store.database import STATE_NUMBER
 from pincrew.values import PinState
 from support.machines import made_up_cids
@@ -62,6 +62,8 @@ async def test_limits_hold_at_once_and_are_kept(home: Home) -> None:
 @trio_test
 async def test_a_lower_limit_asks_and_unpins_only_then(home: Home) -> None:
     made(home, "books")
+    settings = home.cluster("books").settings
+    save(settings, replace(load_cluster(settings), part=PartMode.ALL))  # no part is fitted meanwhile
     async with calling(home) as roster:
         follower = await following(home, roster)
         plan = await follower.limits.change(LimitsRequest(limit="4500", dry_run=True))
