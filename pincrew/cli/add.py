@@ -13,9 +13,10 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import NodeInfo, PinRequest
 from pincrew.cid import cid_text, parse_cid
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.answers import AddedPath
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output

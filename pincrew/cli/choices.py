@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.cid import cid_text, parse_cid
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.errors import Misuse

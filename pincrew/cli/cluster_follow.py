@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pincrew import __version__
+from pincrew import __version__, figures
 from pincrew.api.shapes import AcceptRequest, GlobalPinInfo, Summary
-from pincrew.cli import background, figures, stored
+from pincrew.cli import background, stored
 from pincrew.cli.curate import serve
 from pincrew.cli.invocation import Invocation
 from pincrew.cli.output import Output

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import Coverage, CoveragePin
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.limits import COVERAGE_SHOWN_DEFAULT, COVERAGE_SHOWN_MAX
 

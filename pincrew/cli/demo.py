@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from pincrew.cli import figures
+from pincrew import figures
 from pincrew.cli.answers import DemoFile
 from pincrew.cli.demo_machines import LISTEN, Machine, write_files
 from pincrew.cli.exit_codes import ExitCode

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 import pincrew
+from pincrew import figures
 from pincrew.api.shapes import Check
-from pincrew.cli import autostart, background, figures, selection
+from pincrew.cli import autostart, background, selection
 from pincrew.cli.doctor_lines import failed, guarded, note, ok, wrong
 from pincrew.cli.doctor_machine import clock_check, home_checks, login_check, node_check, node_of, port_checks
 from pincrew.cli.doctor_repair import repair

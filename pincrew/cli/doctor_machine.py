@@ -8,8 +8,8 @@ import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+from pincrew import figures
 from pincrew.api.shapes import Check
-from pincrew.cli import figures
 from pincrew.cli.doctor_lines import note, ok, wrong
 from pincrew.errors import PincrewError
 from pincrew.node_address import FoundBy, NodeAddress, NodeKind

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from pincrew import figures
 from pincrew.api.shapes import Check
-from pincrew.cli import figures
 from pincrew.cli.doctor_lines import failed, note, ok, wrong
 from pincrew.cli.doctor_store import StoreLook
 from pincrew.cli.invocation import Invocation

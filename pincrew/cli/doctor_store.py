@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from random import Random
 
+from pincrew import figures
 from pincrew.api.shapes import Check
 from pincrew.base_due import is_due
-from pincrew.cli import figures
 from pincrew.cli.doctor_lines import failed, note, ok, wrong
 from pincrew.errors import DamagedStore, PincrewError, StoreFault
 from pincrew.identity import load_key

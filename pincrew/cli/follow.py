@@ -12,8 +12,9 @@ from typing import Annotated
 import msgspec
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import AcceptRequest, Followed, Left, Summary
-from pincrew.cli import autostart, background, choosing, figures, join_questions, join_text, selection, watching
+from pincrew.cli import autostart, background, choosing, join_questions, join_text, selection, watching
 from pincrew.cli.answers import FollowedCluster
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command

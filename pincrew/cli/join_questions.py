@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from pincrew import figures
 from pincrew.api.shapes import AcceptRequest, NetworkLimitsRequest, Prospect
-from pincrew.cli import autostart, figures
+from pincrew.cli import autostart
 from pincrew.cli.invocation import Invocation
 from pincrew.cli.prompts import agree, ask
 from pincrew.errors import Misuse

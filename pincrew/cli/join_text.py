@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from datetime import datetime
 
+from pincrew import figures
 from pincrew.api.shapes import AcceptRequest, Offer, Prospect
-from pincrew.cli import figures
 from pincrew.cli.output import Output
 from pincrew.limits import KEEP_FREE_PERCENT_DEFAULT
 from pincrew.node_address import NodeKind

@@ -9,8 +9,9 @@ from typing import Annotated
 import msgspec
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import Limits, LimitsChanged, LimitsRequest, NetworkLimits, NetworkLimitsRequest
-from pincrew.cli import background, figures, selection, stored
+from pincrew.cli import background, selection, stored
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pincrew.cli import figures, selection
+from pincrew import figures
+from pincrew.cli import selection
 from pincrew.cli.answers import Collected, NodeStatus
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command

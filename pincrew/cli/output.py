@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from pincrew.cli.figures import printable, shorten
+from pincrew.figures import printable, shorten
 
 SCHEMA = 1
 _WIDTH_MIN = 20

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import Paused
-from pincrew.cli import background, figures, selection
+from pincrew.cli import background, selection
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.errors import Misuse

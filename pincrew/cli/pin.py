@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.client import CIDS_PER_QUESTION
 from pincrew.api.shapes import GlobalPinInfo, PinObject, PinRequest
 from pincrew.cid import cid_text, parse_cid
-from pincrew.cli import figures, selection, stored
+from pincrew.cli import selection, stored
 from pincrew.cli.answers import PinsAdded, PinsRemoved, PinUpdated
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import PinLine
-from pincrew.cli import figures, selection, stored
+from pincrew.cli import selection, stored
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.errors import DaemonNotRunning

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import Removals
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.prompts import agree
 

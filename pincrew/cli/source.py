@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import SourceInfo
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.prompts import agree
 from pincrew.cli.removals import YesOption

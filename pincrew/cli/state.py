@@ -13,9 +13,10 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import PinRequest
 from pincrew.cid import cid_text
-from pincrew.cli import figures, prompts, selection, state_progress, stored
+from pincrew.cli import prompts, selection, state_progress, stored
 from pincrew.cli.answers import StateExported, StateImported, StateVerified
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import BaseInfo
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.invocation import ClusterOption, Invocation
 from pincrew.cli.output import Output
 from pincrew.cli.trust_signing import chain_of, owner_keys, sign_base

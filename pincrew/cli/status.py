@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import ErrorLine, EventLine, Status
-from pincrew.cli import exit_codes, figures, selection, status_text, stored
+from pincrew.cli import exit_codes, selection, status_text, stored
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Callable
 from datetime import datetime
 
+from pincrew import figures
 from pincrew.api.shapes import Lifetime, Progress, Summary
-from pincrew.cli import figures
 from pincrew.quantities import age_text
 
 _SIGNS = {

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import TrustInfo
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.answers import OwnerKey, TrustChanged
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output

@@ -15,9 +15,9 @@ from pincrew import base_form
 from pincrew.api.shapes import BaseInfo
 from pincrew.cli import selection
 from pincrew.cli.answers import TrustChanged
-from pincrew.cli.figures import printable
 from pincrew.cli.invocation import Invocation
 from pincrew.errors import DaemonNotRunning, Misuse, NotAllowed, NotFound
+from pincrew.figures import printable
 from pincrew.files import read_file, write_file
 from pincrew.identity import load_key
 from pincrew.keys import SigningKey, peer_id, public_of

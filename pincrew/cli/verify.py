@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pincrew import figures
 from pincrew.api.shapes import Verified
 from pincrew.cid import cid_text, parse_cid
-from pincrew.cli import figures, selection
+from pincrew.cli import selection
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output

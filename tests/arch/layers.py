@@ -26,6 +26,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "pincrew.config_document",
         "pincrew.coverage",
         "pincrew.denylist",
+        "pincrew.figures",
         "pincrew.folding",
         "pincrew.frames",
         "pincrew.gate",
@@ -220,6 +221,7 @@ DOORS_SEE: dict[str, tuple[str, ...]] = {
         "pincrew.node_finding",
         "pincrew.pause",
         "pincrew.paths",
+        "pincrew.figures",
         "pincrew.quantities",
         "pincrew.record",
         "pincrew.record_rest",
@@ -236,7 +238,16 @@ DOORS_SEE: dict[str, tuple[str, ...]] = {
         "pincrew.tui",
         "pincrew.values",
     ),
-    "pincrew.tui": ("pincrew", "pincrew.api", "pincrew.errors", "pincrew.values"),
+    "pincrew.tui": (
+        "pincrew",
+        "pincrew.api",
+        "pincrew.cid",
+        "pincrew.errors",
+        "pincrew.figures",
+        "pincrew.limits",
+        "pincrew.quantities",
+        "pincrew.values",
+    ),
 }
 
 # Doors that start the daemon's own loop import it inside the function that does so, after the command line was read.

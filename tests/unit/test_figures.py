@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pincrew.cli import figures
+from pincrew import figures
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
