@@ -63,6 +63,7 @@ class Follower(Cluster):
             on_event=peer.diary.happened,
         )
         peer.settled = self.keeping.settled
+        self.limits.parts = self.keeping
         if self.keeping.is_waiting:
             peer.pinner.settled = trio.Event()  # else it would fetch much of what is not its part
         self._source = source
@@ -139,6 +140,12 @@ class Follower(Cluster):
     def rescued(self) -> RescueSlice | None:
         """Return what is kept because too few others do."""
         return self.keeping.slice()
+
+    def limits_changed(self, local: ClusterSettings) -> None:
+        """Another limit holds, or another part is wished."""
+        self.part_mode = local.part
+        super().limits_changed(local)
+        self.keeping.wake()
 
     def _use(self, document: ConfigDocument) -> None:
         self._document = document

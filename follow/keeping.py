@@ -56,6 +56,15 @@ class _Sizes:
     rescued: dict[int, int | None]
 
 
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """A part that would hold, and how much is pinned outside of it (`pincrew.limits_desk.Plan`)."""
+
+    part: Part
+    pins: int
+    bytes: int
+
+
 class Keeping:
     """One follower's part. ``run`` until cancelled."""
 
@@ -89,6 +98,7 @@ class Keeping:
         self._ready = ready
         self._on_event = on_event
         self._bell = Bell()
+        self._turn = trio.Lock()
         self._part = rows.part()
         self._rescued = frozenset(rows.rescued())
         self._sizes = _Sizes(Tally(0), {})
@@ -153,14 +163,48 @@ class Keeping:
 
     # ---- the part ---------------------------------------------------------------------------------------------------
 
+    async def plan(self, limit: int | None, wish: PartMode) -> PartPlan | None:
+        """Return the part that would hold at another limit or wish if all outside of it went at once.
+
+        None where all would be kept, as far as there is room.
+        """
+        if limit is None or wish is PartMode.ALL:
+            return None
+        sizes = await self._sized(largest_for(limit, self._part))
+        is_always = wish is PartMode.PART
+        part = fit(sizes.tally, limit, self._part, self._now_ms(), is_always=is_always, is_told=True)
+        if part.is_everything:
+            return None
+        there, after, pins, size = InForce(part, self._own, self._rescued), -1, 0, 0
+        while page := await trio.to_thread.run_sync(self._rows.page, after, limits.PART_ROWS_PER_SLICE):
+            for row in page:
+                if row.state is PinState.PINNED and not there.keeps(Pin(row.cid, size=row.size, name=row.name)):
+                    is_own = bool(row.allocations)
+                    pins, size = pins + (not is_own), size + (0 if is_own else row.size or 0)
+            after = page[-1].row
+        return PartPlan(part, pins, size)
+
+    async def carry_out(self, plan: PartPlan) -> None:
+        """Put a planned part in force."""
+        async with self._turn:
+            await self._remember(plan.part, self._rescued)
+            self._put_in_force(plan.part)
+
     async def _fit(self) -> None:
+        async with self._turn:
+            await self._fit_now()
+
+    async def _fit_now(self) -> None:
         limit, wish = self._limit(), self._wish()
         if limit is None or wish is PartMode.ALL:
             if self._part is not None:
                 await self._remember(None, self._rescued)
                 self._use(None)
             return
-        self._sizes = sizes = await self._sized(largest_for(limit, self._part))
+        sizes = await self._sized(largest_for(limit, self._part))
+        if self._part is None and sizes.tally.largest_pinned > sizes.tally.largest:
+            sizes = await self._sized(sizes.tally.largest_pinned)  # nothing that is kept leaves by its size at once
+        self._sizes = sizes
         before, rescued = self._part, frozenset(sizes.rescued)
         part = fit(sizes.tally, limit, before, self._now_ms(), is_always=wish is PartMode.PART)
         if part == before and rescued == self._rescued:

@@ -121,12 +121,13 @@ class Admission:
             return 0
         if self._is_barren():
             return 0
+        refusals = room.refusals  # as of before: what is turned away during the search may not be among what it finds
         async with self._keeper.turn:
             count = await self._keeper.ask(
                 self._keeper.book.readmit, free, READMITTED_PER_SLICE, now_ms=self._place.now_ms()
             )
         if not count:
-            self._barren = (free, room.refusals)
+            self._barren = (free, refusals)
             self._rest_until = trio.current_time() + SEARCH_REST_SHARE * (trio.current_time() - began)
         return count
 

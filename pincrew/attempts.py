@@ -9,6 +9,7 @@ stopped, and what came of it is the node's garbage.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,10 +18,10 @@ import trio
 from pincrew import tracker
 from pincrew.bookkeeper import Work
 from pincrew.cid import cid_text
-from pincrew.errors import NodeDown, NodeRefused, PincrewError
+from pincrew.errors import NodeDown, NodeRefused, NoProgress, PincrewError
 from pincrew.holdings import pin_name
-from pincrew.limits import CLAIM_TIMEOUT_S, PROGRESS_INTERVAL_S, REACHED_KEPT_MAX
-from pincrew.rates import Arrivals
+from pincrew.limits import CLAIM_TIMEOUT_S, PROGRESS_INTERVAL_S, RATE_SHORT_S, REACHED_KEPT_MAX
+from pincrew.rates import Arrivals, Ring, Senders
 from pincrew.tracker import Event, Fault, Progress, Share
 from pincrew.values import Pin, PinMode, PinState
 from pincrew.workplace import Workplace
@@ -39,6 +40,7 @@ class Attempts:
         self._luck = luck
         self._no_progress_timeout_s = no_progress_timeout_s
         self.arrivals: Arrivals | None = None
+        self.senders: Senders | None = None  # None: the node never said
         # How far interrupted pins came (blocks, bytes): what the node walks through again has not arrived again.
         self._reached: dict[bytes, tuple[int, int]] = {}
 
@@ -73,7 +75,11 @@ class Attempts:
             if not taken.complete:
                 self._happened(work, Event.STARTED)
                 name, progress = pin_name(place.cluster), partial(self._progressed, work)
-                await place.node.pin(pin.cid, pin.mode, name, pin.origins, progress)
+                on_senders = partial(self._sent, work)
+                # From now on, not from the first that arrives, which would make a rate out of a moment.
+                work.rate = Ring(RATE_SHORT_S, trio.current_time())
+                self.arrivals = self.arrivals or Arrivals(trio.current_time())
+                await place.node.pin(pin.cid, pin.mode, name, pin.origins, progress, on_senders=on_senders)
             size = work.bytes
             if size is None and pin.mode is PinMode.RECURSIVE:
                 size = await place.node.claimed_size(pin.cid)
@@ -87,12 +93,16 @@ class Attempts:
             if isinstance(error, NodeRefused) and await self._is_going_down(error):
                 self._node_lost(work, NodeDown(error.what))
                 return
-            if is_new:
-                release = place.ownership.holdings.release
-                await place.keeper.insist(place.ownership.ask, release, node_id, pin.cid, place.cluster)
             fault = tracker.fault_of(error, blocks_done=work.blocks, waited_s=self._no_progress_timeout_s)
             if fault.cause == tracker.NO_ROOM:
+                # At once: while the disk is full, what is noted below waits until it is no more.
                 place.room.node_refused(trio.current_time())
+            if is_new and isinstance(error, NoProgress):
+                await self._forget_unpinned(node_id, work)  # we hung up, and it may just have completed
+            elif is_new:
+                release = place.ownership.holdings.release
+                await place.keeper.insist(place.ownership.ask, release, node_id, pin.cid, place.cluster)
+            if fault.cause == tracker.NO_ROOM:
                 self._refused(work, fault, is_held=not is_new)
                 return
             self._happened(work, Event.FAILED, fault=fault)
@@ -131,6 +141,7 @@ class Attempts:
         if is_held and identity is not None:
             with trio.move_on_after(_CLEAN_UP_TIMEOUT_S, shield=True):
                 try:
+                    await place.ownership.forget_unpinned(place.node, identity.peer_id, place.cluster, work.cid)
                     await place.ownership.let_go(place.node, identity.peer_id, place.cluster, work.cid)
                     is_held = False
                 except PincrewError:
@@ -166,17 +177,21 @@ class Attempts:
         self._happened(work, Event.INTERRUPTED)
         place = self._place
         identity = place.watch.view.identity
-        if identity is None:
-            return
+        if identity is not None:
+            await self._forget_unpinned(identity.peer_id, work)
+
+    async def _forget_unpinned(self, node_id: str, work: Work) -> None:
+        place = self._place
         with trio.move_on_after(_CLEAN_UP_TIMEOUT_S, shield=True):
             try:
-                await place.ownership.forget_unpinned(place.node, identity.peer_id, place.cluster, work.cid)
+                await place.ownership.forget_unpinned(place.node, node_id, place.cluster, work.cid)
             except PincrewError:
                 return  # The claim stays; letting go of it later comes to the same.
 
     def _progressed(self, work: Work, blocks: int, size: int | None) -> None:
         now = trio.current_time()
-        self._arrived(work.cid, blocks, size or 0, now)
+        assert work.rate is not None, "the attempt began"
+        work.rate.add(now, self._arrived(work.cid, blocks, size or 0, now))
         if blocks > work.blocks:
             work.last_block_at = now
         work.blocks, work.bytes = blocks, size
@@ -189,14 +204,24 @@ class Attempts:
             update = self._place.keeper.update(work.cid, work.progress, work=work)
             self._place.keeper.settle_soon(update, is_urgent=False)
 
-    def _arrived(self, cid: bytes, blocks: int, size: int, now: float) -> None:
+    def _sent(self, work: Work, peers: Sequence[str]) -> None:
+        """Take note of the peers that just sent blocks of a pin; none: the node would say."""
+        now = trio.current_time()
+        self.senders = self.senders or Senders()
+        work.senders = work.senders or Senders()
+        self.senders.heard(now, peers)
+        work.senders.heard(now, peers)
+
+    def _arrived(self, cid: bytes, blocks: int, size: int, now: float) -> int:
+        """Count what is new of what a pin has; return its bytes."""
         had_blocks, had_size = self._reached.pop(cid, (0, 0))
         self._reached[cid] = (max(blocks, had_blocks), max(size, had_size))
         if len(self._reached) > REACHED_KEPT_MAX:
             del self._reached[next(iter(self._reached))]
-        if self.arrivals is None:
-            self.arrivals = Arrivals(now)
-        self.arrivals.add(now, max(0, blocks - had_blocks), max(0, size - had_size))
+        assert self.arrivals is not None, "the attempt began"
+        fresh = max(0, size - had_size)
+        self.arrivals.add(now, max(0, blocks - had_blocks), fresh)
+        return fresh
 
     def _happened(self, work: Work, event: Event, *, fault: Fault | None = None, size: int | None = None) -> None:
         work.progress = tracker.advance(

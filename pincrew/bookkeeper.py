@@ -21,8 +21,9 @@ from pincrew import tracker
 from pincrew.bell import Bell
 from pincrew.errors import StoreFault
 from pincrew.limits import STATUS_DELAY_S_MAX, STATUS_INTERVAL_S, STORE_RETRY_DELAY_S
+from pincrew.rates import Ring, Senders
 from pincrew.room import Room
-from pincrew.tracker import OWN_DECISION_MS, Event, Fault, PinBook, Progress, StatusUpdate
+from pincrew.tracker import FOR_ROOM, OWN_DECISION_MS, Event, Fault, PinBook, Progress, StatusUpdate
 from pincrew.values import Pin, PinState
 
 P = ParamSpec("P")
@@ -46,6 +47,8 @@ class Work:
     blocks: int = 0
     bytes: int | None = None
     last_block_at: float | None = None
+    rate: Ring | None = None
+    senders: Senders | None = None  # None: the node does not say
     recorded_at: float = 0.0
     size: int | None = None  # known beforehand
     refusal: Fault | None = None  # why this peer itself stops it
@@ -159,6 +162,8 @@ class Bookkeeper:
                     if self.busy.get(work.cid) is work:
                         del self.busy[work.cid]
                     work.written.set()
+            if any(update.state is PinState.SKIPPED and update.cause in FOR_ROOM for update in updates):
+                self._room.refusals += 1  # a search between the refusal and this found nothing of it
             has_queued = any(update.state is PinState.QUEUED for update in updates)
             # While it was let go of, it may have been wanted and queued again.
             has_queued = has_queued or any(work.pin is None for work in ended)

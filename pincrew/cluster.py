@@ -25,6 +25,7 @@ from pincrew.overview import peer_lines, summary_of
 from pincrew.paths import ClusterPaths
 from pincrew.pause_desk import PauseDesk
 from pincrew.peer import Peer, now_ms
+from pincrew.pin_view import pin_detail
 from pincrew.policy import Method
 from pincrew.record import decode_record
 from pincrew.removals import Decision, RemovalsState
@@ -32,7 +33,7 @@ from pincrew.repair_desk import RepairDesk
 from pincrew.requests import Answer, CidStatus, Request
 from pincrew.rescue import RescueSlice
 from pincrew.settings import ClusterSettings
-from pincrew.store.listing import Filter, parse_states
+from pincrew.store.filters import Filter, parse_states
 from pincrew.tracker import Leaving
 from pincrew.trust_desk import TrustDesk
 from pincrew.values import Pin, PinState
@@ -121,6 +122,26 @@ class Cluster:
             return [pin_line(self.name, row) for row in rows], listing.total(wanted), listing.revision()
 
         return await trio.to_thread.run_sync(read)
+
+    async def locate(self, *, cid: str, prefix: str, state: str, name: str, find: str, sort: str) -> shapes.PinPlace:
+        """Return where a pin stands in a list: the one of ``cid``, or the first by name that begins with ``prefix``."""
+
+        def read() -> tuple[int | None, int]:
+            listing = self.peer.listing
+            wanted = Filter.parse(find, now_ms=now_ms(), states=parse_states(state), name_prefix=name)
+            revision = listing.revision()
+            return listing.place(wanted, sort=sort, cid=parse_cid(cid) if cid else None, name_prefix=prefix), revision
+
+        return shapes.PinPlace(self.name, *await trio.to_thread.run_sync(read))
+
+    async def pin(self, cid: str) -> shapes.PinDetail:
+        """Return all that is known of one pin. Raises NotFound."""
+        return await pin_detail(self.peer, parse_cid(cid))
+
+    def series(self) -> shapes.Series:
+        """Return how much came and went lately."""
+        flow = self.peer.flow
+        return shapes.Series(self.name, limits.SERIES_STEP_S, list(flow.down), list(flow.up))
 
     async def pinset(self, cids: Sequence[str]) -> AsyncIterator[list[shapes.PinObject]]:
         """Yield the pinset in slices, or the named pins of it. Raises NotFound for a CID that is not in it."""

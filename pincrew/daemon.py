@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -28,6 +28,7 @@ from pincrew.clock_watch import watch_clock
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
 from pincrew.errors import Misuse, NotFound, PincrewError, unwrapped
+from pincrew.feed import Feed
 from pincrew.files import private_folder, told
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.follow.prospect import look
@@ -71,6 +72,7 @@ class Daemon:
         self._roster = Roster(home, settings, nodes, ownership, f"unix:{self._socket}")
         told = tellers(settings, {**environment, "PINCREW_HOME": str(home.root)})
         self.network = LineKeeper(home, settings, environment, nodes, self._roster.at_work)
+        self._feed = Feed(self.status)
         self._news_desk = NewsDesk(
             home.told, told, summaries=self._roster.summaries, note=self._roster.note, now_ms=now_ms
         )
@@ -89,6 +91,7 @@ class Daemon:
             self._roster.bring_up()
             await nursery.start(self._news_desk.run)
             nursery.start_soon(self.network.run)
+            nursery.start_soon(self._feed.run)
             await nursery.start(self._service.run, self._at_a_glance)
             nursery.start_soon(watch_clock, now_ms, self._roster.clock_jumped)
             task_status.started()
@@ -116,6 +119,10 @@ class Daemon:
     def status(self) -> shapes.Status:
         """Return every cluster at a glance."""
         return shapes.Status(1, self._roster.summaries())
+
+    def feed(self) -> AsyncGenerator[bytes | None, None]:
+        """Yield that whenever it changed."""
+        return self._feed.listen()
 
     def cluster(self, name: str) -> Cluster:
         """Return a running cluster. Raises NotFound, Conflict, or what it failed of."""

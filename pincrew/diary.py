@@ -93,6 +93,8 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "not_told": f"{fields.get('channel')}: {fields.get('error')}",
         "paused": "paused: nothing new is fetched"
         + (f" until {fields.get('until')}" if fields.get("until") else " until you resume"),
+        "monthly_cap_reached": f"the monthly cap is reached: nothing new is fetched before {fields.get('until')}",
+        "monthly_cap_lifted": "more may pass over the line again: what is missing is fetched",
         "resumed": "resumed: what is missing is fetched again",
         "clock_jumped": f"this machine slept, or its clock was set: {fields.get('seconds')} s are missing",
         "damage_found": f"{what} has damaged or missing blocks ({fields.get('blocks')}): they are fetched again",

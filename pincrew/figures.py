@@ -67,6 +67,14 @@ def wall_time(text: str, now: datetime) -> str:
     return local.strftime("%H:%M" if abs((at - now).total_seconds()) < 86_400 else "%d %b %Y %H:%M")
 
 
+def span(seconds: int) -> str:
+    """Return ``3 s``, ``12 min``, ``5 h``, ``9 d``: a length of time in few columns."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
 def shorten(text: str, width: int) -> str:
     """Return ``text`` in at most ``width`` columns; it loses its middle, since names differ at their ends."""
     if len(text) <= width or width < 3:

@@ -45,6 +45,7 @@ class ReasonCode(StrEnum):
     BASE_REFUSED = "base_refused"
     DENYLIST = "denylist"
     DAMAGED = "damaged"
+    MONTHLY_CAP = "monthly_cap"
 
 
 class ReasonText(NamedTuple):

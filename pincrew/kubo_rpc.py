@@ -37,13 +37,14 @@ from pincrew.limits import (
     PIN_FIRST_BLOCK_TIMEOUT_S,
     PIN_NO_PROGRESS_TIMEOUT_S,
     PIN_ORIGINS_MAX,
+    SENDERS_PER_LINE_MAX,
     VERIFY_BLOCK_BYTES_MAX,
     VERIFY_BLOCK_TIMEOUT_S,
 )
 from pincrew.multipart import FILE, end_of, files_of, multipart, part_head
 from pincrew.node.dag_pb import linked_size
 from pincrew.node_address import NodeAddress
-from pincrew.node_client import Absent, Added, NodeIdentity, NodePin, OnProgress, RepoStat, Traffic
+from pincrew.node_client import Absent, Added, NodeIdentity, NodePin, OnProgress, OnSenders, RepoStat, Traffic
 from pincrew.node_connection import Answer, Connections
 from pincrew.node_finding import folder_of
 from pincrew.values import PinMode
@@ -189,22 +190,33 @@ class KuboRpc:
         if mode is PinMode.DIRECT or (self._direct is not None and cid in self._direct):
             self._direct_until = 0.0
 
-    async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
+    async def pin(
+        self,
+        cid: bytes,
+        mode: PinMode,
+        name: str,
+        origins: Sequence[str],
+        on_progress: OnProgress,
+        *,
+        on_senders: OnSenders = lambda _peers: None,
+    ) -> None:
         """Fetch and pin, meanwhile connected to ``origins`` where they answer."""
         if origins:
             async with trio.open_nursery() as nursery:
                 for origin in origins[:PIN_ORIGINS_MAX]:
                     nursery.start_soon(self._try_connect, origin)
-                failure = await self._pin(cid, mode, name, on_progress)
+                failure = await self._pin(cid, mode, name, on_progress, on_senders)
                 nursery.cancel_scope.cancel()
         else:
-            failure = await self._pin(cid, mode, name, on_progress)
+            failure = await self._pin(cid, mode, name, on_progress, on_senders)
         # Raised out here, so that it is not wrapped in the nursery's exception group.
         self._changed_here(cid, mode)
         if failure is not None:
             raise failure
 
-    async def _pin(self, cid: bytes, mode: PinMode, name: str, on_progress: OnProgress) -> PincrewError | None:
+    async def _pin(
+        self, cid: bytes, mode: PinMode, name: str, on_progress: OnProgress, on_senders: OnSenders
+    ) -> PincrewError | None:
         arguments = [
             ("arg", cid_text(cid)),
             ("recursive", "true" if mode is PinMode.RECURSIVE else "false"),
@@ -222,6 +234,10 @@ class KuboRpc:
                         if "Pins" in line:
                             finished = True
                             continue
+                        if isinstance(
+                            senders := line.get("Peers"), list
+                        ):  # pincrew's own node says that, Kubo does not
+                            on_senders([str(peer) for peer in senders[:SENDERS_PER_LINE_MAX]])
                         now = (_count(line, "Progress") or seen[0], _count(line, "Bytes") or seen[1])
                         if now[0] > seen[0] or now[1] > seen[1]:
                             seen, patience_s = now, self._no_progress_timeout_s

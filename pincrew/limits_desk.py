@@ -1,12 +1,14 @@
 """The limits of one running cluster, and what its user says of single pins, as its API shows and changes them.
 
 A limit changes in the order: settings on disk, then the room, then what has to go. A crash in between leaves a limit
-that holds and pins beyond it, which `limits` names again.
+that holds and pins beyond it, which `limits` names again. What has to go is what lies outside of the part that will be
+kept, where a part will be; else the newest of the list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import trio
 
@@ -17,10 +19,29 @@ from pincrew.errors import Conflict, Misuse, NotAllowed
 from pincrew.node_address import NodeKind
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer
-from pincrew.settings import ClusterSettings, load_cluster, save, with_limits
-from pincrew.store.listing import Filter
+from pincrew.settings import ClusterSettings, PartMode, load_cluster, save, with_limits
+from pincrew.store.filters import Filter
 from pincrew.tracker import FOR_ROOM
 from pincrew.values import Choice
+
+
+class Plan(Protocol):
+    """A part that would be kept, and what is pinned outside of it."""
+
+    @property
+    def pins(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+
+class Parts(Protocol):
+    """Whoever fits this peer's part."""
+
+    async def plan(self, limit: int | None, wish: PartMode) -> Plan | None:
+        """Return what part would hold, None where all would be kept."""
+
+    async def carry_out(self, plan: Any) -> None:
+        """Put it in force."""
 
 
 class LimitsDesk:
@@ -31,6 +52,7 @@ class LimitsDesk:
         self._peer = peer
         self._paths = paths
         self._on_change = on_change
+        self.parts: Parts | None = None  # None: it keeps the list in its order
 
     async def info(self) -> Limits:
         """Return what holds now."""
@@ -49,9 +71,13 @@ class LimitsDesk:
             reserved=room.reserved,
             volume_total=None if volume is None else volume.total,
             volume_free=None if volume is None else volume.free,
-            skipped_for_room=sum(pinner.skipped_for.get(cause, 0) for cause in FOR_ROOM),
+            # Else it is being let in again, as after a limit was raised.
+            skipped_for_room=sum(pinner.skipped_for.get(cause, 0) for cause in FOR_ROOM)
+            if pinner.is_room_settled
+            else 0,
             bound=None if room.bound is None or not room.is_full else room.bound.value,
             settings=str(self._paths.settings),
+            is_volume_looked_at=self._peer.node_room.has_looked,
         )
 
     async def change(self, request: LimitsRequest) -> LimitsChanged:
@@ -62,12 +88,18 @@ class LimitsDesk:
         if self._peer.options.writes:
             raise NotAllowed("A curator keeps its whole list, whatever its size", means="Nothing was changed")
         local = await trio.to_thread.run_sync(load_cluster, self._paths.settings)
-        changed = with_limits(local, request.limit, request.keep_free, is_embedded=self._is_embedded)
+        changed = with_limits(local, request.limit, request.keep_free, request.part, is_embedded=self._is_embedded)
         pins = size = 0
+        plan, chosen = None, "newest"
         if changed.limit is not None:
             pins, size = await trio.to_thread.run_sync(self._peer.statuses.beyond, changed.limit)
+        if self.parts is not None and (pins or (request.part is not None and request.excess == "unpin")):
+            plan = await self.parts.plan(changed.limit, changed.part)
+        if plan is not None:
+            # What is kept by its user's word or for its allocations may be more than the limit all the same.
+            pins, size, chosen = max(pins, plan.pins), max(size, plan.bytes), "part"
         if request.dry_run:
-            return LimitsChanged(self._info(changed), pins, size, is_dry_run=True)
+            return LimitsChanged(self._info(changed), pins, size, is_dry_run=True, chosen=chosen)
         if pins and request.excess not in ("unpin", "leave"):
             raise Conflict(
                 f"{pins:,} pins with {size:,} bytes are beyond that limit",
@@ -76,14 +108,16 @@ class LimitsDesk:
             )
         await trio.to_thread.run_sync(save, self._paths.settings, changed)
         self._peer.pinner.set_room_rules(changed.limit, changed.keep_free)
+        if plan is not None and self.parts is not None and request.excess == "unpin":
+            await self.parts.carry_out(plan)
         self._on_change(changed)
         if request.excess == "unpin" and changed.limit is not None:
             await self._peer.pinner.trim(changed.limit)
         else:
             pins = size = 0
-        fields = {"limit": changed.limit, "keep_free": changed.keep_free, "unpinned": pins}
+        fields = {"limit": changed.limit, "keep_free": changed.keep_free, "part": changed.part.value, "unpinned": pins}
         self._peer.diary.happened("limits_changed", fields)
-        return LimitsChanged(self._info(changed), pins, size, is_dry_run=False)
+        return LimitsChanged(self._info(changed), pins, size, is_dry_run=False, chosen=chosen)
 
     @property
     def _is_embedded(self) -> bool:

@@ -1,7 +1,8 @@
 """What all clusters together may take of the line, by the hour: told to pincrew's own node, steered towards on Kubo.
 
-The limits stand in settings.toml. Where there never were any, the node keeps what its own settings say. What a Kubo
-receives is looked at every second while a limit holds (`steering`); what it sends nobody can limit from outside.
+The limits stand in settings.toml, and nowhere else: what an earlier version left in the node's own settings is taken
+over at the first start. What a Kubo receives is looked at every second while a limit holds (`steering`); what it sends
+nobody can limit from outside. How much passes in a month is `month_keeper`'s.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,15 +21,16 @@ from pincrew.bell import Bell
 from pincrew.cluster import Cluster
 from pincrew.errors import NodeDown, PincrewError
 from pincrew.limits import LINE_LOOK_INTERVAL_S
+from pincrew.month_keeper import MonthKeeper
 from pincrew.node_address import NodeKind
 from pincrew.nodes import Nodes
 from pincrew.paths import Home
 from pincrew.pinner import Hold
-from pincrew.settings import Limit, Settings, load_settings, network_limits, save, with_network
+from pincrew.settings import Limit, Settings, load_node, load_settings, names_any, network_limits, save, with_network
 from pincrew.steering import Steering
-from pincrew.timetable import timetable_of
 
 _log = logging.getLogger("pincrew.network_limits")
+_NAMES = ("download_limit", "upload_limit", "quiet_hours", "quiet_download_limit", "quiet_upload_limit")
 
 
 class _InForce(NamedTuple):
@@ -57,22 +60,23 @@ class LineKeeper:
         self._wall = wall
         self._bell = Bell()
         self._turn = trio.Lock()
-        # None: nothing was ever to be told.
-        self._told: _InForce | None = None
-        self._has_rules = _has_rules(settings)
+        self._month = MonthKeeper(home, nodes, clusters, lambda: self._settings.monthly_cap, wall)
+        self._told = _InForce(None, None)
         self._steered: dict[str, Steering] = {}
+        nodes.keeper.prepare = self._prepare
 
     def info(self) -> NetworkLimits:
         """Return what holds, and when."""
         is_kubo = any(cluster.peer.options.node_kind is NodeKind.KUBO for cluster in self._clusters())
-        return network_limits(self._settings, self._wall(), str(self._home.settings), is_kubo=is_kubo)
+        wall, path = self._wall(), str(self._home.settings)
+        return network_limits(self._settings, wall, self._month.months, path, is_kubo=is_kubo)
 
     async def change(self, request: NetworkLimitsRequest) -> NetworkLimits:
         """Let other limits hold, from now on and after a restart. Raises Misuse."""
         async with self._turn:
             self._settings = await trio.to_thread.run_sync(self._change, request)
-        self._has_rules = True
         self._bell.ring()
+        self._month.wake()
         return self.info()
 
     def _change(self, request: NetworkLimitsRequest) -> Settings:
@@ -81,13 +85,49 @@ class LineKeeper:
 
     async def run(self) -> None:
         """Keep to the limits, by the hour, until cancelled."""
+        async with self._turn:
+            self._settings, self._told = await trio.to_thread.run_sync(self._begin)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._month.run)
+            nursery.start_soon(self._keep_to)
+
+    def _begin(self) -> tuple[Settings, _InForce]:
+        """Return the settings, with what only the node's own said so far, and what the node starts with."""
+        try:
+            node = load_node(self._home.node.settings)
+        except PincrewError as error:  # the node says so too, when it starts
+            _log.warning("the node's settings are not read: %s", error.sentence)
+            return self._settings, _InForce(None, None)
+        told = _InForce(node.download_limit, node.upload_limit)
+        is_first_start = not self._home.months.exists()
+        if told == _InForce(None, None) or not is_first_start or names_any(self._home.settings, _NAMES):
+            return self._settings, told
+        kept = load_settings(self._home.settings, {})
+        save(self._home.settings, replace(kept, download_limit=told.download, upload_limit=told.upload))
+        _log.info("the limits in %s are now in %s", self._home.node.settings, self._home.settings)
+        return load_settings(self._home.settings, self._environment), told
+
+    async def _keep_to(self) -> None:
         while True:
-            info = network_limits(self._settings, self._wall(), "", is_kubo=False)
-            now = _InForce(info.download_now, info.upload_now)
-            if self._has_rules and now != self._told and await self._tell(now):
+            now = self._in_force()
+            if now != self._told and await self._tell(now):
                 self._told = now
             await self._steer(now.download)
             await self._bell.wait(LINE_LOOK_INTERVAL_S)
+
+    def _in_force(self) -> _InForce:
+        info = network_limits(self._settings, self._wall(), self._month.months, "", is_kubo=False)
+        return _InForce(info.download_now, info.upload_now)
+
+    def _prepare(self) -> None:
+        """Have the node start with the limits of this hour."""
+        now, path = self._in_force(), self._home.node.settings
+        try:
+            node = load_node(path)
+            if now != (node.download_limit, node.upload_limit):
+                save(path, replace(node, download_limit=now.download, upload_limit=now.upload))
+        except PincrewError as error:  # it is told once it runs
+            _log.warning("the node's settings were not changed: %s", error.sentence)
 
     async def _tell(self, now: _InForce) -> bool:
         """Tell pincrew's own node; whether that is done. One that does not run is told once it does."""
@@ -132,12 +172,6 @@ class LineKeeper:
             steering = self._steered[address] = Steering(limit, now, received)
         steering.bytes_per_s = limit
         return steering.look(now, received)
-
-
-def _has_rules(settings: Settings) -> bool:
-    limits = (settings.download_limit, settings.upload_limit)
-    quiet = (settings.quiet_download_limit, settings.quiet_upload_limit)
-    return any(one is not None for one in limits + quiet) or bool(timetable_of(settings.quiet_hours).spans)
 
 
 def _text(limit: Limit) -> str:

@@ -10,6 +10,8 @@ from pincrew.values import PinMode
 
 # Called with (blocks, bytes); bytes is None where the node does not count them (Kubo before 0.40).
 OnProgress = Callable[[int, int | None], None]
+# Called, by nodes that say so, with the peers that sent blocks of a pin since the last time (none: nobody did).
+OnSenders = Callable[[Sequence[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,16 @@ class Node(Protocol):
     async def absent(self, cids: Collection[bytes]) -> Absent | None:
         """Return which of ``cids`` have no pin, out of one listing; None where ``pin_of`` for each costs less."""
 
-    async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
+    async def pin(
+        self,
+        cid: bytes,
+        mode: PinMode,
+        name: str,
+        origins: Sequence[str],
+        on_progress: OnProgress,
+        *,
+        on_senders: OnSenders = lambda _peers: None,
+    ) -> None:
         """Fetch and pin; returns when the node has all of it. Raises NoProgress when blocks stop arriving."""
 
     async def unpin(self, cid: bytes) -> None:

@@ -15,7 +15,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from pathlib import Path
 
@@ -65,6 +65,8 @@ class NodeKeeper:
         self._trouble = ""
         self._failures = 0
         self.pid: int | None = None
+        # Called before each start, in a thread: what the node's settings are to say by then.
+        self.prepare: Callable[[], None] = lambda: None
 
     def client(self, *, no_progress_timeout_s: float) -> KeptNode:
         """Return a client of the node."""
@@ -164,6 +166,7 @@ class NodeKeeper:
 
     async def _spawn(self, log: Path) -> tuple[trio.Process, int]:
         private_folder(self._home.node.folder)
+        await trio.to_thread.run_sync(self.prepare)
         descriptor = _opened(log)
         try:
             length = os.fstat(descriptor).st_size  # before it writes anything
@@ -231,6 +234,10 @@ class KeptNode(KuboRpc):
         Raises NodeDown or NodeRefused.
         """
         await self._object("pincrew/limits", [("download", download), ("upload", upload)])
+
+    async def be_silent(self, seconds: float) -> None:
+        """Let it serve nobody for so long; 0: serve again. Raises NodeDown or NodeRefused."""
+        await self._object("pincrew/silence", [("seconds", str(round(seconds)))])
 
     async def aclose(self) -> None:
         """Close every connection, and need it no more."""

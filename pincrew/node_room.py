@@ -17,7 +17,7 @@ _HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class NodeRoom:
-    """Asks one node now and then, and looks at its volume more often.
+    """Asks one node now and then, and looks at its volume more often; ``has_looked``: once at least.
 
     ``free_bytes`` is None while the node is away, and where nothing bounds it; ``on_volume`` hears of the volume, None
     where it is not on this machine.
@@ -35,6 +35,7 @@ class NodeRoom:
         self._on_volume = on_volume
         self._stat: RepoStat | None = None
         self._asked_at = -NODE_ROOM_INTERVAL_S
+        self.has_looked = False
         self.volume: Volume | None = None
         self.free_bytes: int | None = None
 
@@ -64,6 +65,7 @@ class NodeRoom:
         self.volume = None
         if self._stat.path is not None and is_here(self._node.address):
             self.volume = await trio.to_thread.run_sync(volume_at, self._stat.path)
+        self.has_looked = True
         self.free_bytes = free_of(self._stat, self.volume.free if self.volume is not None else None)
         self._on_volume(self.volume)
 

@@ -65,7 +65,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         is_running=peer.is_running,
         is_leaving=peer.leaving,
         failure=peer.failure,
-        is_paused=peer.pausing.pause is not None,
+        is_paused=peer.is_paused,
         node_is_up=pinner.node.state is not NodeState.DOWN,
         peers_connected=len(connections),
         curators_connected=curators_connected,
@@ -113,7 +113,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
         peers=shapes.PeerCounts(len(connections), known),
         curators=shapes.CuratorCounts(curators_connected, len(curators), time_text(last_seen)),
         last_change=time_text(peer.last_change_ms()),
-        paused_until=None if peer.pausing.pause is None else time_text(peer.pausing.pause.until_ms),
+        paused_until=time_text(peer.paused_until_ms),
         node=shapes.NodeInfo(
             kind=peer.options.node_kind.value,
             address=pinner.node.address,
@@ -122,7 +122,11 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             peer_id=identity.peer_id if identity else None,
         ),
         lifetime=peer.lifetime.figures(),
-        progress=_progress(pinner, counts, sizes, peer.clock_ms(), is_paused=facts.is_paused),
+        progress=_progress(
+            pinner, counts, sizes, peer.clock_ms(), upload_rate=peer.flow.upload_rate, is_paused=facts.is_paused
+        ),
+        rev=peer.listing.revision(),
+        db_bytes=peer.store_size.bytes,
     )
 
 
@@ -132,14 +136,11 @@ def _progress(
     sizes: Mapping[PinState, tuple[int, int]],
     now_ms: int,
     *,
+    upload_rate: int | None,
     is_paused: bool,
 ) -> shapes.Progress:
     """Say how fast it goes and how long it may take."""
     now = trio.current_time()
-
-    def moment(at: float | None) -> str | None:
-        return None if at is None else time_text(now_ms - round(1_000 * (now - at)))
-
     rates, blocks_per_s, seen_s = Rates(), 0.0, 0.0
     last_at = None
     if pinner.arrivals is not None:
@@ -164,7 +165,7 @@ def _progress(
         eta_low=left.low_s,
         eta_high=left.high_s,
         no_eta=left.why,
-        last_block=moment(last_at),
+        last_block=moment_text(now_ms, last_at),
         in_flight=len(pinner.in_flight),
         flights=[
             shapes.Flight(
@@ -173,11 +174,20 @@ def _progress(
                 one.blocks,
                 one.bytes,
                 one.size,
-                moment(one.last_block_at),
+                moment_text(now_ms, one.last_block_at),
+                round(one.rate),
+                one.senders,
             )
             for one in pinner.in_flight[:FLIGHTS_SHOWN]
         ],
+        upload_rate=upload_rate,
+        serving=pinner.senders,
     )
+
+
+def moment_text(now_ms: int, at: float | None) -> str | None:
+    """Return a moment on the clock of the event loop in RFC 3339, to the second: the two clocks drift apart."""
+    return None if at is None else time_text(round(now_ms / 1_000 - (trio.current_time() - at)) * 1_000)
 
 
 class _Skipped(NamedTuple):
@@ -200,7 +210,8 @@ def _skipped(causes: Mapping[str, int], total: int) -> _Skipped:
 def _room_reasons(peer: Peer, pinner: PinnerSummary) -> list[ReasonText]:
     """Say what leaves no room, where pins are skipped for that."""
     room = peer.pinner.room
-    skipped = sum(pinner.skipped_for.get(cause, 0) for cause in FOR_ROOM)
+    # While it is not settled, what was skipped is being let in again, as after a limit was raised.
+    skipped = sum(pinner.skipped_for.get(cause, 0) for cause in FOR_ROOM) if pinner.is_room_settled else 0
     pins = "1 pin has" if skipped == 1 else f"{skipped:,} pins have"
     found = []
     if skipped and room.bound in (Bound.LIMIT, Bound.NODE):

@@ -18,7 +18,7 @@ import trio
 
 from pincrew.errors import NodeDown, NodeRefused
 from pincrew.holdings import Holdings, is_ours
-from pincrew.limits import NODE_PINS_FRESH_S
+from pincrew.limits import GIVEN_UP_SECOND_LOOK_S, NODE_PINS_FRESH_S
 from pincrew.node_client import Absent, Node
 from pincrew.values import PinMode
 
@@ -124,10 +124,15 @@ class Ownership:
             return outcome
 
     async def forget_unpinned(self, node: Node, node_id: str, cluster: bytes, cid: bytes) -> bool:
-        """Drop the claim on a CID whose pinning was given up; False if the node turns out to have it pinned."""
+        """Drop the claim on a CID whose pinning was given up; False if the node turns out to have it pinned.
+
+        It is asked twice: a node that was about to complete the pin may do so a moment after it was told to stop.
+        """
         async with self._turn(node_id, cid):
-            if await node.pin_of(cid) is not None:
-                return False
+            for wait_s in (0.0, GIVEN_UP_SECOND_LOOK_S):
+                await trio.sleep(wait_s)
+                if await node.pin_of(cid) is not None:
+                    return False
             await self.ask(self.holdings.release, node_id, cid, cluster)
             return True
 

@@ -186,14 +186,19 @@ def largest_for(limit: int, before: Part | None) -> int:
     return largest_taken(limit) if before is None else max(largest_taken(limit), before.largest)
 
 
-def fit(tally: Tally, limit: int, before: Part | None, now_ms: int, *, is_always: bool = False) -> Part:
+def fit(
+    tally: Tally, limit: int, before: Part | None, now_ms: int, *, is_always: bool = False, is_told: bool = False
+) -> Part:
     """Return the part that fits a limit, near to the one before; everything where all fits and not ``is_always``.
+
+    ``is_told``: its user wants what does not fit unpinned at once, however much that is.
 
     1. A part is fitted to the limit less the rescue slice, and a little below that, so that the next few pins do not
        move it again. It stays while it fills its room between `PART_FILLED_MIN` and all of it.
     2. Of what is pinned, `PART_LEAVES_PER_DAY` may leave the part in a day, as the set outgrows it; on the first day of
        all, when the list is only just arriving, as much as must.
     3. Where more is pinned than the limit allows, its user lowered it and wants that left: then nothing leaves.
+    4. What was pinned while there was no part (there was no limit, or all was wished) leaves by and by, too.
     """
     whole = tally.below(ALL)
     if (before is None or before.is_everything) and not is_always and whole + tally.bytes_beyond <= limit:
@@ -202,12 +207,13 @@ def fit(tally: Tally, limit: int, before: Part | None, now_ms: int, *, is_always
     largest = max(largest_taken(limit), min(tally.largest, tally.largest_pinned))
     room = part_room(limit)
     fitted = ALL if whole <= room else tally.fitting(int(room * limits.PART_FILLED))
-    if before is None:
+    if before is None and (is_told or not tally.pinned_below(ALL)):
         return Part(fitted, largest, now_ms, now_ms)
+    before = before or Part(ALL, ANY_SIZE, now_ms - _DAY_MS, now_ms)
     threshold, moved_ms = before.threshold, before.moved_ms
     full, pinned = tally.below(threshold), tally.pinned_below(threshold)
     if full > room:
-        if pinned > limit or not 0 <= now_ms - before.since_ms < _DAY_MS:
+        if not is_told and (pinned > limit or not 0 <= now_ms - before.since_ms < _DAY_MS):
             days = min(1.0, max(0.0, (now_ms - moved_ms) / _DAY_MS))
             allowed = int(pinned * limits.PART_LEAVES_PER_DAY * days) if pinned <= limit else 0
             fitted = tally.lowered(threshold, fitted, allowed)

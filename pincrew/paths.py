@@ -1,7 +1,8 @@
 """Every path on disk, and how names become folders.
 
     $PINCREW_HOME/
-        settings.toml  daemon.lock  daemon.sock  daemon.log  told.json  holdings.db  denylist
+        settings.toml  daemon.lock  daemon.sock  daemon.log  told.json  months.json  holdings.db
+        denylist
         owner-keys/
         clusters/<name>/   cluster.toml  config.toml  identity.key  owner.key  secret.key  state.db  ...
         node/              node.toml  identity.key  blocks.db  rpc.sock  node.log
@@ -174,6 +175,11 @@ class Home:
     def told(self) -> Path:
         """What was told of the clusters' states, so that a restart does not tell it again."""
         return self.root / "told.json"
+
+    @property
+    def months(self) -> Path:
+        """How many bytes passed over the line in each month."""
+        return self.root / "months.json"
 
     @property
     def holdings(self) -> Path:

@@ -23,5 +23,4 @@ class PauseDesk:
             if pause is None or pause.is_over(self._peer.clock_ms()):
                 raise Misuse("A pause ends in the future", means="Nothing was changed")
         await self._peer.pausing.change(pause)
-        until_ms = None if pause is None else pause.until_ms
-        return Paused(self._peer.options.name, pause is not None, time_text(until_ms))
+        return Paused(self._peer.options.name, self._peer.is_paused, time_text(self._peer.paused_until_ms))

@@ -13,6 +13,7 @@ import importlib
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from pincrew.bell import Bell
 from pincrew.cid import cid_text
 from pincrew.crew_watch import CrewWatch
 from pincrew.diary import Diary
+from pincrew.errors import StoreFault
+from pincrew.flow import Flow
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.keys import SigningKey, peer_id, public_of
 from pincrew.lifetime import Lifetime
@@ -39,7 +42,7 @@ from pincrew.node_watch import NodeState
 from pincrew.ownership import Ownership
 from pincrew.pause import Pause
 from pincrew.pausing import KeepPause, Pausing
-from pincrew.pinner import Pinner, PinnerRules
+from pincrew.pinner import Hold, Pinner, PinnerRules
 from pincrew.removals import RemovalsRules
 from pincrew.requests import Answer, Request, decode_answer, encode_request
 from pincrew.room import Room
@@ -55,6 +58,7 @@ from pincrew.store.part_rows import PartRows
 from pincrew.store.rows import Rows
 from pincrew.store.staging import Staged
 from pincrew.store.statuses import Statuses
+from pincrew.store_size import StoreSize
 from pincrew.succession import Succession
 from pincrew.sync import Sync
 from pincrew.trust import TrustChain, differences
@@ -158,7 +162,7 @@ class Peer:
             self.pinner.place,
             Checks(database, shard_bits),
             self._damaged,
-            is_paused=lambda: self.pausing.pause is not None,
+            is_paused=lambda: self.is_paused,
         )
         self._moving = Moving(
             old_nodes,
@@ -172,6 +176,8 @@ class Peer:
         )
         own_node = node if options.node_kind is NodeKind.EMBEDDED else None
         self.lifetime = Lifetime(LifetimeStore(database), now_ms, own_node)
+        self.flow = Flow(lambda: self.pinner.summary().arrivals, own_node)
+        self.store_size = StoreSize(database)
         self.node_room = NodeRoom(
             node,
             node_is_up=lambda: self.pinner.summary().node.state is NodeState.UP,
@@ -208,6 +214,7 @@ class Peer:
         )
         self.network: Network | None = None
         self.leaving = False
+        self.month_ends_ms: int | None = None  # nothing more may pass before
         self.failure: str | None = None
         self.is_running = False
         self.curator_seen_ms: int | None = max(
@@ -263,6 +270,8 @@ class Peer:
                 await nursery.start(self.node_room.run)
                 await nursery.start(self.crew_watch.run)
                 await nursery.start(self.lifetime.run)
+                await nursery.start(self.flow.run)
+                await nursery.start(self.store_size.run)
                 await nursery.start(self.verifying.run)
                 await nursery.start(self.announcer.run)
                 nursery.start_soon(self._moving.run)
@@ -293,7 +302,8 @@ class Peer:
         """Keep whom we met, for the next start."""
         while True:
             await trio.sleep(_REMEMBER_INTERVAL_S)
-            await trio.to_thread.run_sync(self.acquaintances.remember, self._met())
+            with suppress(StoreFault):  # of a disk without room others tell; whom we meet is noted the next time
+                await trio.to_thread.run_sync(self.acquaintances.remember, self._met())
 
     def _met(self) -> list[Acquaintance]:
         assert self.network is not None
@@ -461,6 +471,31 @@ class Peer:
         """Show a reason in the status until it is dropped; its time is that of its first appearance."""
         since = self.reasons[code].since_ms if code in self.reasons else now_ms()
         self.reasons[code] = ReasonText(code, text, since)
+
+    def end_month(self, until_ms: int, text: str) -> None:
+        """Fetch nothing new until then: nothing more may pass over the line this month. Again is harmless."""
+        self.month_ends_ms = until_ms
+        self.note(ReasonCode.MONTHLY_CAP, text)
+        self.pinner.hold(Hold.MONTH)
+
+    def begin_month(self) -> None:
+        """Something may pass again. Harmless where it could all the time."""
+        self.month_ends_ms = None
+        self.reasons.pop(ReasonCode.MONTHLY_CAP, None)
+        self.pinner.go_on(Hold.MONTH)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing new is fetched, by its user's word or because no more may pass this month."""
+        return self.pausing.pause is not None or self.month_ends_ms is not None
+
+    @property
+    def paused_until_ms(self) -> int | None:
+        """Until when it is paused; None: until somebody resumes it, or it is not."""
+        pause = self.pausing.pause
+        if pause is None or self.month_ends_ms is None:
+            return self.month_ends_ms if pause is None else pause.until_ms
+        return None if pause.until_ms is None else max(pause.until_ms, self.month_ends_ms)
 
     def last_change_ms(self) -> int | None:
         """Return when the list last changed here, also in an earlier life."""

@@ -14,7 +14,8 @@ the next start queues them again.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -68,6 +69,7 @@ class Hold(Enum):
 
     USER = "user"  # he paused it
     LINE = "line"  # more arrived than is to
+    MONTH = "month"  # nothing more may pass this month
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class InFlight:
     bytes: int | None
     size: int | None  # known beforehand
     last_block_at: float | None  # on the clock of the event loop
+    rate: float = 0.0  # bytes a second
+    senders: int | None = None  # peers that sent blocks of it lately; None: the node does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class PinnerSummary:
     node: NodeView
     in_flight: tuple[InFlight, ...]
     arrivals: Arrivals | None
+    senders: int | None
     held: int
     held_since_ms: int | None
     held_until_ms: int | None
@@ -194,14 +199,26 @@ class Pinner:
 
     def measured(self, volume: Volume | None) -> None:
         """The volume with the node's data was looked at; None: it is not on this machine."""
-        self.room.measured(volume)
+        with self._counting_begun():
+            self.room.measured(volume)
         self._admission.wake()
 
     def set_room_rules(self, limit: int | None, keep_free_percent: int) -> None:
         """Let another limit hold: nothing is unpinned by that, what is under way and does not fit is stopped."""
-        self.room.set_rules(limit, keep_free_percent)
+        with self._counting_begun():
+            self.room.set_rules(limit, keep_free_percent)
         self._admission.wake()
         self._wake_pins()
+
+    @contextmanager
+    def _counting_begun(self) -> Iterator[None]:
+        """Have what is under way reserved, too, where the room has a bound after the block and had none before."""
+        was_bounded = self.room.is_bounded
+        yield
+        if self.room.is_bounded and not was_bounded:
+            for work in self._keeper.busy.values():
+                if work.pin is not None and not work.finished.is_set():
+                    self.room.begun(work.cid, work.size, work.bytes or 0)
 
     def hold(self, why: Hold) -> None:
         """Fetch nothing from now on; what is under way is interrupted, which is no attempt. Again is harmless."""
@@ -230,22 +247,36 @@ class Pinner:
         self._wake_pins()
 
     async def trim(self, limit: int) -> int:
-        """Unpin the newest pins until the others fit a limit; return how many go."""
+        """Unpin what is not selected any more, then the newest pins until the others fit a limit; return how many of
+        these go."""
         self.room.fill()
+        await self._reconsidering.look()
         return await self._reconsidering.trim(limit, self.room.fault())
 
     def summary(self) -> PinnerSummary:
         """Return what the status shows; cheap."""
         works = [(work, work.pin) for work in self._keeper.busy.values() if not work.finished.is_set()]
         verdict = self._letting_go.verdict
+        now = trio.current_time()
         return PinnerSummary(
             node=self._watch.view,
             in_flight=tuple(
-                InFlight(work.cid, pin.name, work.started_ms, work.blocks, work.bytes, work.size, work.last_block_at)
+                InFlight(
+                    work.cid,
+                    pin.name,
+                    work.started_ms,
+                    work.blocks,
+                    work.bytes,
+                    work.size,
+                    work.last_block_at,
+                    0.0 if work.rate is None else work.rate.per_s(now),
+                    None if work.senders is None else work.senders.count(now),
+                )
                 for work, pin in works
                 if pin is not None
             ),
             arrivals=self._attempts.arrivals,
+            senders=None if self._attempts.senders is None else self._attempts.senders.count(now),
             held=verdict.held if verdict else 0,
             held_since_ms=self._letting_go.state.hold_since_ms,
             held_until_ms=verdict.held_until_ms if verdict else None,

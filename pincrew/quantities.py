@@ -11,11 +11,12 @@ from pincrew.errors import Misuse
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
+_PREFIXES = "kMGTP"
 _BYTES = {
     "": 1,
     "b": 1,
-    **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgtp", 1)},
-    **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgtp", 1)},
+    **{f"{prefix}b": 1000**power for power, prefix in enumerate(_PREFIXES.lower(), 1)},
+    **{f"{prefix}ib": 1024**power for power, prefix in enumerate(_PREFIXES.lower(), 1)},
 }
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -37,6 +38,15 @@ def size_text(number: int) -> str:
     if unit == 0:
         return f"{number} B"
     return f"{value:.2f} {_UNITS[unit]}" if value < 9.995 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def typed_size(number: int) -> str:
+    """Return bytes as ``parse_size`` reads them, in the largest unit that is exact: `2TB`, `512MiB`, `4097`."""
+    for base, ending in ((1000, "B"), (1024, "iB")):
+        for power in range(len(_PREFIXES), 0, -1):
+            if number and number % base**power == 0:
+                return f"{number // base**power}{_PREFIXES[power - 1]}{ending}"
+    return str(number)
 
 
 def parse_percent(text: str) -> int:

@@ -7,6 +7,7 @@ minute after a start is no sixth hour of silence.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pincrew.limits import (
@@ -14,6 +15,8 @@ from pincrew.limits import (
     RATE_MIDDLE_S,
     RATE_SHORT_S,
     RATE_SLOTS,
+    SENDERS_REMEMBERED_MAX,
+    SENDERS_SPAN_S,
     TIME_LEFT_HIGH_S_MAX,
     TIME_LEFT_SEEN_S_MIN,
     TIME_LEFT_SIZED_SHARE_MIN,
@@ -66,11 +69,16 @@ class Arrivals:
         self._bytes = [Ring(span_s, now) for span_s in (RATE_SHORT_S, RATE_MIDDLE_S, RATE_LONG_S)]
         self._blocks = Ring(RATE_SHORT_S, now)
         self.last_at: float | None = None
+        self.blocks = 0
+        self.bytes = 0
+        """What arrived in all."""
 
     def add(self, now: float, blocks: int, size: int) -> None:
         """So many blocks arrived, with ``size`` bytes as far as those are counted."""
         if blocks > 0 or size > 0:
             self.last_at = now
+        self.blocks += blocks
+        self.bytes += size
         self._blocks.add(now, blocks)
         for ring in self._bytes:
             ring.add(now, size)
@@ -86,6 +94,27 @@ class Arrivals:
     def seen_s(self, now: float) -> float:
         """Return for how long it has looked."""
         return now - self._began
+
+
+class Senders:
+    """Who sent something within SENDERS_SPAN_S; of more than SENDERS_REMEMBERED_MAX those that did so last."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, float] = {}
+
+    def heard(self, now: float, peers: Iterable[str]) -> None:
+        """These sent something just now."""
+        for peer in peers:
+            self._sent.pop(peer, None)
+            self._sent[peer] = now
+        while len(self._sent) > SENDERS_REMEMBERED_MAX:
+            del self._sent[next(iter(self._sent))]
+
+    def count(self, now: float) -> int:
+        """Return how many there are."""
+        while self._sent and next(iter(self._sent.values())) <= now - SENDERS_SPAN_S:
+            del self._sent[next(iter(self._sent))]
+        return len(self._sent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ Rules:
 3. A pin of unknown size is admitted where anything is free, and reserves what has arrived of it.
 4. Once there is too little left for a pin, and for most others (the shares below), it is *full*: nothing is admitted
    until that much is free again. Without that, every pin that goes would let in the next smallest.
-5. A node that itself says that it has no room is believed until something has gone, a rule changed, or some time
-   has passed.
+5. A node that itself says that it has no room is believed until something has gone, a rule changed, much of the volume
+   has become free, or some time has passed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pincrew.limits import NODE_FULL_RETRY_S, ROOM_RESUME_SHARE_OF_LIMIT, ROOM_RESUME_SHARE_OF_VOLUME
+from pincrew.limits import (
+    NODE_FULL_FREED_SHARE_OF_VOLUME,
+    NODE_FULL_RETRY_S,
+    ROOM_RESUME_SHARE_OF_LIMIT,
+    ROOM_RESUME_SHARE_OF_VOLUME,
+)
 from pincrew.tracker import LARGER_THAN_SAID, NO_ROOM, Fault
 
 
@@ -74,6 +79,7 @@ class Room:
         self.refusals = 0  # ever; whoever looks for what fits looks again when it has risen
         self._node_refused_at: float | None = None
         self._node_refused_kept = 0
+        self._node_refused_free = 0  # of the volume, as it was seen last or has been since
 
     # ---- what is known -----------------------------------------------------------------------------------------------
     def set_rules(self, limit: int | None, keep_free_percent: int) -> None:
@@ -82,7 +88,15 @@ class Room:
         self._node_refused_at = None
 
     def measured(self, volume: Volume | None) -> None:
-        """The volume was looked at; None: it is not on this machine."""
+        """The volume was looked at; None: it is not on this machine.
+
+        Where much has become free since the node said that it has no room, that may have been for want of disk.
+        """
+        if volume is not None and self.volume is not None:
+            more = volume.free - min(self._node_refused_free, volume.free)
+            if more >= volume.total * NODE_FULL_FREED_SHARE_OF_VOLUME:
+                self._node_refused_at = None
+            self._node_refused_free = min(self._node_refused_free, volume.free)
         self.volume = volume
         self._arrived_unmeasured = 0
 
@@ -97,6 +111,7 @@ class Room:
     def node_refused(self, now: float) -> None:
         """The node has no room, whatever is counted here."""
         self._node_refused_at, self._node_refused_kept = now, self.kept
+        self._node_refused_free = 0 if self.volume is None else self.volume.free
         self.refusals += 1
 
     def fill(self) -> None:
@@ -173,6 +188,10 @@ class Room:
         before = self._reservations.get(cid) or _Reservation(size, 0)
         self._set(cid, _Reservation(size, max(size or 0, before.size), before.arrived, before.is_kept))
         return True
+
+    def begun(self, cid: bytes, size: int | None, arrived: int) -> None:
+        """Count a pin that was begun while nothing bounded the room, whether or not there is room for it."""
+        self._set(cid, _Reservation(size, max(size or 0, arrived), arrived))
 
     def hold(self, cid: bytes, size: int) -> None:
         """Count what is kept already and leaves the store's counters for a while, whether or not there is room."""

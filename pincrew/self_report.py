@@ -16,7 +16,8 @@ from pincrew.part import ALL
 from pincrew.pinner import Pinner
 from pincrew.policy import Method
 from pincrew.requests import Answer, CidStatus, Request
-from pincrew.store.listing import Filter, Listing
+from pincrew.store.filters import Filter
+from pincrew.store.listing import Listing
 from pincrew.store.statuses import Statuses
 from pincrew.tracker import VANISHED
 from pincrew.values import PinState

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
@@ -25,8 +25,9 @@ from pincrew import limits
 from pincrew.api.shapes import NetworkLimits, NetworkLimitsRequest
 from pincrew.errors import Misuse, NewerStore, NotFound, StoreFault
 from pincrew.files import read_file, write_file
+from pincrew.month import Months, month_name, months_of, next_month
 from pincrew.paths import ClusterPaths, Home
-from pincrew.pause import pause_of
+from pincrew.pause import moment_text, pause_of
 from pincrew.quantities import duration_text, parse_duration, parse_percent, parse_size
 from pincrew.timetable import timetable_of
 
@@ -49,6 +50,14 @@ class PartMode(StrEnum):
     AUTO = "auto"
     PART = "part"
     ALL = "all"
+
+
+class NodePriority(StrEnum):
+    """Whether the embedded node yields processor and disk to whatever else runs."""
+
+    AUTO = "auto"
+    LOW = "low"
+    NORMAL = "normal"
 
 
 # Bytes, or bytes a second; None for no limit.
@@ -109,6 +118,15 @@ class Settings:
 
     quiet_upload_limit: Limit = None
     """`upload_limit` in the quiet hours."""
+
+    monthly_cap: Limit = None
+    """How many bytes may pass in a calendar month: what the IPFS nodes take, and what pincrew's own sends."""
+
+    view_theme: str = ""
+    """The colours of the terminal view, as its theme picker writes them here; empty: `textual-dark`."""
+
+    view_keys: str = ""
+    """Other keys in the terminal view, like `retry=f5, pause=P`."""
 
     on_event: str = ""
     """A command that is run at each change of a cluster's state, with the event as JSON on its standard input."""
@@ -216,6 +234,10 @@ class NodeSettings:
 
     gateway_listen: str = "127.0.0.1:0"
     """HOST:PORT on which what the node keeps can be opened in a browser; port 0: any free one; empty: nowhere."""
+
+    priority: NodePriority = NodePriority.AUTO
+    """Whether the node yields processor and disk to other programs: `low`, `normal`, or `auto`: `low` unless a cluster
+    that you curate is on it. Read at its start."""
 
     format: int = FORMAT_VERSION
     """The version of this file's form."""
@@ -327,7 +349,7 @@ def _read(path: Path, tree: type[Tree]) -> dict[str, Any]:
 
 
 def _from_toml(value: Any, kind: Any, where: str) -> Any:
-    if kind in (float, Role, PartMode, Percent) or kind == Limit:
+    if kind in (float, Role, PartMode, NodePriority, Percent) or kind == Limit:
         if isinstance(value, str):
             return _from_text(value, kind, where)
         if kind is Percent and type(value) is int:
@@ -355,7 +377,7 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
         return parse_limit(text, where)
     if kind is Percent:
         return Percent(parse_percent(text))
-    if kind in (Role, PartMode) and lowered in tuple(kind):
+    if kind in (Role, PartMode, NodePriority) and lowered in tuple(kind):
         return kind(lowered)
     if kind is bool and lowered in _TRUE + _FALSE:
         return lowered in _TRUE
@@ -381,9 +403,14 @@ def part_mode(text: str) -> PartMode:
 
 
 def with_limits(
-    local: ClusterSettings, limit: str | None, keep_free: int | None, *, is_embedded: bool
+    local: ClusterSettings,
+    limit: str | None,
+    keep_free: int | None,
+    part: str | None = None,
+    *,
+    is_embedded: bool,
 ) -> ClusterSettings:
-    """Return a cluster's settings with other limits, None leaving one as it is. Raises Misuse.
+    """Return a cluster's settings with other limits or another part, None leaving one as it is. Raises Misuse.
 
     ``is_embedded``: its node is pincrew's own, which needs some room to work at all.
     """
@@ -398,6 +425,8 @@ def with_limits(
                 next_step=f"Choose at least `--limit {least}MiB`",
             )
         local = replace(local, limit=wanted)
+    if part is not None:
+        local = replace(local, part=part_mode(part))
     return local if keep_free is None else replace(local, keep_free=Percent(keep_free))
 
 
@@ -413,6 +442,7 @@ def with_network(settings: Settings, request: NetworkLimitsRequest) -> Settings:
             ("upload_limit", request.upload),
             ("quiet_download_limit", request.quiet_download),
             ("quiet_upload_limit", request.quiet_upload),
+            ("monthly_cap", request.monthly_cap),
         )
         if text is not None
     }
@@ -422,8 +452,27 @@ def with_network(settings: Settings, request: NetworkLimitsRequest) -> Settings:
     return replace(settings, **changes)
 
 
-def network_limits(settings: Settings, wall: datetime, path: str, *, is_kubo: bool) -> NetworkLimits:
-    """Return the limits of the line, and which of them hold when the clock on the wall shows ``wall``."""
+def kept_months(path: Path) -> Months:
+    """Return what passed over the line in each month. Raises Misuse for a file that is none, and StoreFault."""
+    try:
+        return months_of(read_file(path, limits.MONTHS_BYTES_MAX))
+    except NotFound:
+        return Months()
+    except Misuse as error:
+        raise Misuse(error.what, where=str(path), means=error.means) from error
+
+
+def names_any(path: Path, names: Sequence[str]) -> bool:
+    """Say whether a settings file says anything of these settings, be it the default. Raises Misuse."""
+    return path.exists() and not _read(path, Settings).keys().isdisjoint(names)
+
+
+def network_limits(settings: Settings, wall: datetime, months: Months, path: str, *, is_kubo: bool) -> NetworkLimits:
+    """Return the limits of the line, and which of them hold when the clock on the wall shows ``wall``.
+
+    ``months`` is what passed already.
+    """
+    month = months.at(wall)
     is_quiet = timetable_of(settings.quiet_hours).is_quiet(wall)
     download, upload = settings.download_limit, settings.upload_limit
     if is_quiet:
@@ -439,6 +488,12 @@ def network_limits(settings: Settings, wall: datetime, path: str, *, is_kubo: bo
         upload_now=upload,
         is_approximate=is_kubo,
         settings=path,
+        monthly_cap=settings.monthly_cap,
+        month=month_name(wall),
+        month_received=month.received,
+        month_sent=month.sent,
+        month_ends=moment_text(round(next_month(wall).astimezone().timestamp() * 1_000)),
+        is_month_over=settings.monthly_cap is not None and month.passed >= settings.monthly_cap,
     )
 
 
@@ -447,6 +502,8 @@ def _kind_text(kind: Any) -> str:
         return "`follower` or `curator`"
     if kind is PartMode:
         return "`auto`, `part` or `all`"
+    if kind is NodePriority:
+        return "`auto`, `low` or `normal`"
     if kind == Limit:
         return 'a size like "200GB", or "none"'
     words = {

@@ -5,13 +5,14 @@ Every error is ``{"error": {...}}`` with its status; one in the middle of a list
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from pincrew import limits
 from pincrew.errors import Misuse, NotAllowed, PincrewError
@@ -22,6 +23,7 @@ Route = tuple[str, str, Call]
 CLUSTER = "/clusters/{name}"
 _JSON = "application/json"
 _LINES = "application/x-ndjson"
+_EVENTS = "text/event-stream"
 Shape = TypeVar("Shape")
 
 
@@ -80,6 +82,28 @@ async def lines(slices: AsyncIterator[list[Any]], *, eager: bool = True) -> Resp
     return StreamingResponse(stream(), media_type=_LINES)
 
 
+class _Events(StreamingResponse):
+    """An answer that closes its source as well, however it ends."""
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(cast(AsyncGenerator[bytes, None], self.body_iterator)):
+            await super().stream_response(send)
+
+
+async def events(source: AsyncGenerator[bytes | None, None]) -> Response:
+    """Stream JSON as server-sent events, a comment for None. The first is made before the answer begins, so that its
+    error still has a status of its own."""
+    first = await anext(source)
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        async with aclosing(source):
+            yield _event(first)
+            async for one in source:
+                yield _event(one)
+
+    return _Events(stream(), media_type=_EVENTS, headers={"Cache-Control": "no-store"})
+
+
 def error(fault: PincrewError, status: int | None = None) -> Response:
     """Answer with what went wrong; ``status`` in place of the error's own."""
     content = msgspec.json.encode(_error_fields(fault))
@@ -97,6 +121,10 @@ def not_a_curator(request: Request) -> NotAllowed:
 def _error_fields(fault: PincrewError) -> dict[str, dict[str, str]]:
     fields = {"code": fault.code, "what": fault.what, "where": fault.where, "means": fault.means}
     return {"error": fields | {"next_step": fault.next_step}}
+
+
+def _event(data: bytes | None) -> bytes:
+    return b":\n\n" if data is None else b"data: " + data + b"\n\n"
 
 
 def _encode(values: Sequence[Any]) -> bytes:

@@ -10,13 +10,13 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from pincrew.api import shapes, transport
-from pincrew.errors import Conflict, Malformed, PincrewError, WorldFault
+from pincrew.errors import Conflict, Malformed, NotFound, PincrewError, WorldFault
 
 ANSWER_TIMEOUT_S = 30.0
 RUN_TIMEOUT_S = 60.0
@@ -24,14 +24,24 @@ FETCH_TIMEOUT_S = 600.0  # longer than anybody lets a source take: the daemon it
 STREAM_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 24 * 3_600.0
 START_TIMEOUT_S = 60.0
+FEED_TIMEOUT_S = 30.0  # three signs of life that did not come
 BATCH_BYTES = 64 * 1024
 PAGE = 1_000
 CIDS_PER_QUESTION = 100
+_API = "/api/v1"
 _STARTING = "is just starting"
 _START_POLL_S = 0.1
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Query = Sequence[tuple[str, str | int]]
+
+
+class PinPage(NamedTuple):
+    """Some rows of a list; ``total`` is how many it has, None where that is not known; ``rev`` that of the rows."""
+
+    rows: list[shapes.PinLine]
+    total: int | None
+    rev: int
 
 
 class Client:
@@ -53,6 +63,20 @@ class Client:
     def status(self) -> shapes.Status:
         """Return every cluster at a glance."""
         return self._one("GET", "/status", shapes.Status)
+
+    def feed(self) -> Iterator[shapes.Status | None]:
+        """Yield every cluster at a glance, at once and whenever something changed; None: still nothing did.
+
+        Who is slow to ask for the next one gets the newest there is. Never ends by itself. Raises NotFound where the
+        daemon is older than this route.
+        """
+        answer = transport.send(self.socket, "GET", f"{_API}/feed", timeout_s=FEED_TIMEOUT_S)
+        if answer.status == 404:
+            answer.close()
+            raise NotFound("The daemon has no feed", next_step="It is older: `pincrew daemon stop`, then `start`")
+        if answer.status >= 400:
+            raise error_from(answer.status, answer.body())
+        return (None if data is None else _decode(data, shapes.Status) for data in answer.newest_events())
 
     def network(self) -> shapes.NetworkLimits:
         """Return what all clusters together may take of the line."""
@@ -102,12 +126,16 @@ class Client:
         """Return one cluster at a glance."""
         return self._one("GET", f"{_cluster(name)}/summary", shapes.Summary)
 
+    def series(self, name: str) -> shapes.Series:
+        """Return how much came and went lately."""
+        return self._one("GET", f"{_cluster(name)}/series", shapes.Series)
+
     def pins(
         self, name: str, query: Query = (), *, limit: int | None = None, offset: int = 0
     ) -> Iterator[shapes.PinLine]:
         """Yield pins and how far each is, page by page; ``query``: state, name, find, sort."""
-        page = self._pin_page(name, query, PAGE if limit is None else min(PAGE, limit), offset)
-        return self._pin_pages(page, name, query, limit, offset)
+        page = self.pin_page(name, query, limit=PAGE if limit is None else min(PAGE, limit), offset=offset)
+        return self._pin_pages(page.rows, name, query, limit, offset)
 
     def _pin_pages(
         self, page: list[shapes.PinLine], name: str, query: Query, limit: int | None, offset: int
@@ -119,11 +147,27 @@ class Client:
             limit = None if limit is None else limit - len(page)
             if len(page) < PAGE or limit == 0:
                 return
-            page = self._pin_page(name, query, PAGE if limit is None else min(PAGE, limit), offset)
+            page = self.pin_page(name, query, limit=PAGE if limit is None else min(PAGE, limit), offset=offset).rows
 
-    def _pin_page(self, name: str, query: Query, limit: int, offset: int) -> list[shapes.PinLine]:
-        bounds = [("limit", limit), ("offset", offset)]
-        return list(self._lines(f"{_cluster(name)}/pins", shapes.PinLine, [*query, *bounds]))
+    def pin_page(self, name: str, query: Query = (), *, limit: int, offset: int = 0) -> PinPage:
+        """Return some rows of a list; ``query``: state, name, find, sort."""
+        target = f"{_cluster(name)}/pins?{urlencode([*query, ('limit', limit), ('offset', offset)])}"
+        answer = self._answer("GET", target, timeout_s=STREAM_TIMEOUT_S)
+        total = answer.header("X-Total")
+        rows = list(_decoded(answer.lines(), shapes.PinLine))
+        return PinPage(rows, None if total is None else int(total), int(answer.header("X-Rev") or 0))
+
+    def pin(self, name: str, cid: str) -> shapes.PinDetail:
+        """Return all that is known of one pin. Raises NotFound where it is not on the list."""
+        return self._one("GET", f"{_cluster(name)}/pins/{quote(cid, safe='')}", shapes.PinDetail)
+
+    def locate(self, name: str, query: Query = (), *, cid: str = "", prefix: str = "") -> int | None:
+        """Return at which offset of a list a pin stands: ``cid``, or the first by name that begins with ``prefix``.
+
+        None where it is not in that list, and where to count it would take long.
+        """
+        target = [*query, ("cid", cid)] if cid else [*query, ("prefix", prefix)]
+        return self._one("GET", f"{_cluster(name)}/pins/locate?{urlencode(target)}", shapes.PinPlace).offset
 
     def is_listed(self, name: str, cid: str) -> bool:
         """Say whether a CID is on the list, without waiting as long as for a list."""
@@ -323,7 +367,7 @@ class Client:
             answer = transport.send(
                 self.socket,
                 method,
-                f"/api/v1{path}",
+                f"{_API}{path}",
                 body=stream if stream is not None else None if body is None else msgspec.json.encode(body),
                 content_type="application/json" if stream is None else "application/x-ndjson",
                 timeout_s=timeout_s,

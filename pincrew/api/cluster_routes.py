@@ -32,6 +32,9 @@ def routes(daemon: DaemonDoor) -> list[Route]:
     async def ready(request: Request) -> Response:
         return one(cluster(request).ready())
 
+    async def series(request: Request) -> Response:
+        return one(cluster(request).series())
+
     async def peers(request: Request) -> Response:
         return rows(await cluster(request).peers())
 
@@ -62,6 +65,7 @@ def routes(daemon: DaemonDoor) -> list[Route]:
     return [
         ("GET", f"{CLUSTER}/summary", summary),
         ("GET", f"{CLUSTER}/ready", ready),
+        ("GET", f"{CLUSTER}/series", series),
         ("GET", f"{CLUSTER}/peers", peers),
         ("GET", f"{CLUSTER}/errors", errors),
         ("GET", f"{CLUSTER}/events", events),

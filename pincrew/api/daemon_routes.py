@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pincrew.api import shapes
-from pincrew.api.answering import CLUSTER, Route, body, cluster_name, one
+from pincrew.api.answering import CLUSTER, Route, body, cluster_name, events, one
 from pincrew.api.contract import DaemonDoor
 
 
@@ -37,6 +37,9 @@ def routes(daemon: DaemonDoor) -> list[Route]:
 
     async def status(_: Request) -> Response:
         return one(daemon.status())
+
+    async def feed(_: Request) -> Response:
+        return await events(daemon.feed())
 
     async def network(_: Request) -> Response:
         return one(daemon.network.info())
@@ -73,6 +76,7 @@ def routes(daemon: DaemonDoor) -> list[Route]:
         ("GET", "/daemon", info),
         ("POST", "/daemon/stop", stop),
         ("GET", "/status", status),
+        ("GET", "/feed", feed),
         ("GET", "/network", network),
         ("POST", "/network", change_network),
         ("POST", "/offers", offer),

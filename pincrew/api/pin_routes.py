@@ -44,6 +44,25 @@ def routes(daemon: DaemonDoor) -> list[Route]:
         )
         return rows(page, {"X-Rev": str(revision)} | ({} if total is None else {"X-Total": str(total)}))
 
+    async def locate(request: Request) -> Response:
+        query = request.query_params
+        cid, prefix = query.get("cid", ""), query.get("prefix", "")
+        if bool(cid) == bool(prefix):
+            raise Misuse("Which pin is looked for?", next_step="Name its `cid`, or how its name begins (`prefix`)")
+        return one(
+            await cluster(request).locate(
+                cid=cid,
+                prefix=prefix,
+                state=query.get("state", ""),
+                name=query.get("name", ""),
+                find=query.get("find", ""),
+                sort=query.get("sort", "added"),
+            )
+        )
+
+    async def pin(request: Request) -> Response:
+        return one(await cluster(request).pin(request.path_params["cid"]))
+
     async def write(request: Request) -> Response:
         writable = cluster(request)
         if not isinstance(writable, Writes):
@@ -69,6 +88,8 @@ def routes(daemon: DaemonDoor) -> list[Route]:
         ("POST", f"{CLUSTER}/pins", write),
         ("GET", f"{CLUSTER}/pinset", pinset),
         ("GET", f"{CLUSTER}/pins/status", pin_statuses),
+        ("GET", f"{CLUSTER}/pins/locate", locate),
+        ("GET", CLUSTER + "/pins/{cid}", pin),
     ]
 
 

@@ -8,6 +8,7 @@ and every wait has its limit.
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
@@ -19,6 +20,7 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 LINE_BYTES_MAX = 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+_CHUNK_END = b"\r\n"  # http.client reads it with the next chunk
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -82,6 +84,44 @@ class Answer:
                 yield from (line for line in lines if line.strip())
             if rest.strip():
                 yield rest
+
+    def newest_events(self) -> Iterator[bytes | None]:
+        """Read server-sent events: of those that have come the newest one's data, None where only comments have.
+
+        Never ends by itself; the daemon's end raises.
+        """
+        with closing(self._connection):
+            rest = b""
+            while True:
+                newest: bytes | None = None
+                has_come = False
+                while not has_come or self._has_more():
+                    chunk = self._chunk()
+                    if not chunk and has_come:
+                        break  # what came before the end is told first
+                    if not chunk:
+                        raise _lost(self._connection.path, None)
+                    *events, rest = (rest + chunk).split(b"\n\n")
+                    if len(rest) > ANSWER_BYTES_MAX:
+                        raise WorldFault("The daemon's answer is absurdly long", where=str(self._connection.path))
+                    for event in events:
+                        has_come = True
+                        newest = event.removeprefix(b"data: ") if event.startswith(b"data: ") else newest
+                yield newest
+
+    def _has_more(self) -> bool:
+        """Say whether more of the body, or its end, is here already: in http.client's buffer, or in the socket."""
+        connected = self._connection.sock
+        if self._response.isclosed():
+            return False
+        if select.select([connected], [], [], 0)[0]:
+            return True
+        waits_s = connected.gettimeout()
+        connected.settimeout(0)  # where the buffer is empty, a look into it reads
+        try:
+            return len(self._response.fp.peek(1)) > len(_CHUNK_END)
+        finally:
+            connected.settimeout(waits_s)
 
     def _chunk(self) -> bytes:
         """Return what is there, at least a byte; nothing at the end of a whole body."""

@@ -6,6 +6,7 @@ import sys
 
 from pincrew.cli.invocation import Invocation
 from pincrew.cli.prompts import agree
+from pincrew.join_words import OWN_NODE
 from pincrew.node_address import NodeKind
 from pincrew.node_choice import Choice, choose
 from pincrew.settings import Settings
@@ -36,7 +37,7 @@ def described(choice: Choice, settings: Settings) -> str:
     """Say which node will be used, and what that means."""
     wanted = choice.ipfs or settings.ipfs
     if wanted == NodeKind.EMBEDDED:
-        return "pincrew's own: it runs with the daemon and keeps its blocks in pincrew's folder"
+        return OWN_NODE
     if choice.version is not None:
         return f"your Kubo {choice.version} at {choice.address}"
     if choice.silent is not None:

@@ -16,7 +16,7 @@ from pincrew.limits import AUDIT_FAULTS_SHOWN
 from pincrew.paths import ClusterPaths
 from pincrew.store.audit import Audit
 from pincrew.store.bases import BaseStore
-from pincrew.store.database import Database
+from pincrew.store.database import Database, bytes_on_disk
 from pincrew.store.schema import SCHEMA_VERSION
 from pincrew.store.trust_store import TrustStore
 from pincrew.trust import TrustChain
@@ -91,7 +91,7 @@ class StoreLook:
             yield wrong("store", f"the file is damaged: {'; '.join(pages.faults)}", ANEW, name)
             return
         seen = "all pages sound" if pages.is_whole else "no damaged page found, and not all were looked at (`--all`)"
-        size = figures.size(self._paths.state.stat().st_size)
+        size = figures.size(bytes_on_disk(self._paths.state))
         yield ok("store", f"{size}, format {SCHEMA_VERSION}, {seen}, {pages.took_s:.1f} s", name)
 
     def _figures(self, audit: Audit) -> Iterator[Check]:

@@ -14,7 +14,7 @@ import typer
 
 from pincrew import figures
 from pincrew.api.shapes import AcceptRequest, Followed, Left, Summary
-from pincrew.cli import autostart, background, choosing, join_questions, join_text, selection, watching
+from pincrew.cli import autostart, background, choosing, join_questions, join_text, selection, terminal_view, watching
 from pincrew.cli.answers import FollowedCluster
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
@@ -224,6 +224,8 @@ def _after(invocation: Invocation, joined: Followed, *, is_waiting: bool, deadli
         if reached is None:
             code = ExitCode.TIMED_OUT
             output.say("pincrew: Time ran out before everything was here. Following goes on; see `pincrew status`.")
+    elif terminal_view.is_possible(invocation):
+        terminal_view.show(invocation, joined.cluster)
     elif output.is_live:
         _look(invocation, joined.cluster)
     else:

@@ -15,12 +15,10 @@ from pincrew.cli import autostart
 from pincrew.cli.invocation import Invocation
 from pincrew.cli.prompts import agree, ask
 from pincrew.errors import Misuse
+from pincrew.join_words import NO_LIMIT, is_own_node, usual_limit
 from pincrew.limits import JOIN_LIMIT_BYTES_MIN
-from pincrew.node_address import NodeKind
 from pincrew.quantities import parse_size
 from pincrew.settings import ClusterSettings, checked_peer_name, parse_limit, with_limits
-
-NONE = "none"
 
 
 def with_usual_limit(request: AcceptRequest, prospect: Prospect, *, is_agreed: bool) -> AcceptRequest:
@@ -31,10 +29,9 @@ def with_usual_limit(request: AcceptRequest, prospect: Prospect, *, is_agreed: b
     """
     if request.limit is not None:
         return request
-    if prospect.limit is not None:
-        return msgspec.structs.replace(request, limit=limit_text(prospect.limit))
-    if prospect.volume_free is None:
-        return msgspec.structs.replace(request, limit=NONE)
+    limit = usual_limit(prospect)
+    if limit is not None:
+        return msgspec.structs.replace(request, limit=limit)
     if is_agreed:
         raise Misuse(
             f"Only {figures.size(prospect.volume_free)} are free where the IPFS node stores",
@@ -55,7 +52,7 @@ class Answers:
 
 def asked(invocation: Invocation, request: AcceptRequest, said: AcceptRequest, prospect: Prospect) -> Answers | None:
     """Ask. ``said`` is what the options said. None: the user does not join."""
-    is_embedded = prospect.node_kind == NodeKind.EMBEDDED
+    is_embedded = is_own_node(prospect)
     try:
         invocation.output.say("")
         limit = request.limit if said.limit is not None else _limit(invocation, request.limit, is_embedded=is_embedded)
@@ -74,7 +71,7 @@ def _limit(invocation: Invocation, proposed: str | None, *, is_embedded: bool) -
     def check(text: str) -> None:
         with_limits(ClusterSettings(cluster_id=""), text, None, is_embedded=is_embedded)
 
-    shown = proposed if proposed in (None, NONE) else figures.size(parse_size(proposed))
+    shown = proposed if proposed in (None, NO_LIMIT) else figures.size(parse_size(proposed))
     return ask(invocation, "  How much may it hold here", check, default=proposed or "", shown=shown or "")
 
 
@@ -94,15 +91,10 @@ def _rate(invocation: Invocation, verb: str, now: int | None) -> str | None:
         if text:
             parse_limit(text, "")
 
-    shown = NONE if now is None else figures.size(now)
+    shown = NO_LIMIT if now is None else figures.size(now)
     return ask(invocation, f"  How much may it {verb} a second", check, default="", shown=shown) or None
 
 
 def _name(invocation: Invocation) -> str:
-    name = ask(invocation, "  Name that others see", checked_peer_name, default=NONE)
-    return "" if name.lower() == NONE else name
-
-
-def limit_text(limit: int) -> str:
-    """Return a limit as `--limit` takes it."""
-    return f"{limit // 1000**3}GB" if limit % 1000**3 == 0 else str(limit)
+    name = ask(invocation, "  Name that others see", checked_peer_name, default=NO_LIMIT)
+    return "" if name.lower() == NO_LIMIT else name

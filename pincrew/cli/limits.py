@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -16,11 +16,22 @@ from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.errors import DaemonNotRunning, Misuse, NotAllowed
+from pincrew.files import private_folder
 from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.paths import ClusterPaths
 from pincrew.quantities import parse_percent
-from pincrew.settings import Role, load_cluster, load_settings, network_limits, save, with_limits, with_network
+from pincrew.settings import (
+    Role,
+    kept_months,
+    load_cluster,
+    load_settings,
+    network_limits,
+    part_mode,
+    save,
+    with_limits,
+    with_network,
+)
 
 _UNPIN, _LEAVE = "unpin", "leave"
 _ANSWERS = {"u": _UNPIN, _UNPIN: _UNPIN, "l": _LEAVE, _LEAVE: _LEAVE, "c": "", "cancel": "", "": ""}
@@ -45,8 +56,11 @@ def limits(
     keep_free: Annotated[
         str, typer.Option("--keep-free", metavar="PCT", help="How much of the volume stays free, in percent.")
     ] = "",
+    part: Annotated[
+        str, typer.Option("--part", metavar="auto|part|all", help="Of a larger list: a part, or in order until full.")
+    ] = "",
     unpin: Annotated[
-        bool, typer.Option("--unpin", help="What a lower limit leaves no room for is unpinned, the newest first.")
+        bool, typer.Option("--unpin", help="What a lower limit leaves no room for, or is not the part, is unpinned.")
     ] = False,
     leave: Annotated[
         bool, typer.Option("--leave", help="It stays; nothing new is fetched until the rest fits.")
@@ -67,33 +81,42 @@ def limits(
     quiet_upload: Annotated[
         str, typer.Option("--quiet-upload", metavar="RATE|none", help="The same as --upload, in quiet hours.")
     ] = "",
+    monthly_cap: Annotated[
+        str, typer.Option("--monthly-cap", metavar="SIZE|none", help="All clusters: so much a month may pass.")
+    ] = "",
 ) -> int:
     """Show what a cluster may take of this machine, or change it.
 
     Changes hold at once, and are kept in the cluster's `cluster.toml`. A limit below what is kept unpins nothing
-    without your word. Limits of the network are for all clusters together, and kept in `settings.toml`; on Kubo what
-    is fetched is held to them approximately, and what is sent not at all. With no daemon running the settings alone
-    are changed.
+    without your word. Limits of the network and the monthly cap are for all clusters together, and kept in
+    `settings.toml`; on Kubo what is fetched is held to them approximately, and what is sent not at all. With no daemon
+    running the settings alone are changed.
 
     Example: `pincrew limits --limit 200GB --keep-free 15`
     """
     line = NetworkLimitsRequest(
-        download or None, upload or None, quiet_hours or None, quiet_download or None, quiet_upload or None
+        download=download or None,
+        upload=upload or None,
+        quiet_hours=quiet_hours or None,
+        quiet_download=quiet_download or None,
+        quiet_upload=quiet_upload or None,
+        monthly_cap=monthly_cap or None,
     )
-    is_changing = bool(limit or keep_free)
+    is_changing = bool(limit or keep_free or part)
     is_line_changing = line != NetworkLimitsRequest()
     if is_line_changing and dry_run:
-        raise Misuse("`--dry-run` is for `--limit` and `--keep-free`", means="Nothing was changed")
+        raise Misuse("`--dry-run` is for `--limit`, `--part` and `--keep-free`", means="Nothing was changed")
     if is_line_changing and not is_changing and cluster is None:
         return _change_line(invocation, line)
     paths = selection.cluster(invocation.home, cluster)
     if not is_changing and (unpin or leave or dry_run):
-        raise Misuse("Which limit is to change was not said", next_step="Add `--limit SIZE`")
+        raise Misuse("Which limit is to change was not said", next_step="Add `--limit SIZE`, or `--part`")
     if unpin and leave:
         raise Misuse("`--unpin` and `--leave` exclude each other", means="Nothing was changed")
     request = LimitsRequest(
         limit=limit or None,
         keep_free=parse_percent(keep_free) if keep_free else None,
+        part=part_mode(part).value if part else None,
         excess=_UNPIN if unpin else _LEAVE if leave else None,
         dry_run=dry_run,
     )
@@ -147,7 +170,8 @@ def _change(invocation: Invocation, paths: ClusterPaths, request: LimitsRequest,
 def _would(plan: LimitsChanged) -> str:
     kept = figures.size(plan.limits.kept)
     pins = figures.plural(plan.pins, "pin")
-    return f"{kept} are kept. The newest {pins} ({figures.size(plan.bytes)}) would have to be unpinned."
+    which = f"{pins} outside of the part that fits" if plan.chosen == "part" else f"The newest {pins}"
+    return f"{kept} are kept. {which} ({figures.size(plan.bytes)}) would have to be unpinned."
 
 
 def _asked(invocation: Invocation, plan: LimitsChanged) -> str:
@@ -200,6 +224,7 @@ def _change_line(invocation: Invocation, request: NetworkLimitsRequest) -> int:
     if is_running:
         changed = invocation.client.change_network(request)
     else:
+        private_folder(invocation.home.root)  # before anything was joined there is none
         save(invocation.home.settings, with_network(load_settings(invocation.home.settings, {}), request))
         changed = _stored_line(invocation)
     if output.is_json:
@@ -217,14 +242,22 @@ def _change_line(invocation: Invocation, request: NetworkLimitsRequest) -> int:
 def _line_rows(line: NetworkLimits) -> list[tuple[str, str]]:
     """Say what may be taken of the line: one set of limits, or both and which holds now."""
     always = _rates(line.download, line.upload)
-    if line.quiet_hours is None:
-        return [("network", always)]
-    quiet = _rates(line.quiet_download, line.quiet_upload)
-    return [
-        ("network", always + ("" if line.is_quiet else "  (now)")),
-        ("quiet hours", line.quiet_hours),
-        ("in them", quiet + ("  (now)" if line.is_quiet else "")),
-    ]
+    rows = [("network", always)]
+    if line.quiet_hours is not None:
+        quiet = _rates(line.quiet_download, line.quiet_upload)
+        rows = [
+            ("network", always + ("" if line.is_quiet else "  (now)")),
+            ("quiet hours", line.quiet_hours),
+            ("in them", quiet + ("  (now)" if line.is_quiet else "")),
+        ]
+    if line.monthly_cap is None and not line.month_received and not line.month_sent:
+        return rows
+    month = f"{figures.size(line.month_received)} down, {figures.size(line.month_sent)} up"
+    if line.monthly_cap is not None:
+        month += f" of {figures.size(line.monthly_cap)}"
+    if line.is_month_over and line.month_ends is not None:
+        month += f": nothing more until {figures.wall_time(line.month_ends, datetime.now(UTC))}"
+    return [*rows, ("this month", month)]
 
 
 def _rates(download: int | None, upload: int | None) -> str:
@@ -235,18 +268,23 @@ def _rates(download: int | None, upload: int | None) -> str:
 def _say_approximate(output: Output, line: NetworkLimits) -> None:
     if line.is_approximate and any((line.download, line.upload, line.quiet_download, line.quiet_upload)):
         output.say("On Kubo they hold approximately: pins wait while too much arrives. What it sends is not limited.")
+    if line.is_approximate and line.monthly_cap is not None:
+        output.say("Of a Kubo, all that it received while the daemon ran counts for the month; what it sent does not.")
 
 
 def _stored_line(invocation: Invocation) -> NetworkLimits:
     settings = load_settings(invocation.home.settings, invocation.environment)
     kinds = [kind_of(load_cluster(paths.settings).ipfs or settings.ipfs) for paths in invocation.home.joined()]
     is_kubo = NodeKind.KUBO in kinds
-    return network_limits(settings, datetime.now(), str(invocation.home.settings), is_kubo=is_kubo)
+    months = kept_months(invocation.home.months)
+    return network_limits(settings, datetime.now(), months, str(invocation.home.settings), is_kubo=is_kubo)
 
 
 def _volume(shown: Limits, *, is_running: bool) -> str:
     if shown.volume_total is not None and shown.volume_free is not None:
         return f": {figures.size(shown.volume_free)} of {figures.size(shown.volume_total)} are free now"
+    if not shown.is_volume_looked_at:
+        return ", which was not looked at yet: the IPFS node has not said where it is"
     return ", which is not on this machine: it cannot be looked at" if is_running else ""
 
 
@@ -275,7 +313,7 @@ def _change_stored(invocation: Invocation, paths: ClusterPaths, request: LimitsR
         raise NotAllowed("A curator keeps its whole list, whatever its size", means="Nothing was changed")
     settings = load_settings(invocation.home.settings, invocation.environment)
     is_embedded = kind_of(local.ipfs or settings.ipfs) is NodeKind.EMBEDDED
-    changed = with_limits(local, request.limit, request.keep_free, is_embedded=is_embedded)
+    changed = with_limits(local, request.limit, request.keep_free, request.part, is_embedded=is_embedded)
     pins = size = 0
     if changed.limit is not None:
         pins, size = stored.beyond(paths, changed.limit)
@@ -287,5 +325,5 @@ def _change_stored(invocation: Invocation, paths: ClusterPaths, request: LimitsR
         save(paths.settings, changed)
         pins = size = 0
     shown = _stored(paths)
-    shown = msgspec.structs.replace(shown, limit=changed.limit, keep_free=changed.keep_free)
+    shown = msgspec.structs.replace(shown, limit=changed.limit, keep_free=changed.keep_free, part=changed.part.value)
     return LimitsChanged(shown, pins, size, is_dry_run=request.dry_run)

@@ -60,7 +60,13 @@ def resume(invocation: Invocation, cluster: ClusterOption = None) -> None:
     """
     paths = selection.cluster(invocation.home, cluster)
     is_running = background.running(invocation.client) is not None
-    _show(invocation.output, invocation.client.resume(paths.name) if is_running else _stored(paths, None))
+    resumed = invocation.client.resume(paths.name) if is_running else _stored(paths, None)
+    if resumed.is_paused and resumed.until is not None and not invocation.output.is_json:
+        until = figures.wall_time(resumed.until, datetime.now(UTC))
+        invocation.output.data(f"{resumed.cluster} waits until {until} all the same: the monthly cap is reached.")
+        invocation.output.say("Another cap: `pincrew limits --monthly-cap SIZE|none`")
+        return
+    _show(invocation.output, resumed)
 
 
 def _quiet(invocation: Invocation) -> Pause:

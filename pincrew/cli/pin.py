@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
+import msgspec
 import typer
 
 from pincrew import figures
@@ -270,18 +271,7 @@ def _copies(pin: GlobalPinInfo) -> int:
 
 
 def _successor(old: PinObject, cid: str) -> PinRequest:
-    return PinRequest(
-        cid=cid,
-        name=old.name,
-        mode=old.mode,
-        replication_factor_min=old.replication_factor_min,
-        replication_factor_max=old.replication_factor_max,
-        allocations=old.user_allocations or old.allocations or None,
-        metadata=old.metadata,
-        origins=old.origins or None,
-        expire_at=None if old.expire_at.startswith("0001-") else old.expire_at,
-        pin_update=old.cid,
-    )
+    return msgspec.structs.replace(old.rewritten(), cid=cid, pin_update=old.cid, timestamp=None)
 
 
 def _object_text(pin: PinObject, output: Output) -> str:

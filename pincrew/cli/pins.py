@@ -16,7 +16,7 @@ from pincrew.cli import selection, stored
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.errors import DaemonNotRunning
-from pincrew.store.listing import Filter, parse_states
+from pincrew.store.filters import Filter, parse_states
 
 _SIGNS = {
     "pinned": "✓",

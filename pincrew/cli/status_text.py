@@ -47,7 +47,9 @@ def describe(cluster: Summary, now: datetime, style: Style = _unstyled) -> str:
         lines += _progress_lines(cluster.progress, now)
     if cluster.state == "paused":
         until = figures.wall_time(cluster.paused_until, now) if cluster.paused_until else "you resume it"
-        lines.append(_line("pause", f"until {until}; nothing new is fetched (pincrew resume -c {cluster.name})"))
+        is_month_over = any(reason.code == "monthly_cap" for reason in cluster.reasons)
+        step = "pincrew limits" if is_month_over else f"pincrew resume -c {cluster.name}"
+        lines.append(_line("pause", f"until {until}; nothing new is fetched ({step})"))
     if cluster.lifetime is not None and any((cluster.lifetime.days, cluster.lifetime.pins, cluster.lifetime.served)):
         lines.append(_so_far(cluster.lifetime))
     lines += [_reason(reason.code, reason.text, style) for reason in cluster.reasons]
@@ -155,7 +157,10 @@ def _progress_lines(progress: Progress, now: datetime) -> list[str]:
     )
     usual = f" ({figures.size(progress.rate_10min)}/s over 10 minutes)" if progress.rate_10min else ""
     last = f"last block {figures.ago(progress.last_block, now)}" if progress.last_block else "no block yet"
-    return [_line("speed", f"{speed}{usual}, {last}; {_left(progress)}")]
+    if progress.serving:
+        last += f" from {figures.plural(progress.serving, 'peer')}"
+    sent = f"; {figures.size(progress.upload_rate)}/s sent to others" if progress.upload_rate else ""
+    return [_line("speed", f"{speed}{usual}, {last}{sent}; {_left(progress)}")]
 
 
 def _left(progress: Progress) -> str:

@@ -34,8 +34,9 @@ from pincrew.record import decode_record
 from pincrew.settings import Role, load_cluster
 from pincrew.store.database import Database
 from pincrew.store.events import Events
+from pincrew.store.filters import Filter
 from pincrew.store.lifetime import LifetimeStore
-from pincrew.store.listing import LIMIT_MAX, Filter, Listing
+from pincrew.store.listing import LIMIT_MAX, Listing
 from pincrew.store.rows import Rows
 from pincrew.store.snapshot import Snapshot, snapshot
 from pincrew.store.statuses import Statuses

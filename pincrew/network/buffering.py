@@ -28,3 +28,20 @@ class BufferedConnection:
             self._held, self._at = await self._raw.read(_READ_BYTES), 0
         start, self._at = self._at, len(self._held) if n is None else min(self._at + n, len(self._held))
         return self._held[start : self._at]
+
+
+class HeardConnection:
+    """A raw connection of py-libp2p that knows whether the other side ever said anything."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self.has_spoken = False
+
+    async def read(self, n: int | None = None) -> bytes:
+        """Return up to ``n`` bytes; none at the end. Raises what the connection raises."""
+        data: bytes = await self._raw.read(n)
+        self.has_spoken = self.has_spoken or bool(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)

@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 _CHAIN_MAX = 10
 
 
+class Silence(Exception):
+    """Nothing at all came from the other side."""
+
+
 class HandshakeReports:
     """Passes failures on to the peer above: each reason of each peer (or host) once in a while."""
 
@@ -67,6 +71,11 @@ def other_cluster(address: str) -> HandshakeFailed:
 def _likely_cause(error: BaseException | None, closed: bool) -> str:
     texts: list[str] = []
     while error is not None and len(texts) < _CHAIN_MAX:
+        if isinstance(error, Silence):
+            return (
+                "The other side takes the connection and then says nothing: its machine sleeps, its process is"
+                " stopped, or the way there loses what is sent"
+            )
         texts.append(f"{type(error).__name__} {error}".lower())
         error = error.__cause__ or error.__context__
     if any("mismatch" in text and "peer" in text and "protocol" not in text for text in texts):

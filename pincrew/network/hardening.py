@@ -45,9 +45,11 @@ from trio_websocket import WebSocketConnection
 
 from pincrew import limits
 from pincrew.errors import HandshakeFailed
+from pincrew.network.buffering import HeardConnection
 from pincrew.network.connections import tcp_address
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.doorway import Doorway
+from pincrew.network.handshakes import Silence
 from pincrew.network.muxing import GuardedYamux, ThriftyStream
 from pincrew.network.turns import Turns
 
@@ -185,6 +187,7 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         # A refusal, silence (TooSlowError), or whatever the transport stumbles over in what answers there.
         except Exception as error:
             raise PeerUnreachable("Nobody answers", where=address) from error
+        raw = line = HeardConnection(raw)
         if self.psk is not None:
             raw = new_protected_conn(raw, self.psk)
         try:
@@ -195,6 +198,8 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
         except BaseException as error:
             with trio.move_on_after(limits.CLOSE_TIMEOUT_S, shield=True):
                 await raw.close()
+            if isinstance(error, trio.TooSlowError) and not line.has_spoken:
+                raise HandshakeFailed(where=address) from Silence()
             if isinstance(error, Exception):
                 raise HandshakeFailed(where=address) from error
             raise

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pincrew.node.bitswap.session import SentBy
 from pincrew.node.host import Connected
 from pincrew.node.importing import Added, AddOptions, Entry, Report
 from pincrew.node.store import Block, Lease, Pin, Room, Verified
@@ -103,6 +104,7 @@ class NodeDoor(Protocol):
         name: str = "",
         told: Told = lambda _b, _s: None,
         offline: bool = False,
+        sent_by: SentBy = lambda _peer: None,
     ) -> None:
         """Fetch and pin; returns when all of it is here. A pin of the same CID gets the new name.
 
@@ -156,6 +158,9 @@ class NodeDoor(Protocol):
 
     async def set_limits(self, settings: NodeSettings) -> None:
         """Let the limits of ``settings`` hold from now on, and after a restart. Raises Misuse and StoreFault."""
+
+    def be_silent(self, seconds: float) -> None:
+        """Serve nobody for so long, as if nothing were here; 0: serve again."""
 
     def shutdown(self) -> None:
         """Begin to stop; returns at once."""

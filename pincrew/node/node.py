@@ -23,6 +23,7 @@ from pincrew.cid import cid_text
 from pincrew.errors import NotFound, PincrewError
 from pincrew.keys import SigningKey
 from pincrew.node.bitswap.exchange import Exchange
+from pincrew.node.bitswap.session import SentBy
 from pincrew.node.blocks import Blocks
 from pincrew.node.contract import Bandwidth, NodeIdentity, Provider, Told
 from pincrew.node.delegated import Router
@@ -109,6 +110,10 @@ class EmbeddedNode:
             self._apply(before)
             raise
 
+    def be_silent(self, seconds: float) -> None:
+        """Serve nobody for so long."""
+        self._exchange.be_silent(seconds)
+
     def _apply(self, settings: NodeSettings) -> None:
         self._blocks.set_limit(settings.storage_limit)
         self._up.limit = settings.upload_limit
@@ -194,9 +199,10 @@ class EmbeddedNode:
         name: str = "",
         told: Told = lambda _b, _s: None,
         offline: bool = False,
+        sent_by: SentBy = lambda _peer: None,
     ) -> None:
         """Fetch and pin."""
-        await self._pinning.pin(Pin(cid, recursive, name), told, offline=offline)
+        await self._pinning.pin(Pin(cid, recursive, name), told, offline=offline, sent_by=sent_by)
 
     async def pin_of(self, cid: bytes) -> Pin | None:
         """Return the pin of exactly this CID."""

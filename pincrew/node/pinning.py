@@ -18,15 +18,17 @@ from typing import Protocol
 
 from pincrew.cid import cid_text
 from pincrew.errors import Conflict, NoRoom, NotFound
+from pincrew.node.bitswap.session import SentBy
 from pincrew.node.blocks import Blocks
 from pincrew.node.store import Lease, Pin
 from pincrew.node.walk import Fetching, Walk
 
 
 class OpenSession(Protocol):
-    """Opens a session with other nodes; ``wants_all``: whatever is below a block will be wanted too."""
+    """Opens a session with other nodes; ``wants_all``: whatever is below a block will be wanted too; ``sent_by`` hears
+    who sends its blocks."""
 
-    def __call__(self, *, wants_all: bool) -> AbstractAsyncContextManager[Fetching]: ...
+    def __call__(self, *, wants_all: bool, sent_by: SentBy) -> AbstractAsyncContextManager[Fetching]: ...
 
 
 OnProgress = Callable[[int, int], None]
@@ -34,6 +36,10 @@ OnProgress = Callable[[int, int], None]
 
 def ignore(_blocks: int, _bytes: int) -> None:
     """Take no notice of progress."""
+
+
+def ignore_sender(_peer: str) -> None:
+    """Take no notice of who sent a block."""
 
 
 class Pinning:
@@ -52,8 +58,10 @@ class Pinning:
         self._make_room = make_room
         self._unpinned = unpinned
 
-    async def pin(self, pin: Pin, told: OnProgress = ignore, *, offline: bool = False) -> None:
-        """Fetch what ``pin`` is about and keep it; ``told`` hears (blocks, bytes) that are here.
+    async def pin(
+        self, pin: Pin, told: OnProgress = ignore, *, offline: bool = False, sent_by: SentBy = ignore_sender
+    ) -> None:
+        """Fetch what ``pin`` is about and keep it; ``told`` hears (blocks, bytes) that are here, ``sent_by`` from whom.
 
         ``offline`` fetches nothing and raises NotFound for what is not here. Raises Conflict for a direct pin of what
         is pinned recursively, PinRemoved where it was unpinned meanwhile, and NoRoom, Misuse and Malformed as
@@ -68,7 +76,7 @@ class Pinning:
                 await self._blocks.complete_pin(pin)
             else:
                 async with self._blocks.fetching_pin(pin):
-                    await self._bring(pin, lease, told)
+                    await self._bring(pin, lease, told, sent_by)
                     await self._blocks.complete_pin(pin, was_fetched=True)
 
     async def unpin(self, cid: bytes) -> bool:
@@ -93,17 +101,17 @@ class Pinning:
             return
         with self._blocks.lease() as lease:
             async with self._blocks.fetching_pin(pin):
-                await self._bring(pin, lease, told)
+                await self._bring(pin, lease, told, ignore_sender)
                 await self._blocks.replace_pin(old, pin)
         self._unpinned()
 
-    async def _bring(self, pin: Pin, lease: Lease, told: OnProgress) -> None:
+    async def _bring(self, pin: Pin, lease: Lease, told: OnProgress, sent_by: SentBy) -> None:
         """Have all that ``pin`` is about here, under ``lease``."""
         has_collected = False
         while True:
             try:
                 walk = Walk(pin.cid, self._blocks, lease, told, recursive=pin.recursive)
-                await walk.run(partial(self._open_session, wants_all=pin.recursive))
+                await walk.run(partial(self._open_session, wants_all=pin.recursive, sent_by=sent_by))
                 return
             except NoRoom:
                 if has_collected or not await self._make_room():

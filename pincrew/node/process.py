@@ -30,10 +30,11 @@ from pincrew.limits import NODE_PORT_DEFAULT, NODE_SWITCH_INTERVAL_S
 from pincrew.node.gateway import build_gateway
 from pincrew.node.heap import settle_heap
 from pincrew.node.node import EmbeddedNode
+from pincrew.node.priority import is_low, yield_to_others
 from pincrew.node.rpc import build_rpc
 from pincrew.node.store import BlockStore
 from pincrew.paths import Home, NodePaths
-from pincrew.settings import NodeSettings, load_node, save
+from pincrew.settings import NodeSettings, load_node, load_settings, save
 
 log = logging.getLogger("pincrew.node")
 
@@ -60,7 +61,10 @@ def run_node(
     private_folder(home.root)
     private_folder(paths.folder)
     key = load_or_create_key(paths.identity, paths.blocks)
-    settings = _with_port(paths, load_node(paths.settings))
+    wished = load_node(paths.settings)
+    if is_low(wished.priority, home, load_settings(home.settings, environment)):
+        yield_to_others()
+    settings = _with_port(paths, wished)
     store = BlockStore(paths.blocks, limit_bytes=settings.storage_limit)
     try:
         node = EmbeddedNode(store, paths.blocks, key, settings, partial(save, paths.settings))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pincrew.errors import DamagedStore, NewerStore, StoreFault
@@ -34,6 +34,15 @@ _VERSION_MAX = 10_000  # a higher one was never written by any pincrew: it is wh
 _DAMAGE = ("malformed", "not a database", "unsupported file format", "no such table", "no such column", "decode to UTF")
 
 
+def bytes_on_disk(path: Path) -> int:
+    """Return how large a store's files are together: the file, and what SQLite keeps beside it. Blocks."""
+    found = 0
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            found += path.with_name(path.name + end).stat().st_size
+    return found
+
+
 class Database:
     """The state of one cluster on disk."""
 
@@ -48,6 +57,8 @@ class Database:
         self._lock = threading.RLock()
         self._idle: list[sqlite3.Connection] = []  # to read with; threads come and go, and connections outlive them
         self._is_closed = False
+        self.commits = 0
+        """How often something was written since this was opened."""
         try:
             self.writer = self._connect(read_only=read_only)
             self._prepare(cluster)
@@ -170,6 +181,7 @@ class Database:
                         self.writer.execute("ROLLBACK")
                     raise
                 self.writer.execute("COMMIT")
+                self.commits += 1
             except sqlite3.Error as error:
                 if self.writer.in_transaction:
                     self.writer.execute("ROLLBACK")

@@ -54,7 +54,9 @@ class PartRows:
 
     def change(self) -> int:
         """Return the number of the last change of the list."""
-        return self.database.counter("change")
+        # Not by the writer: while a base is adopted it is busy for seconds, and so would be who asks.
+        with self.database.reading() as db:
+            return int(db.execute("SELECT value FROM meta WHERE key='change'").fetchone()[0])
 
     # ---- what is remembered -------------------------------------------------------------------------------------
 

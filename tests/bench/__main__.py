@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bases, beside, crowd, latency, node, overhead, overwrites, scale, state
+from tests.bench import bases, beside, crowd, latency, node, overhead, overwrites, scale, state, tui
 
 
 @dataclass
@@ -43,6 +43,7 @@ ROWS = {
     "crowd": crowd.measure,
     "beside": beside.measure,
     "overwrites": overwrites.measure,
+    "tui": tui.measure,
 }
 
 

@@ -139,6 +139,7 @@ def _lists(machine: Machine, count: int, note: Note) -> None:
         "name prefix": ([("name", "archive/0500"), ("sort", "name")], 0),
         "state, middle": ([("state", "queued")], count // 2),
         "state, last": ([("state", "queued")], count - 256),
+        "two states, middle": ([("state", "queued,error")], count // 2),
     }
     for what, (query, offset) in queries.items():
         times = []
@@ -149,6 +150,16 @@ def _lists(machine: Machine, count: int, note: Note) -> None:
             assert rows
         ms = 1000 * statistics.median(times[1:])
         note(f"page of 256: {what}", ms, "ms", "< 30 ms", ms < 30, f"{count:,} pins")
+    for sort in ("added", "name", "size", "state"):
+        query = [("sort", sort)]
+        (middle,) = machine.client.pin_page(_NAME, query, limit=1, offset=count // 2).rows
+        times = []
+        for _ in range(8):
+            begun = time.monotonic()
+            assert machine.client.locate(_NAME, query, cid=middle.cid) == count // 2
+            times.append(time.monotonic() - begun)
+        ms = 1000 * statistics.median(times[1:])
+        note(f"where the middle pin stands, by {sort}", ms, "ms", "< 30 ms", ms < 30, f"{count:,} pins")
     for what, word in {
         "oldest pins": "item-0000",
         "all pins": "archive",

@@ -297,6 +297,18 @@ async def test_a_missing_or_different_secret_is_named_within_ten_seconds(
 
 
 @trio_test
+async def test_one_that_takes_the_connection_and_says_nothing_is_no_closed_cluster() -> None:
+    ours = Member(1)
+    with socket.socket() as asleep:
+        asleep.bind(("127.0.0.1", 0))
+        asleep.listen()  # the system takes connections for it, as it does for a process that is stopped
+        async with running(ours):
+            ours.network.seek(peer_id(key(99).public), [f"/ip4/127.0.0.1/tcp/{asleep.getsockname()[1]}"])
+            await until(lambda: ours.recorder.failures)
+            assert "says nothing" in ours.recorder.failures[0][2]
+
+
+@trio_test
 async def test_another_peer_at_the_address_is_named_as_such() -> None:
     ours, theirs = Member(1), Member(2)
     async with running(ours, theirs):

@@ -13,6 +13,7 @@ import pytest
 
 from pincrew.cid import cid_text
 from pincrew.kubo_process import KuboProcess
+from support.attacked_node import node_process
 from support.embedded_process import EmbeddedProcess
 from support.http_door import MULTIPART, files
 
@@ -398,3 +399,18 @@ def test_shutdown(tmp_path: Path) -> None:
         node.wait()
     finally:
         node.kill()
+
+
+def test_pin_add_names_the_peers_that_sent_blocks(tmp_path: Path) -> None:
+    """Beyond what Kubo says: of pincrew's own node the daemon learns who serves."""
+    with node_process(tmp_path / "source") as source, node_process(tmp_path / "fetching") as fetching:
+        fetching.ask("swarm/connect", arg=source.address)
+        added = source.ask("add", data=os.urandom(2_000_000), **{"cid-version": "1"})
+        cid = json.loads(added.text.splitlines()[-1])["Hash"]
+
+        def pinned() -> set[str]:
+            lines = fetching.ask("pin/add", arg=cid, progress="true").text.splitlines()
+            return {peer for line in lines[:-1] for peer in json.loads(line)["Peers"]}
+
+        assert pinned() == {source.address.rpartition("/")[2]}
+        assert pinned() == set(), "what is here comes from nobody"

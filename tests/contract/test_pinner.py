@@ -863,3 +863,33 @@ def test_rejected_on_kubo_takes_another_name(kubo: KuboProcess, tmp_path: Path) 
             assert pin is not None and pin.name == "kept"
 
     trio.run(main)
+
+
+def test_who_serves_is_known_where_the_node_says_it(tmp_path: Path) -> None:
+    async def test(node: FakeKubo, bench: Bench) -> None:
+        gate = trio.Event()
+        node.orders[cid_of(1)] = Orders(blocks=3, bytes=9_000, gate=gate, senders=("a", "b"))
+        node.orders[cid_of(2)] = Orders(blocks=3, bytes=3_000, gate=gate, senders=("b",))
+        bench.put(pin_of(1), pin_of(2))
+        await bench.until(lambda: [one.blocks for one in bench.pinner.summary().in_flight] == [2, 2])
+        seen = bench.pinner.summary()
+        assert seen.senders == 2 and sorted(one.senders or 0 for one in seen.in_flight) == [1, 2]
+        assert sorted(round(one.rate / 100) for one in seen.in_flight)[0] > 0
+        gate.set()
+        await bench.until(lambda: bench.book.state(cid_of(2)) is PINNED)
+
+    with_fake(tmp_path, test)
+
+
+def test_who_serves_is_not_known_where_the_node_does_not_say_it(tmp_path: Path) -> None:
+    async def test(node: FakeKubo, bench: Bench) -> None:
+        gate = trio.Event()
+        node.orders[cid_of(1)] = Orders(blocks=3, gate=gate)
+        bench.put(pin_of(1))
+        await bench.until(lambda: [one.blocks for one in bench.pinner.summary().in_flight] == [2])
+        seen = bench.pinner.summary()
+        assert seen.senders is None and seen.in_flight[0].senders is None
+        gate.set()
+        await bench.until(lambda: bench.book.state(cid_of(1)) is PINNED)
+
+    with_fake(tmp_path, test)

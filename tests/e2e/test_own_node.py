@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pincrew.kubo_process import KuboProcess
+from pincrew.limits import NODE_NICENESS
 from support.machines import Crew, Machine, add_content, pin_by_hand, pins_of, read_content, until
 
 pytestmark = [pytest.mark.slow]
@@ -20,6 +21,12 @@ def serving(machine: Machine, node: str = EMBEDDED) -> str:
     made = machine.create("archive", node=node)
     ready = machine.serve("archive", "--publish", "127.0.0.1:0")
     return f"{ready['publish']}#{made['id']}"
+
+
+def niceness(pid: int) -> int:
+    """What the system says of every thread of a process, which is the same of all."""
+    (one,) = {int(stat.read_text().rpartition(")")[2].split()[16]) for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
+    return one
 
 
 def test_with_no_kubo_at_all_a_volunteer_and_a_curator_have_what_they_need(crew: Crew) -> None:
@@ -53,9 +60,12 @@ def test_with_no_kubo_at_all_a_volunteer_and_a_curator_have_what_they_need(crew:
     assert "pincrew's own: it runs with the daemon" in joined.all
     assert follower.held(f"{added['cid']}/one.bin") == first
     assert follower.held(piped) == b"from a pipe"
+    assert (niceness(follower.node_pid()), niceness(curator.node_pid())) == (NODE_NICENESS, 0)
     assert set(follower.own_pins()) == {added["cid"], piped}
     (cluster,) = follower.json("status")["clusters"]
     assert (cluster["state"], cluster["node"]["kind"], cluster["node"]["state"]) == ("complete", "embedded", "up")
+    assert cluster["progress"]["serving"] in (0, 1), "pincrew's own node says who sent blocks, within ten seconds"
+    assert cluster["db_bytes"] > 0 and cluster["rev"] > 0
 
     status = follower.json("node", "status")
     assert (status["running"], status["peer_id"]) == (True, cluster["node"]["peer_id"])

@@ -1698,6 +1698,27 @@ MANNERS: tuple[Mutant, ...] = (
         NETWORK_LIMITS + "test_the_node_is_told_at_each_change",
     ),
     Mutant(
+        "the month: what a node sent before it was started anew is lost",
+        "month.py",
+        "came = (received, sent) if is_new else",
+        "came = (0, 0) if is_new else",
+        "tests/unit/test_month.py::test_a_node_counts_from_its_own_start",
+    ),
+    Mutant(
+        "the month: a cap that is reached holds up nothing",
+        "month_keeper.py",
+        "cap is not None and month.passed >= cap",
+        "False",
+        "tests/unit/test_month_keeper.py::test_a_cap_is_reached_once_and_a_new_month_lifts_it",
+    ),
+    Mutant(
+        "a part: what was pinned before there was one leaves at once",
+        "part.py",
+        "if before is None and (is_told or not tally.pinned_below(ALL)):",
+        "if before is None:",
+        "tests/unit/test_part.py::test_what_was_pinned_before_there_was_a_part_leaves_by_and_by",
+    ),
+    Mutant(
         "rates: what is over counts",
         "rates.py",
         "            self._counts[passed % RATE_SLOTS] = 0",

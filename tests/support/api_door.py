@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -15,7 +15,17 @@ from pincrew.api import shapes
 from pincrew.api.contract import DaemonDoor
 from pincrew.api.server import build_app
 from pincrew.errors import NotFound
-from support.shape_examples import daemon_info, followed, offer, pin_line, pin_object, pin_status, prospect, summary
+from support.shape_examples import (
+    daemon_info,
+    followed,
+    offer,
+    pin_detail,
+    pin_line,
+    pin_object,
+    pin_status,
+    prospect,
+    summary,
+)
 
 
 class ApiDoor:
@@ -41,6 +51,11 @@ class ApiDoor:
 
     def status(self) -> shapes.Status:
         return shapes.Status(1, [summary()])
+
+    async def feed(self) -> AsyncGenerator[bytes | None, None]:
+        self._noted("feed")
+        yield b'{"schema":1,"clusters":[]}'
+        yield None
 
     def cluster(self, name: str) -> ApiDoor:
         if name != "books":
@@ -85,6 +100,17 @@ class ApiDoor:
     async def pins(self, **wanted: Any) -> tuple[list[shapes.PinLine], int | None, int]:
         self._noted("pins", wanted)
         return [pin_line()], None if wanted["find"] else 1, 9
+
+    async def locate(self, **wanted: str) -> shapes.PinPlace:
+        self._noted("locate", wanted)
+        return shapes.PinPlace("books", 41, 9)
+
+    async def pin(self, cid: str) -> shapes.PinDetail:
+        self._noted("pin", cid)
+        return pin_detail(cid)
+
+    def series(self) -> shapes.Series:
+        return shapes.Series("books", 5, [1, 2], [None, 3])
 
     async def pinset(self, cids: Sequence[str]) -> AsyncIterator[list[shapes.PinObject]]:
         yield [pin_object()]

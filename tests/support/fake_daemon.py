@@ -49,6 +49,8 @@ class FakeDaemon:
 
     answers: dict[tuple[str, str], Any] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every list."""
     cut_after: int | None = None
     """Break the connection after so many bytes of a list."""
 
@@ -143,6 +145,8 @@ def _handler(fake: FakeDaemon) -> Callable[..., BaseHTTPRequestHandler]:
             body = b"".join(msgspec.json.encode(value) + b"\n" for value in values)
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
+            for name, value in fake.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             is_cut = fake.cut_after is not None
             for start in range(0, len(body[: fake.cut_after]), 100):

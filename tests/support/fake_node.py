@@ -32,6 +32,7 @@ class Orders:
     end_early: bool = False  # an answer without its last line
     gate: trio.Event | None = None  # before the last block
     block_delay_s: float = 0.0
+    senders: tuple[str, ...] | None = None  # said with each block, as pincrew's own node does
 
 
 @dataclass
@@ -179,7 +180,9 @@ class FakeKubo:
             is_last = block == orders.blocks
             if is_last and orders.gate is not None and not await exchange.waits_for(orders.gate):
                 return
-            progress = {"Progress": block}
+            progress: dict[str, object] = {"Progress": block}
+            if orders.senders is not None:
+                progress["Peers"] = orders.senders
             if self.counts_bytes:
                 progress["Bytes"] = orders.bytes * block // orders.blocks
             await exchange.line(progress)

@@ -16,6 +16,7 @@ import trio
 from pincrew.cid import cid_text
 from pincrew.errors import Conflict, Malformed, NotFound, PincrewError
 from pincrew.network.contract import PeerUnreachable
+from pincrew.node.bitswap.session import SentBy
 from pincrew.node.contract import Bandwidth, NodeIdentity, Provider, Told
 from pincrew.node.host import Connected
 from pincrew.node.importing import Added, AddOptions, Entry, Report, add
@@ -41,7 +42,10 @@ class MemoryNode:
     # Raised instead of returning the block.
     failing: dict[bytes, Exception] = field(default_factory=dict)
     pinning: int = 0
+    # Who is said to have sent the blocks of pins.
+    sender: str = ""
     stopped: bool = False
+    silent_for: float = 0.0
     settings: NodeSettings = field(default_factory=NodeSettings)
 
     def identity(self) -> NodeIdentity:
@@ -114,6 +118,7 @@ class MemoryNode:
         name: str = "",
         told: Told = lambda _b, _s: None,
         offline: bool = False,
+        sent_by: SentBy = lambda _peer: None,
     ) -> None:
         if not recursive and cid in self.kept and self.kept[cid].recursive:
             raise Conflict("That is pinned recursively already")
@@ -123,6 +128,8 @@ class MemoryNode:
             async with preorder(lambda one: self.get(one, offline=offline), cid) as visited:
                 async for _, block in visited:
                     blocks, size = blocks + 1, size + len(block)
+                    if self.sender:
+                        sent_by(self.sender)
                     told(blocks, size)
                     if not recursive:
                         break
@@ -184,6 +191,9 @@ class MemoryNode:
 
     async def set_limits(self, settings: NodeSettings) -> None:
         self.settings = settings
+
+    def be_silent(self, seconds: float) -> None:
+        self.silent_for = seconds
 
     def shutdown(self) -> None:
         self.stopped = True

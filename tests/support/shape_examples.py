@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import msgspec
+
 from pincrew.api import shapes
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -103,6 +105,26 @@ def pin_line(cid: str = CID, **changes: Any) -> shapes.PinLine:
         "updated": "2026-01-01T00:00:00Z",
     }
     return shapes.PinLine(**{**fields, **changes})
+
+
+def pin_detail(cid: str = CID, **changes: Any) -> shapes.PinDetail:
+    """All that is known of a pin that is here."""
+    fields = msgspec.structs.asdict(pin_line(cid)) | {
+        "mode": "recursive",
+        "added": "2026-01-01T00:00:00Z",
+        "added_by": PEER,
+        "added_by_name": "Ana",
+        "expires": None,
+        "metadata": {"by": "ana"},
+        "allocations": [],
+        "choice": None,
+        "copies": 38.0,
+        "next_step": None,
+        "last_block": None,
+        "serving": None,
+        "rate": None,
+    }
+    return shapes.PinDetail(**{**fields, **changes})
 
 
 def pin_object(cid: str = CID, **changes: Any) -> shapes.PinObject:

@@ -60,6 +60,10 @@ class Terminal:
         """Type a line."""
         os.write(self._screen, f"{line}\n".encode())
 
+    def press(self, keys: str) -> None:
+        """Press keys, without an end of line."""
+        os.write(self._screen, keys.encode())
+
     def interrupt(self) -> None:
         """Type Ctrl-C."""
         os.write(self._screen, b"\x03")

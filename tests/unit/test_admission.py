@@ -129,6 +129,35 @@ def test_a_search_that_found_nothing_is_not_made_again(tmp_path: Path) -> None:
     admitting(tmp_path, test)
 
 
+def test_what_is_turned_away_while_it_searches_is_searched_for(tmp_path: Path) -> None:
+    async def test(admission: Admission, book: MemoryBook, place: Workplace, heard: list[str]) -> None:
+        readmit, refused = book.readmit, trio.Event()
+
+        def late(*arguments: Any, **named: Any) -> int:
+            found = readmit(*arguments, **named)
+            if not refused.is_set():
+                trio.from_thread.run_sync(turn_away)
+            return found
+
+        def turn_away() -> None:
+            place.room.refusals += 1
+            refused.set()
+
+        book.readmit = late  # type: ignore[method-assign]
+        book.put(pin_of(1, size=500))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(admission.run)
+            await refused.wait()
+            book.settle([StatusUpdate(cid_of(1), SKIPPED, cause=NO_ROOM)], None)
+            admission.wake()
+            while not heard:  # noqa: ASYNC110 (found out in a thread)
+                await trio.sleep(0.001)
+            assert book.state(cid_of(1)) is QUEUED
+            nursery.cancel_scope.cancel()
+
+    admitting(tmp_path, test)
+
+
 def test_of_what_is_under_way_the_last_begun_is_stopped_first(tmp_path: Path) -> None:
     async def test(admission: Admission, book: MemoryBook, place: Workplace, heard: list[str]) -> None:
         works = [Work(cid_of(n), pin_of(n), Progress(QUEUED), START_MS) for n in range(3)]

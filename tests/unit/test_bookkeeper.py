@@ -8,7 +8,7 @@ import trio
 
 from pincrew.bookkeeper import Bookkeeper, Work
 from pincrew.room import Room
-from pincrew.tracker import Progress, StatusUpdate
+from pincrew.tracker import NO_ROOM, SKIPPED_BY_USER, Progress, StatusUpdate
 from pincrew.values import PinState
 from support.memory_book import MemoryBook
 from support.pinner_bench import cid_of, pin_of
@@ -94,5 +94,17 @@ def test_a_status_taken_back_is_not_written() -> None:
         await until(lambda: heard)
         assert book.settled == [update(PinState.QUEUED, cid_of(2))]
         assert heard == [True]
+
+    keeping(test)
+
+
+def test_what_was_refused_is_looked_for_again_once_it_is_written() -> None:
+    async def test(keeper: Bookkeeper, book: MemoryBook, heard: list[Any]) -> None:
+        before = keeper._room.refusals
+        keeper.settle_soon(StatusUpdate(CID, PinState.SKIPPED, cause=SKIPPED_BY_USER))
+        await until(lambda: len(book.settled) == 1)
+        assert keeper._room.refusals == before
+        keeper.settle_soon(StatusUpdate(CID, PinState.SKIPPED, cause=NO_ROOM))
+        await until(lambda: keeper._room.refusals == before + 1)
 
     keeping(test)

@@ -13,6 +13,8 @@ from pincrew.paths import Home
 from pincrew.roster import Roster
 from pincrew.settings import PartMode, Role, load_cluster, save
 from pincrew.store.database import STATE_NUMBER
+from pincrew.store.filters import Filter
+from pincrew.tracker import NOT_PART
 from pincrew.values import PinState
 from support.machines import made_up_cids
 from unit.test_roster import calling, home, made, trio_test, until
@@ -78,6 +80,26 @@ async def test_a_lower_limit_asks_and_unpins_only_then(home: Home) -> None:
         done = await follower.limits.change(LimitsRequest(limit="4500", excess="unpin"))
         pins = follower.summary().pins
         assert (done.pins, pins.pinned) == (2, 4)
+
+
+@trio_test
+async def test_another_part_holds_at_once_and_what_is_outside_of_it_is_unpinned(home: Home) -> None:
+    made(home, "books")
+    settings = home.cluster("books").settings
+    save(settings, replace(load_cluster(settings), part=PartMode.ALL))
+    async with calling(home) as roster:
+        follower = await following(home, roster)
+        with pytest.raises(Misuse):
+            await follower.limits.change(LimitsRequest(part="some"))
+        assert (await follower.limits.change(LimitsRequest(part="part"))).limits.part == "part"
+        assert follower.part_mode is load_cluster(settings).part is PartMode.PART
+        plan = await follower.limits.change(LimitsRequest(limit="4500", dry_run=True))
+        assert plan.chosen == "part" and plan.pins > 2, "a fifth of the limit is for rescues"
+        done = await follower.limits.change(LimitsRequest(limit="4500", excess="unpin"))
+        pins = follower.summary().pins
+        assert (done.pins, pins.pinned) == (plan.pins, 6 - plan.pins)
+        causes = {one.cause for one in follower.peer.listing.page(Filter(states=(PinState.SKIPPED,)), limit=10)}
+        assert causes == {NOT_PART}
 
 
 @pytest.mark.parametrize("limit", ["0", "-5GB", "10 parsecs"])

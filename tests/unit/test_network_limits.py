@@ -19,7 +19,7 @@ from pincrew.node_address import NodeKind
 from pincrew.node_client import Traffic
 from pincrew.paths import Home
 from pincrew.pinner import Hold
-from pincrew.settings import Settings, load_settings
+from pincrew.settings import NodeSettings, Settings, load_node, load_settings, save
 
 DAY, NIGHT = datetime(2026, 5, 4, 12), datetime(2026, 5, 4, 23, 30)
 TWO_SETS = Settings(download_limit=1_000, quiet_hours="23:00-07:00", quiet_upload_limit=50)
@@ -55,6 +55,9 @@ class Kubo:
     peer = options = node = pinner = property(lambda self: self)
     node_kind = property(lambda self: self.kind)
 
+    def begin_month(self) -> None:
+        pass
+
     async def traffic(self) -> Traffic:
         self.asked += 1
         if self.fault is not None:
@@ -75,6 +78,7 @@ class Bench:
     clusters: list[Any]
     wall: list[datetime]
     home: Home
+    keeper: Any
 
 
 def keeping(tmp_path: Path, settings: Settings, test: Callable[[Bench], Awaitable[None]]) -> None:
@@ -82,16 +86,18 @@ def keeping(tmp_path: Path, settings: Settings, test: Callable[[Bench], Awaitabl
 
     async def main() -> None:
         home, node, wall = Home(tmp_path / "home"), Node(), [DAY]
-        home.root.mkdir()
+        home.root.mkdir(exist_ok=True)
         clusters: list[Any] = []
-        nodes: Any = type("Nodes", (), {"keeper": type("Keeper", (), {"client": lambda *_, **__: node})()})
+        keeper: Any = type("Keeper", (), {"client": lambda *_, **__: node, "pid": None})()
+        nodes: Any = type("Nodes", (), {"keeper": keeper})()
         line = LineKeeper(home, settings, {}, nodes, lambda: cast(Any, clusters), lambda: wall[0])
         async with trio.open_nursery() as nursery:
             nursery.start_soon(line.run)
-            await test(Bench(line, node, clusters, wall, home))
+            await trio.testing.wait_all_tasks_blocked(0.02)  # what was kept is read in a thread
+            await test(Bench(line, node, clusters, wall, home, keeper))
             nursery.cancel_scope.cancel()
 
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.01))
 
 
 def test_the_node_is_told_at_each_change(tmp_path: Path) -> None:
@@ -110,6 +116,21 @@ def test_the_node_is_told_at_each_change(tmp_path: Path) -> None:
         assert len(bench.node.told) == 2, "what it refuses is not said again and again"
 
     keeping(tmp_path, TWO_SETS, test)
+
+
+def test_the_node_starts_with_them(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        bench.node.faults = [NodeDown("it does not run")] * 1_000
+        await bench.line.change(NetworkLimitsRequest(upload="7kB"))
+        bench.keeper.prepare()
+        kept = load_node(bench.home.node.settings)
+        assert (kept.upload_limit, kept.download_limit, kept.connections) == (7_000, 1_000, 9)
+
+    home = Home(tmp_path / "home")
+    home.node.folder.mkdir(parents=True)
+    save(home.node.settings, NodeSettings(connections=9))
+    home.settings.write_text('download_limit = "1kB"')
+    keeping(tmp_path, Settings(download_limit=1_000), test)
 
 
 def test_where_there_never_was_a_limit_the_node_keeps_its_own(tmp_path: Path) -> None:
@@ -166,3 +187,35 @@ def test_pins_on_a_kubo_wait_while_too_much_arrives(tmp_path: Path) -> None:
         assert not one.holds and not same.holds, "there is no limit at night"
 
     keeping(tmp_path, TWO_SETS, test)
+
+
+def test_what_the_nodes_own_settings_said_is_taken_over_once(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.node.folder.mkdir(parents=True)
+    save(home.node.settings, NodeSettings(upload_limit=3_000))
+
+    async def first(bench: Bench) -> None:
+        await trio.sleep(3)
+        assert bench.line.info().upload == 3_000 and bench.node.told == [], "the node has it already"
+        assert load_settings(bench.home.settings, {}).upload_limit == 3_000
+
+    async def second(bench: Bench) -> None:
+        await trio.sleep(3)
+        assert bench.line.info().upload is None and bench.node.told == [("none", "none")]
+
+    keeping(tmp_path, Settings(), first)
+    home.settings.unlink()  # its user wants no limit any more, whatever the node was told
+    keeping(tmp_path, Settings(), second)
+
+
+def test_the_users_settings_win_over_the_nodes(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.node.folder.mkdir(parents=True)
+    save(home.node.settings, NodeSettings(upload_limit=3_000, download_limit=4_000))
+    home.settings.write_text('download_limit = "none"\n')
+
+    async def test(bench: Bench) -> None:
+        await trio.sleep(3)
+        assert bench.node.told == [("none", "none")] and bench.line.info().upload is None
+
+    keeping(tmp_path, Settings(), test)

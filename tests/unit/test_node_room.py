@@ -118,9 +118,9 @@ def test_a_node_that_does_not_say_is_asked_again(failure: Exception) -> None:
 
     async def test(room: NodeRoom, up: set[str]) -> None:
         await trio.sleep(1)
-        assert room.free_bytes is None
+        assert room.free_bytes is None and not room.has_looked
         node.answer = RepoStat(1, 3, None)
         await trio.sleep(NODE_ROOM_LOOK_INTERVAL_S)
-        assert room.free_bytes == 2
+        assert room.free_bytes == 2 and room.has_looked
 
     watching(node, test)

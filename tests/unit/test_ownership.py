@@ -9,7 +9,7 @@ import trio.testing
 
 from pincrew.errors import NodeDown, NodeRefused
 from pincrew.holdings import pin_name
-from pincrew.limits import NODE_PINS_FRESH_S
+from pincrew.limits import GIVEN_UP_SECOND_LOOK_S, NODE_PINS_FRESH_S
 from pincrew.node_client import Absent, NodePin, OnProgress
 from pincrew.ownership import LetGo, Ownership, Rest, Taken
 from pincrew.values import PinMode
@@ -93,6 +93,24 @@ def test_leaving_while_the_node_is_down_goes_on_where_it_stopped(tmp_path: Path)
             assert seen[-1].unpinned + rest.unpinned == 4
             assert node.pins.keys() == {cids[4]}
             assert ownership.holdings.count(A) == 1  # on the other node
+
+    trio.run(main)
+
+
+def test_a_pin_that_completes_a_moment_after_it_was_stopped_stays_claimed(tmp_path: Path) -> None:
+    async def main() -> None:
+        node = SlowNode()
+        async with ownership_at(tmp_path / "h.db") as ownership, trio.open_nursery() as nursery:
+            await ownership.take(node, "n", A, CID, PinMode.RECURSIVE)  # type: ignore[arg-type]
+
+            async def complete() -> None:
+                await trio.sleep(GIVEN_UP_SECOND_LOOK_S / 2)
+                node.pins[CID] = NodePin(CID, PinMode.RECURSIVE, pin_name(A))
+
+            nursery.start_soon(complete)
+            assert not await ownership.forget_unpinned(node, "n", A, CID)  # type: ignore[arg-type]
+            assert ownership.holdings.held(A, [CID]) == {CID}
+            assert await ownership.let_go(node, "n", A, CID) is LetGo.UNPINNED  # type: ignore[arg-type]
 
     trio.run(main)
 

@@ -179,6 +179,26 @@ def test_where_the_user_left_more_than_a_lower_limit_allows_nothing_leaves() -> 
     assert not stays(part, 45_000)
 
 
+def test_what_was_pinned_before_there_was_a_part_leaves_by_and_by() -> None:
+    full = even(1_000, pinned_below=ALL)
+    first = fit(full, 110_000, None, NOW, is_always=True)
+    assert full.pinned_below(first.threshold) == full.pinned_below(ALL), "nothing leaves at once"
+    later = fit(full, 110_000, first, NOW + DAY_MS, is_always=True)
+    assert 0.9 * first.threshold < later.threshold < first.threshold
+    left = fit(full, 50_000, None, NOW)
+    assert full.pinned_below(left.threshold) == full.pinned_below(ALL), "beyond the limit, where its user left it"
+
+
+def test_what_its_user_wants_unpinned_leaves_at_once() -> None:
+    full = even(1_000, pinned_below=ALL)
+    limit = 50_000
+    old = Part(ALL, ANY_SIZE, OLD, OLD)
+    for before in (None, old, Part(int(0.9 * 2**16) << 48, 10**9, OLD, OLD)):
+        told = fit(full, limit, before, NOW, is_told=True)
+        assert 0.9 * part_room(limit) <= full.below(told.threshold) <= part_room(limit)
+        assert fit(full, limit, told, NOW + 1).threshold == told.threshold, "and it stays so"
+
+
 def test_the_largest_size_falls_only_once_nothing_kept_is_larger() -> None:
     part = Part(ALL // 2, 4_000, OLD, OLD)
     assert largest_for(1_000, part) == 4_000 and largest_for(1_000, None) == 400

@@ -43,3 +43,25 @@ def test_a_pause_ends_in_the_future(home: Home, until: str) -> None:
             assert load_cluster(home.cluster("books").settings).paused == ""
 
     refused(home)
+
+
+@trio_test
+async def test_a_month_that_is_over_pauses_whatever_the_user_says(home: Home) -> None:
+    made(home, "books")
+    async with calling(home) as roster:
+        await roster.start("books", None)
+        cluster = roster.cluster("books")
+        peer, month_ends_ms = cluster.peer, 4_102_444_800_000
+        peer.end_month(month_ends_ms, "The 500.0 GB are used up")
+        summary = cluster.summary()
+        assert (summary.state, summary.paused_until) == ("paused", "2100-01-01T00:00:00.000Z")
+        assert [reason.code for reason in summary.reasons if reason.code == "monthly_cap"]
+        resumed = await cluster.pauses.change(None, is_paused=False)
+        assert (resumed.is_paused, resumed.until) == (True, "2100-01-01T00:00:00.000Z")
+        assert (await cluster.pauses.change("2101-01-01T00:00:00Z", is_paused=True)).until == "2101-01-01T00:00:00.000Z"
+        assert (await cluster.pauses.change("2099-01-01T00:00:00Z", is_paused=True)).until == "2100-01-01T00:00:00.000Z"
+        assert (await cluster.pauses.change(None, is_paused=True)).until is None, "until he resumes it"
+        await cluster.pauses.change(None, is_paused=False)
+        peer.begin_month()
+        summary = cluster.summary()
+        assert summary.state != "paused" and not [one for one in summary.reasons if one.code == "monthly_cap"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pincrew.errors import Misuse
-from pincrew.quantities import age_text, duration_text, parse_duration
+from pincrew.quantities import age_text, duration_text, parse_duration, parse_size, typed_size
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,15 @@ def test_times_are_written_in_the_largest_exact_unit(seconds: float, text: str) 
 )
 def test_ages_are_for_people(seconds: float, text: str) -> None:
     assert age_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(2 * 10**12, "2TB"), (3_050 * 10**9, "3050GB"), (512 * 1024**2, "512MiB"), (4_097, "4097")]
+)
+def test_sizes_are_typed_in_the_largest_unit_that_is_exact(size: int, text: str) -> None:
+    assert typed_size(size) == text
+
+
+@given(st.integers(0, 10**15 - 1))
+def test_a_typed_size_is_read(size: int) -> None:
+    assert parse_size(typed_size(size)) == size

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pincrew.limits import RATE_SLOTS
-from pincrew.rates import Arrivals, Rates, Ring, TimeLeft, time_left
+from pincrew.rates import Arrivals, Rates, Ring, Senders, TimeLeft, time_left
 
 
 @given(st.floats(0, 1e6), st.integers(1, 10**9), st.sampled_from([10.0, 600.0, 21_600.0]))
@@ -73,3 +73,17 @@ def test_the_time_left_is_a_range() -> None:
 )
 def test_where_nobody_can_know_words_say_why(changes: dict[str, object], why: str) -> None:
     assert left(**changes) == TimeLeft(why=why)
+
+
+def test_who_sent_lately_is_counted_once_and_forgotten() -> None:
+    senders = Senders()
+    senders.heard(0.0, ["a", "b"])
+    senders.heard(6.0, ["b", "c"])
+    assert [senders.count(now) for now in (6.0, 9.9, 10.0, 15.9, 16.0)] == [3, 3, 2, 2, 0]
+
+
+def test_a_crowd_of_senders_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pincrew.rates.SENDERS_REMEMBERED_MAX", 3)
+    senders = Senders()
+    senders.heard(1.0, map(str, range(100)))
+    assert senders.count(1.0) == 3

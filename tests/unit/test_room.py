@@ -203,3 +203,24 @@ TestPins = Pins.TestCase
 def test_bounds_are_inclusive(limit: int) -> None:
     room = Room(limit)
     assert room.reserve(b"a", limit) and room.free == 0
+
+
+def test_a_node_that_had_no_disk_is_asked_again_once_much_of_the_volume_is_free() -> None:
+    room = Room()
+    room.measured(Volume(1_000, 20))
+    room.node_refused(0.0)
+    room.measured(Volume(1_000, 10))
+    room.measured(Volume(1_000, 55))
+    assert room.is_full, "so much the node may have freed itself"
+    room.measured(Volume(1_000, 60))
+    assert not room.is_full
+
+
+def test_what_was_begun_without_a_bound_counts_once_there_is_one() -> None:
+    room = Room()
+    room.set_rules(100, 0)
+    room.begun(b"huge", 1_000, 5)
+    room.begun(b"unknown", None, 7)
+    assert (room.reserved, room.under_way(b"huge"), room.free) == (1_007, 1_000, 100 - 1_007)
+    room.release(b"huge")
+    assert room.free == 93

@@ -13,7 +13,7 @@ import trio
 from pincrew.follow.follower import Follower
 from pincrew.trusted.creation import create
 
-from pincrew.errors import Conflict, Misuse, NotFound, PincrewError
+from pincrew.errors import Conflict, Misuse, NotFound, PincrewError, StoreFault
 from pincrew.holdings import Holdings
 from pincrew.leaving import mark
 from pincrew.nodes import Nodes
@@ -233,6 +233,26 @@ async def test_events_for_a_cluster_go_into_its_diary_if_it_runs(home: Home) -> 
             "the state is complete; it was syncing",
             "this machine slept, or its clock was set: 3600 s are missing",
         ]
+
+
+@trio_test
+async def test_a_disk_without_room_for_whom_it_met_ends_no_cluster(home: Home) -> None:
+    made(home, "one")
+    refused = trio.Event()
+
+    def refuse(_met: object) -> None:
+        trio.from_thread.run_sync(refused.set)
+        raise StoreFault("There is no room for the state")
+
+    async with calling(home) as roster:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pincrew.peer._REMEMBER_INTERVAL_S", 0.01)
+            patch.setattr("pincrew.store.acquaintances.Acquaintances.remember", lambda _self, met: refuse(met))
+            await roster.start("one", None)
+            await refused.wait()
+            refused = trio.Event()
+            await refused.wait()
+        assert roster.cluster("one").peer.is_running
 
 
 def test_the_first_failure_is_inside_the_groups() -> None:

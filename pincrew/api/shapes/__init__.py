@@ -7,6 +7,8 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
     GET    /api/v1/daemon                              DaemonInfo
     POST   /api/v1/daemon/stop                         {}
     GET    /api/v1/status                              Status
+    GET    /api/v1/feed                                Status as server-sent events: at once, then whenever something
+                                                       changed, at most one a second; a comment each 10 s
     GET    /api/v1/network                             NetworkLimits
     POST   /api/v1/network             NetworkLimitsRequest
                                                        other limits of the line hold: NetworkLimits
@@ -18,9 +20,12 @@ Routes, on the daemon's unix socket (all JSON; lists are JSON Lines):
                                                        offer its config document over HTTP: Summary
     DELETE /api/v1/clusters/{name}                     stop running it, keep everything: {}
     GET    /api/v1/clusters/{name}/summary             Summary
+    GET    /api/v1/clusters/{name}/series              Series: how much came and went lately
     GET    /api/v1/clusters/{name}/ready               Ready: where a running cluster is reached
     GET    /api/v1/clusters/{name}/pins                PinLine per line; query: state, name, find, sort, limit, offset;
                                                        headers X-Total, X-Rev
+    GET    /api/v1/clusters/{name}/pins/locate         PinPlace; query: cid or prefix, and state, name, find, sort
+    GET    /api/v1/clusters/{name}/pins/{cid}          PinDetail
     POST   /api/v1/clusters/{name}/pins                PinRequest per line in; PinsWritten
     GET    /api/v1/clusters/{name}/pinset              PinObject per line (ipfs-cluster's Pin); query: cid (repeatable)
     GET    /api/v1/clusters/{name}/pins/status         GlobalPinInfo per line; query: cid (repeatable), local=1
@@ -81,6 +86,7 @@ from pincrew.api.shapes.clusters import (
     Progress,
     Ready,
     Reason,
+    Series,
     Status,
     Summary,
 )
@@ -109,9 +115,11 @@ from pincrew.api.shapes.limits import (
 )
 from pincrew.api.shapes.pins import (
     GlobalPinInfo,
+    PinDetail,
     PinInfo,
     PinLine,
     PinObject,
+    PinPlace,
     PinRequest,
     PinsWritten,
     Removals,
@@ -171,9 +179,11 @@ __all__ = [
     "PeerCounts",
     "PeerLine",
     "PinCounts",
+    "PinDetail",
     "PinInfo",
     "PinLine",
     "PinObject",
+    "PinPlace",
     "PinRequest",
     "PinsWritten",
     "Progress",
@@ -185,6 +195,7 @@ __all__ = [
     "Removals",
     "RescueState",
     "Retried",
+    "Series",
     "SessionHead",
     "SourceInfo",
     "SpotCheck",

@@ -88,7 +88,8 @@ class Lifetime(msgspec.Struct, frozen=True):
 
 class Flight(msgspec.Struct, frozen=True):
     """A pin that is being fetched: blocks and bytes so far (null where the node does not count them), what is known of
-    its size, and when its last block came (null: none yet)."""
+    its size, when its last block came (null: none yet), bytes a second over 10 s, and how many peers sent blocks of it
+    in that time (null where the node does not say)."""
 
     cid: str
     name: str
@@ -96,12 +97,16 @@ class Flight(msgspec.Struct, frozen=True):
     bytes: int | None
     size: int | None
     last_block: str | None
+    rate: int = 0
+    serving: int | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
     """How fast it goes: bytes per second over 10 s, 10 min and 6 h, blocks per second over 10 s; seconds left at the
     better and at the worse of the last two, null where nobody can know (``no_eta`` says why); when a block last came;
-    how many pins are in flight, and the first few of them."""
+    how many pins are in flight, and the first few of them. ``upload_rate`` are bytes a second that the node sends to
+    others, for all clusters together; ``serving`` the peers that sent blocks within 10 s: null where the node does not
+    say (a Kubo)."""
 
     rate: int
     rate_10min: int
@@ -113,10 +118,14 @@ class Progress(msgspec.Struct, frozen=True):
     last_block: str | None
     in_flight: int
     flights: list[Flight]
+    upload_rate: int | None = None
+    serving: int | None = None
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """One cluster at a glance. ``state`` is one of the words of cli.md."""
+    """One cluster at a glance. ``state`` is one of the words of cli.md. ``rev`` moves whenever a row of the list may
+    have moved, or how far a pin is; ``db_bytes`` is how large the files of its store are. Both are null where it does
+    not run, the second also in its first moments."""
 
     name: str
     id: str
@@ -134,6 +143,18 @@ class Summary(msgspec.Struct, frozen=True):
     node: NodeInfo
     lifetime: Lifetime | None = None
     progress: Progress | None = None
+    rev: int | None = None
+    db_bytes: int | None = None
+
+
+class Series(msgspec.Struct, frozen=True):
+    """Bytes a second that came (``down``) and went (``up``), one figure per ``step_s`` seconds, the newest last; null
+    where that is not known. Kept in memory since the start, at most the last 120."""
+
+    cluster: str
+    step_s: int
+    down: list[int | None]
+    up: list[int | None]
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -23,6 +23,53 @@ class PinLine(msgspec.Struct, frozen=True):
     checked: str | None = None
 
 
+class PinDetail(msgspec.Struct, frozen=True):
+    """All that is known of one pin: its `PinLine`, what the list says of it, and how it comes while it is fetched.
+
+    ``added`` is when it was put on the list, by the peer ``added_by`` (who calls itself ``added_by_name``); ``expires``
+    null: never. ``choice`` is the user's own word, skip or next. ``copies`` is an estimate of how many peers keep it,
+    null where nobody was heard of or certain peers are to keep it. ``rate`` are bytes a second over 10 s, ``serving``
+    peers that sent blocks of it in that time (null where the node does not say), ``last_block`` when one last came:
+    null for what is not being fetched.
+    """
+
+    cluster: str
+    cid: str
+    name: str
+    state: str
+    cause: str | None
+    error: str | None
+    tries: int
+    next_try: str | None
+    size: int | None
+    bytes_done: int | None
+    blocks_done: int | None
+    updated: str
+    checked: str | None
+    mode: str
+    added: str | None
+    added_by: str | None
+    added_by_name: str | None
+    expires: str | None
+    metadata: dict[str, str]
+    allocations: list[str]
+    choice: str | None
+    copies: float | None
+    next_step: str | None
+    last_block: str | None
+    serving: int | None
+    rate: int | None
+
+
+class PinPlace(msgspec.Struct, frozen=True):
+    """At which offset of a filter and order a pin stands; null where it is not among them, or where to count that
+    takes long. ``rev`` is that of the rows as they were counted."""
+
+    cluster: str
+    offset: int | None
+    rev: int
+
+
 class PinRequest(msgspec.Struct, frozen=True):
     """One line of a batch: a pin to add, or with ``remove`` to take out. Names are those of ipfs-cluster's export;
     what is missing takes the defaults (recursive, everywhere). Unknown names are ignored, as the Go import does.
@@ -76,6 +123,22 @@ class PinObject(msgspec.Struct, frozen=True):
     max_depth: int
     reference: str | None
     timestamp: str
+
+    def rewritten(self) -> PinRequest:
+        """Return the request that writes it as it is; its size, which ipfs-cluster's Pin has no place for, is lost."""
+        return PinRequest(
+            cid=self.cid,
+            name=self.name,
+            mode=self.mode,
+            replication_factor_min=self.replication_factor_min,
+            replication_factor_max=self.replication_factor_max,
+            allocations=self.user_allocations or self.allocations or None,
+            metadata=self.metadata,
+            origins=self.origins or None,
+            expire_at=None if self.expire_at.startswith("0001-") else self.expire_at,
+            pin_update=self.pin_update,
+            timestamp=self.timestamp,
+        )
 
 
 class PinInfo(msgspec.Struct, frozen=True):

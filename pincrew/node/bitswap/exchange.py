@@ -23,7 +23,7 @@ from pincrew.node.bitswap.ledger import Ledger
 from pincrew.node.bitswap.message import Block, Message, Want
 from pincrew.node.bitswap.orders import Disconnect, Drop, Load, Look, Order, SeekProviders, Send, Tell
 from pincrew.node.bitswap.searches import Searches
-from pincrew.node.bitswap.session import Session
+from pincrew.node.bitswap.session import SentBy, Session
 from pincrew.node.bitswap.wants import Arrival, Wants
 from pincrew.node.multihash import cid_of, multihash_of
 from pincrew.node.throttle import Throttle
@@ -93,6 +93,7 @@ class Exchange:
         self._store_room = trio.Event()
         self._alarm = trio.Event()
         self._alarm_at = math.inf
+        self._silent_until: float | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Speak Bitswap until cancelled."""
@@ -110,12 +111,14 @@ class Exchange:
 
     # ---- for those who want blocks -------------------------------------------------------------------------------
     @asynccontextmanager
-    async def session(self, providers: Iterable[str] = (), *, wants_all: bool = False) -> AsyncIterator[Session]:
+    async def session(
+        self, providers: Iterable[str] = (), *, wants_all: bool = False, sent_by: SentBy = lambda _peer: None
+    ) -> AsyncIterator[Session]:
         """Open a session; ``providers`` are peers that probably have its blocks. Its wants end with it.
 
-        ``wants_all``: whatever is below a block will be wanted too.
+        ``wants_all``: whatever is below a block will be wanted too. ``sent_by`` hears who sends its blocks.
         """
-        session = Session(next(self._numbers), self, wants_all=wants_all)
+        session = Session(next(self._numbers), self, wants_all=wants_all, sent_by=sent_by)
         self._sessions[session.number] = session
         self._wants.opened(session.number, providers)
         try:
@@ -174,6 +177,12 @@ class Exchange:
         if self._wants.have_now(multihash):
             self._point_out(multihash, size)
         self._ledger.came(multihash, size)
+        self._decide()
+
+    def be_silent(self, seconds: float) -> None:
+        """Serve nobody for so long, as if nothing were here; who waits is served afterwards. 0: serve again."""
+        self._silent_until = trio.current_time() + seconds
+        self._alarm.set()
         self._decide()
 
     # ---- what can be asked ---------------------------------------------------------------------------------------
@@ -264,6 +273,8 @@ class Exchange:
                     for number, cid in self._wants.stored(multihash, 0):
                         self._sessions[number].refuse(cid, size)
                     continue
+                for number in self._wants.who_waits(multihash):
+                    self._sessions[number].sent_by(peer)
                 self._storing.append((multihash, block.data))
                 came_bytes -= size
                 self._store_due.set()
@@ -330,20 +341,22 @@ class Exchange:
             self._sessions[number].point_out(cid, size)
 
     async def _look(self, order: Look) -> None:
-        try:
-            sizes = await self._store.has_many(order.multihashes)
-        except PincrewError as error:
-            log.warning("the store could not be asked: %s", error.sentence)
-            sizes = {}
+        sizes: Mapping[bytes, int] = {}
+        if self._silent_until is None:
+            try:
+                sizes = await self._store.has_many(order.multihashes)
+            except PincrewError as error:
+                log.warning("the store could not be asked: %s", error.sentence)
         self._ledger.looked(order.multihashes, sizes)
         self._decide()
 
     async def _load(self, order: Load) -> None:
-        try:
-            blocks = await self._store.get_many(order.multihashes)
-        except PincrewError as error:
-            log.warning("blocks could not be read: %s", error.sentence)
-            blocks = {}
+        blocks: Mapping[bytes, bytes] = {}
+        if self._silent_until is None:
+            try:
+                blocks = await self._store.get_many(order.multihashes)
+            except PincrewError as error:
+                log.warning("blocks could not be read: %s", error.sentence)
         self._ledger.loaded(order.reply, blocks)
         self._decide()
 
@@ -353,6 +366,9 @@ class Exchange:
         if self._nursery is None:
             return
         now = trio.current_time()
+        if self._silent_until is not None and now >= self._silent_until:
+            self._silent_until = None
+            self._ledger.look_again()
         for order in (*self._wants.evaluate(now), *self._ledger.evaluate(now)):
             self._carry_out(order, self._nursery)
         if self._deadline() < self._alarm_at:
@@ -378,7 +394,8 @@ class Exchange:
 
     def _deadline(self) -> float:
         held_up = trio.current_time() + limits.BITSWAP_SEND_PATIENCE_S / 2 if self._ledger.held_up else math.inf
-        return min(self._wants.deadline(), held_up)
+        silent_until = math.inf if self._silent_until is None else self._silent_until
+        return min(self._wants.deadline(), held_up, silent_until)
 
     async def _keep_time(self) -> None:
         while True:

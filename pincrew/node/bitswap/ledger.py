@@ -119,6 +119,16 @@ class Ledger:
             entry.peer.denials.pop(entry.cid, None)
             self._ready(entry, size)
 
+    def look_again(self) -> None:
+        """Look up everything that waits once more: the store may have it all the same."""
+        for multihash, entries in self._waiting.items():
+            for entry in entries:
+                entry.state = State.LOOKING
+                entry.peer.waiting.pop(entry.cid, None)
+                self._looking.setdefault(multihash, {})[entry] = None
+            self._to_look[multihash] = None
+        self._waiting.clear()
+
     def loaded(self, number: int, blocks: Mapping[bytes, bytes]) -> None:
         """Take the blocks of a reply; those that are not in the store any more are denied."""
         reply = self._replies.get(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,10 @@ from pincrew.node.multihash import check_allowed, inlined, multihash_of
 
 if TYPE_CHECKING:
     from pincrew.node.bitswap.exchange import Exchange
+
+
+# Called with the peer that sent a block, for each block that came from one.
+SentBy = Callable[[str], None]
 
 
 class UnfitBlock(Malformed):
@@ -32,9 +36,12 @@ class UnfitBlock(Malformed):
 class Session:
     """Blocks for one walk through a DAG, in whatever order they come; from the store where they are there."""
 
-    def __init__(self, number: int, exchange: Exchange, *, wants_all: bool = False) -> None:
+    def __init__(
+        self, number: int, exchange: Exchange, *, wants_all: bool = False, sent_by: SentBy = lambda _peer: None
+    ) -> None:
         self.number = number
         self.wants_all = wants_all
+        self.sent_by = sent_by
         self._exchange = exchange
         self._inbox: deque[tuple[bytes, bytes]] = deque()
         self._local: deque[tuple[bytes, int]] = deque()

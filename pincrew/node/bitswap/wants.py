@@ -72,6 +72,11 @@ class Wants:
         """Return the CIDs that are wanted and not here."""
         return [want.cid for want in self._book.wants.values() if want.state not in (State.ARRIVED, State.LOOKING)]
 
+    def who_waits(self, multihash: bytes) -> list[int]:
+        """Return the sessions that wait for a block."""
+        want = self._book.wants.get(multihash)
+        return [] if want is None else list(want.sessions)
+
     def is_wanted(self, cid: bytes) -> bool:
         """Say whether anybody waits for this block."""
         return multihash_of(cid) in self._book.wants

@@ -1,7 +1,9 @@
-"""The one command that Kubo does not have: what the node may take of this machine, shown and changed while it runs."""
+"""What Kubo does not have: what the node may take of this machine, shown and changed while it runs."""
 
 from __future__ import annotations
 
+from pincrew.errors import Misuse
+from pincrew.limits import SILENCE_S_MAX
 from pincrew.node.rpc.arguments import Form
 from pincrew.node.rpc.call import Call, Command
 from pincrew.settings import with_texts
@@ -28,4 +30,13 @@ async def limits(call: Call) -> None:
     await call.answer.one({option.capitalize(): getattr(now, setting) for option, setting in _SETTINGS.items()})
 
 
-COMMANDS = {"pincrew/limits": Command(Form(), limits)}
+async def silence(call: Call) -> None:
+    """`pincrew/silence`: serve no other node for so many seconds from now; 0 ends that. It holds until a restart."""
+    text = call.arguments.text("seconds")
+    if not (text.isascii() and text.isdigit()) or int(text[:9]) > SILENCE_S_MAX:
+        raise Misuse(f"{text[:40]!r} is no time to be silent", next_step=f"Write seconds, 0 to {SILENCE_S_MAX:.0f}")
+    call.node.be_silent(int(text))
+    await call.answer.one({"Seconds": int(text)})
+
+
+COMMANDS = {"pincrew/limits": Command(Form(), limits), "pincrew/silence": Command(Form(), silence)}

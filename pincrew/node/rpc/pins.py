@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import trio
 
 from pincrew.cid import cid_text
 from pincrew.errors import Conflict, NotFound, PincrewError
-from pincrew.limits import PIN_NAME_BYTES_MAX, RPC_PINS_PER_SLICE, RPC_PROGRESS_INTERVAL_S
+from pincrew.limits import PIN_NAME_BYTES_MAX, RPC_PINS_PER_SLICE, RPC_PROGRESS_INTERVAL_S, SENDERS_PER_LINE_MAX
 from pincrew.node.links import links_of
 from pincrew.node.multihash import RAW, codec_of
 from pincrew.node.rpc.arguments import Form, Path, Refused
@@ -23,7 +24,10 @@ _KINDS = ("direct", "indirect", "recursive", "all")
 
 # ---- pin/add, pin/rm, pin/update ------------------------------------------------------------------------------------
 async def add(call: Call) -> None:
-    """`pin/add`: with `progress` a line twice a second, and one with the final counts."""
+    """`pin/add`: with `progress` a line twice a second, and one with the final counts.
+
+    Beyond what Kubo says there are the `Peers` that sent blocks of it since the line before.
+    """
     arguments = call.arguments
     name = arguments.text("name")
     if len(name.encode()) > PIN_NAME_BYTES_MAX:
@@ -53,6 +57,7 @@ class _Adding:
         # Of the pins that are complete, and of the one at work.
         self._before = (0, 0)
         self._now = (0, 0)
+        self._senders: dict[str, None] = {}
 
     async def run(self) -> None:
         for path in self._call.arguments.paths:
@@ -65,7 +70,14 @@ class _Adding:
     async def _pin(self, cid: bytes) -> None:
         offline = self._call.offline
         try:
-            await self._call.node.pin(cid, recursive=self._recursive, name=self._name, told=self._told, offline=offline)
+            await self._call.node.pin(
+                cid,
+                recursive=self._recursive,
+                name=self._name,
+                told=self._told,
+                offline=offline,
+                sent_by=self._sent_by,
+            )
         except PinRemoved as error:
             raise Refused(f"pin: {error.sentence}") from error
         except Conflict as error:
@@ -89,13 +101,17 @@ class _Adding:
             await trio.sleep(RPC_PROGRESS_INTERVAL_S)
             await self._call.answer.line(self.progress())
 
-    def progress(self) -> dict[str, int]:
-        """Return the counts in Kubo's form, which leaves out what is 0."""
+    def progress(self) -> dict[str, object]:
+        """Return the next line: the counts in Kubo's form, which leaves out what is 0, and who sent blocks."""
         blocks, size = self._before[0] + self._now[0], self._before[1] + self._now[1]
-        return {name: count for name, count in (("Progress", blocks), ("Bytes", size)) if count}
+        senders, self._senders = list(islice(self._senders, SENDERS_PER_LINE_MAX)), {}
+        return {name: count for name, count in (("Progress", blocks), ("Bytes", size)) if count} | {"Peers": senders}
 
     def _told(self, blocks: int, size: int) -> None:
         self._now = (blocks, size)
+
+    def _sent_by(self, peer: str) -> None:
+        self._senders[peer] = None
 
 
 async def remove(call: Call) -> None:

@@ -38,3 +38,15 @@ def test_an_error_at_the_beginning_of_a_list_has_a_status() -> None:
     door = ApiDoor()
     door.fault = StoreFault("The disk is gone")
     assert fault_of(send(door, "GET", "/clusters/books/pins/status")) == (503, "store")
+
+
+def test_events_one_after_the_other() -> None:
+    response = send(ApiDoor(), "GET", "/feed")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.text == 'data: {"schema":1,"clusters":[]}\n\n:\n\n'
+
+
+def test_an_error_before_the_first_event_has_a_status() -> None:
+    door = ApiDoor()
+    door.fault = StoreFault("The disk is gone")
+    assert fault_of(send(door, "GET", "/feed")) == (503, "store")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pincrew.api.client import PAGE, Client, error_from
-from pincrew.api.shapes import AcceptRequest, PinRequest
+from pincrew.api.shapes import AcceptRequest, PinPlace, PinRequest, Series, Status
 from pincrew.errors import (
     Conflict,
     DaemonLost,
@@ -23,7 +23,17 @@ from pincrew.errors import (
     WorldFault,
 )
 from support.fake_daemon import FakeDaemon, Request, running_fake
-from support.shape_examples import CID, daemon_info, followed, offer, pin_line, pin_object, prospect, summary
+from support.shape_examples import (
+    CID,
+    daemon_info,
+    followed,
+    offer,
+    pin_detail,
+    pin_line,
+    pin_object,
+    prospect,
+    summary,
+)
 
 
 @pytest.fixture
@@ -147,6 +157,49 @@ def test_many_cids_are_asked_for_in_questions_that_fit(fake: FakeDaemon, client:
 def test_a_list_by_cids_is_asked_for_at_once(client: Client) -> None:
     with pytest.raises(DaemonNotRunning):
         client.pinset("books", [CID])
+
+
+def test_a_page_has_its_total_and_its_revision(fake: FakeDaemon, client: Client) -> None:
+    fake.on("GET", "/clusters/books/pins", [pin_line()])
+    assert client.pin_page("books", limit=5) == ([pin_line()], None, 0)
+    fake.headers = {"X-Total": "77", "X-Rev": "9"}
+    assert client.pin_page("books", [("sort", "name")], limit=5, offset=3) == ([pin_line()], 77, 9)
+    assert fake.requests[-1].query == {"sort": ["name"], "limit": ["5"], "offset": ["3"]}
+
+
+def test_one_pin_and_where_it_stands(fake: FakeDaemon, client: Client) -> None:
+    fake.on("GET", f"/clusters/books/pins/{CID}", pin_detail())
+    assert client.pin("books", CID) == pin_detail()
+    fake.on("GET", "/clusters/books/pins/locate", PinPlace("books", 41, 9))
+    assert client.locate("books", [("sort", "name")], cid=CID) == 41
+    assert fake.requests[-1].query == {"sort": ["name"], "cid": [CID]}
+    fake.on("GET", "/clusters/books/pins/locate", PinPlace("books", None, 9))
+    assert client.locate("books", prefix="a b") is None
+    assert fake.requests[-1].query == {"prefix": ["a b"]}
+    fake.on("GET", "/clusters/books/series", Series("books", 5, [1, None], [None, 2]))
+    assert client.series("books").down == [1, None]
+
+
+def test_of_several_statuses_that_wait_the_newest_counts(fake: FakeDaemon, client: Client) -> None:
+    def event(rev: int) -> bytes:
+        return b"data: " + msgspec.json.encode(Status(1, [summary(rev=rev)])) + b"\n\n"
+
+    fake.on("GET", "/feed", b":\n\n" + event(1) + event(2) + b":\n\n")
+    told = client.feed()
+    newest = next(told)
+    assert newest is not None and newest.clusters[0].rev == 2
+    with pytest.raises(DaemonLost):
+        next(told)
+    fake.on("GET", "/feed", b":\n\n")
+    assert next(client.feed()) is None
+
+
+def test_a_daemon_without_a_feed_says_so(fake: FakeDaemon, client: Client) -> None:
+    with pytest.raises(NotFound, match="no feed"):
+        client.feed()
+    fake.on("GET", "/feed", Conflict("16 views listen to the daemon already"))
+    with pytest.raises(Conflict, match="16 views"):
+        client.feed()
 
 
 def test_retry_names_one_or_none(fake: FakeDaemon, client: Client) -> None:

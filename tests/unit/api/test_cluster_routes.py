@@ -14,13 +14,14 @@ ONE = "/clusters/books"
     [
         ("/summary", "name", "books"),
         ("/ready", "peer", "P"),
+        ("/series", "up", [None, 3]),
         ("/removals", "state", "none"),
         ("/errors", "cause", "timeout"),
         ("/doctor", "result", "ok"),
         ("/events", "kind", "pinned"),
     ],
 )
-def test_looking(path: str, key: str, value: str) -> None:
+def test_looking(path: str, key: str, value: object) -> None:
     assert send(ApiDoor(), "GET", ONE + path).json()[key] == value
     assert fault_of(send(ApiDoor(), "GET", f"/clusters/films{path}")) == (404, "not_found")
 

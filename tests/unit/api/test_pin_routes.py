@@ -29,6 +29,29 @@ def test_a_page() -> None:
     )
 
 
+def test_where_a_pin_stands() -> None:
+    door = ApiDoor()
+    asked = {"cid": "", "prefix": "", "state": "", "name": "", "find": "", "sort": "added"}
+    assert send(door, "GET", f"{ONE}/pins/locate?cid=a&sort=name").json() == {
+        "cluster": "books",
+        "offset": 41,
+        "rev": 9,
+    }
+    send(door, "GET", f"{ONE}/pins/locate?prefix=b&state=error&find=x&name=y")
+    assert door.asked == [
+        ("locate", {**asked, "cid": "a", "sort": "name"}),
+        ("locate", {**asked, "prefix": "b", "state": "error", "find": "x", "name": "y"}),
+    ]
+    for question in ("", "?cid=a&prefix=b"):
+        assert fault_of(send(door, "GET", f"{ONE}/pins/locate{question}")) == (400, "bad_request")
+
+
+def test_one_pin() -> None:
+    door = ApiDoor()
+    assert send(door, "GET", f"{ONE}/pins/{CID}").json()["added_by_name"] == "Ana"
+    assert door.asked == [("pin", CID)]
+
+
 def test_lists_of_some_and_of_all() -> None:
     door = ApiDoor()
     assert send(door, "GET", f"{ONE}/pinset?cid=a&cid=b").text.count("\n") == 2

@@ -65,6 +65,27 @@ def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             list(answer.lines())
 
 
+def test_of_the_events_that_wait_only_the_newest_is_told(tmp_path: Path) -> None:
+    """Each comes in a chunk of its own, as the daemon sends them."""
+    events = [b"data: %d\n\n" % number for number in range(2_000)]
+    body = b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in events)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with saying(tmp_path / "s", head + body, is_staying=True):
+        answer = transport.send(tmp_path / "s", "GET", "/", timeout_s=0.2)
+        told = answer.newest_events()
+        assert next(told) == b"1999"
+        with pytest.raises(WorldFault, match="in time"):
+            next(told)
+
+
+def test_an_event_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "ANSWER_BYTES_MAX", 10)
+    with saying(tmp_path / "s", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 100):
+        answer = transport.send(tmp_path / "s", "GET", "/", timeout_s=5)
+        with pytest.raises(WorldFault, match="absurdly long"):
+            list(answer.newest_events())
+
+
 def test_blank_lines_keep_a_stream_alive_and_are_left_out(tmp_path: Path) -> None:
     with saying(tmp_path / "s", b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n\n1\n\n\n2\n"):
         answer = transport.send(tmp_path / "s", "GET", "/", timeout_s=5)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from pincrew.cli import app, status
 from pincrew.errors import NodeDown
@@ -89,3 +90,18 @@ def test_ctrl_c(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_setting_that_is_wrong_does_not_hide_the_help(shell: Shell) -> None:
     assert shell("follow", "--help").code == 0
     assert app.run(["version"]) == 0
+
+
+@pytest.mark.parametrize("module", app._MODULES)
+def test_each_module_makes_the_commands_that_are_looked_for_there(module: str) -> None:
+    """Only the module of what is typed is imported."""
+    names = app._MODULES[module]
+    for name in names:
+        found = typer.main.get_command(app.application(name))
+        assert set(getattr(found, "commands", {})) == set(names)
+
+
+def test_no_module_is_forgotten() -> None:
+    everything = typer.main.get_command(app.application())
+    named = [name for names in app._MODULES.values() for name in names]
+    assert sorted(getattr(everything, "commands", {})) == sorted(named)

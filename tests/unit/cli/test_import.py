@@ -45,6 +45,7 @@ COMMANDS: dict[str, int] = {
     "--help": 0,
     "version": 0,
     "completion bash": 0,
+    "tui": 2,
     "status": 0,
     "pins": 0,
     "peers": 0,

@@ -12,7 +12,7 @@ from pincrew.api.shapes import AcceptRequest, NetworkLimits, NetworkLimitsReques
 from pincrew.cli import autostart
 from pincrew.cli.follow import follow
 from pincrew.cli.invocation import Invocation
-from pincrew.cli.join_questions import Answers, asked, limit_text, with_usual_limit
+from pincrew.cli.join_questions import Answers, asked, with_usual_limit
 from pincrew.cli.output import Output
 from pincrew.errors import Misuse, WorldFault
 from pincrew.paths import Home
@@ -50,7 +50,6 @@ def test_the_usual_limit() -> None:
         with_usual_limit(request, little, is_agreed=True)
     chosen = AcceptRequest(offer="x", limit="1GB")
     assert with_usual_limit(chosen, little, is_agreed=True) is chosen
-    assert limit_text(7 * GIGABYTE) == "7GB" and limit_text(7) == "7"
 
 
 def test_enter_takes_what_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 
 from pincrew.api.shapes import Limits, LimitsChanged, NetworkLimits
 from pincrew.errors import Misuse
+from pincrew.month import Months
 from pincrew.settings import load_cluster, load_settings, save
 from support.fake_daemon import FakeDaemon, Request
 from support.shell import Shell
@@ -36,6 +38,17 @@ def changing(pins: int) -> Any:
 
 def sent(daemon: FakeDaemon) -> list[Any]:
     return [(one.json["excess"], one.json["dry_run"]) for one in daemon.asked("POST", ROUTE)]
+
+
+@pytest.mark.parametrize(("is_looked_at", "said"), [(False, "not looked at yet"), (True, "not on this machine")])
+def test_a_volume_that_nobody_saw_and_one_that_nobody_has_seen_yet(
+    shell: Shell, daemon: FakeDaemon, is_looked_at: bool, said: str
+) -> None:
+    shell.followed()
+    unknown = {"volume_total": None, "volume_free": None, "is_volume_looked_at": is_looked_at}
+    daemon.on("GET", ROUTE, msgspec.structs.replace(SHOWN, **unknown))
+    daemon.on("GET", LINE, NETWORK)
+    assert said in shell("limits").out
 
 
 def test_what_holds_is_shown(shell: Shell, daemon: FakeDaemon) -> None:
@@ -65,6 +78,59 @@ def test_the_line_is_for_all_clusters(shell: Shell, daemon: FakeDaemon) -> None:
     assert shell("limits", "--download", "2MB", "--limit", "5GB", "-c", "books").code == 2
     assert shell("limits", "--download", "2MB", "--dry-run").code == 2
     assert len(daemon.asked("POST", LINE)) == 1 and not daemon.asked("POST", ROUTE)
+
+
+def test_the_line_before_anything_was_joined(shell: Shell) -> None:
+    assert not shell.home.root.exists()
+    assert shell("limits", "--download", "1MB").code == 0
+    assert load_settings(shell.home.settings, {}).download_limit == 1_000_000
+
+
+def test_another_part(shell: Shell, daemon: FakeDaemon) -> None:
+    shell.followed()
+    daemon.on("GET", LINE, NETWORK)
+    daemon.on("POST", ROUTE, LimitsChanged(SHOWN, 12, 12_000_000, True, "part"))
+    said = shell("limits", "--part", "part", "--unpin", "--dry-run")
+    assert "12 pins outside of the part that fits (12.0 MB) would have to be unpinned" in said.out
+    assert daemon.asked("POST", ROUTE)[0].json["part"] == "part"
+    assert shell("limits", "--part", "some").code == 2
+    assert len(daemon.asked("POST", ROUTE)) == 1
+
+
+def test_another_part_with_no_daemon(shell: Shell) -> None:
+    shell.followed()
+    said = shell("limits", "--part", "all")
+    assert said.code == 0 and "the list in its order" in said.out
+    assert load_cluster(shell.home.cluster("books").settings).part == "all"
+
+
+def test_a_monthly_cap_is_said_with_what_passed(shell: Shell, daemon: FakeDaemon) -> None:
+    shell.followed()
+    month = {
+        "month": "2026-11",
+        "month_received": 499 * 10**9,
+        "month_sent": 10**9,
+        "month_ends": "2100-01-01T00:00:00Z",
+    }
+    capped = msgspec.structs.replace(NETWORK, monthly_cap=500 * 10**9, is_month_over=True, **month)
+    daemon.on("POST", LINE, capped)
+    said = shell("limits", "--monthly-cap", "500GB")
+    assert daemon.asked("POST", LINE)[0].json["monthly_cap"] == "500GB"
+    assert "499.0 GB down, 1.00 GB up of 500.0 GB: nothing more until" in said.out
+    assert "Of a Kubo" in said.err
+
+
+def test_the_month_with_no_daemon(shell: Shell) -> None:
+    shell.followed()
+    months = Months()
+    months.add(datetime.now(), 7_000_000, 0)
+    shell.home.months.write_bytes(months.encode())
+    assert shell("limits", "--monthly-cap", "1TB").code == 0
+    assert load_settings(shell.home.settings, {}).monthly_cap == 10**12
+    assert "7.00 MB down, 0 B up of 1.00 TB" in shell("limits").out
+    assert shell("limits", "--monthly-cap", "0").code == 2
+    shell.home.months.write_text("}{")
+    assert str(shell.home.months) in shell("limits").err
 
 
 def test_the_line_with_no_daemon(shell: Shell) -> None:

@@ -31,6 +31,14 @@ def test_through_the_daemon(shell: Shell, daemon: FakeDaemon) -> None:
     assert "goes on" in shell("resume").out
 
 
+def test_resuming_does_not_lift_the_monthly_cap(shell: Shell, daemon: FakeDaemon) -> None:
+    shell.followed()
+    daemon.on("POST", "/clusters/books/resume", Paused("books", True, "2100-01-01T00:00:00Z"))
+    said = shell("resume")
+    assert said.code == 0 and "monthly cap" in said.out and "--monthly-cap" in said.err
+    assert json.loads(shell("resume", "--json").out)["is_paused"] is True
+
+
 def test_with_no_daemon_it_holds_from_the_next_start(shell: Shell) -> None:
     paths = shell.followed()
     said = shell("pause", "--for", "1h")

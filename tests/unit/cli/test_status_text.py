@@ -122,6 +122,10 @@ def test_how_fast_it_goes() -> None:
 
     assert speed().startswith("3.20 MB/s (1.10 MB/s over 10 minutes), no block yet; 2 hours to 5 hours left")
     assert "last block 9 seconds ago" in speed(last_block="2026-01-01T00:00:00.000Z")
+    served = speed(last_block="2026-01-01T00:00:00.000Z", serving=4, upload_rate=1_100_000)
+    assert served.startswith("3.20 MB/s (1.10 MB/s over 10 minutes), last block 9 seconds ago from 4 peers")
+    assert "; 1.10 MB/s sent to others;" in served
+    assert "from" not in speed(last_block="2026-01-01T00:00:00.000Z", serving=0), "it came in another way"
     assert speed(rate=0, rate_10min=0).startswith("12 blocks/s, no block yet"), "a node that counts no bytes"
     unknown = speed(eta_low=None, eta_high=None, no_eta="too few sizes are known")
     assert "time left not known: too few sizes are known" in unknown
@@ -134,6 +138,8 @@ def test_a_pause_is_said_with_its_end() -> None:
     assert "until you resume it; nothing new is fetched (pincrew resume -c books)" in endless
     assert "speed" not in describe(summary(state="paused", progress=PROGRESS), now)
     assert "until 01 Feb 2026" in describe(summary(state="paused", paused_until="2026-02-01T12:00:00Z"), now)
+    capped = summary(state="paused", reasons=[Reason("monthly_cap", "The 500.0 GB are used up", None)])
+    assert "resume -c" not in describe(capped, now)
 
 
 def test_a_summary_stays_small() -> None:

@@ -93,7 +93,7 @@ def test_pins_errors_and_events_without_a_daemon(books: ClusterPaths, shell: She
 
 
 def test_a_page_more_than_one(books: ClusterPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pincrew.store.listing import Filter
+    from pincrew.store.filters import Filter
 
     monkeypatch.setattr(stored, "_PAGE", 1)
     assert [pin.name for pin in stored.pins(books, Filter(), sort="name")] == ["a", "b"]

@@ -261,6 +261,47 @@ def test_a_list_that_grows_has_little_of_what_is_pinned_leave_in_a_day(tmp_path:
     run(main)
 
 
+def test_a_plan_says_what_would_leave_and_is_carried_out(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.limit, scene.wish = COUNT * SIZE * 2, PartMode.ALL
+    limit = COUNT * SIZE // 4
+
+    async def main() -> None:
+        everything = [StatusUpdate(cid_of(one), PinState.PINNED, size=SIZE) for one in range(COUNT)]
+        scene.statuses.settle(everything, None)
+        assert await scene.keeping.plan(None, PartMode.AUTO) is None
+        assert await scene.keeping.plan(limit, PartMode.ALL) is None
+        assert await scene.keeping.plan(COUNT * SIZE, PartMode.AUTO) is None, "it fits"
+        plan = await scene.keeping.plan(limit, PartMode.AUTO)
+        assert plan is not None and not scene.used, "it is only a plan"
+        await scene.keeping.carry_out(plan)
+        kept = scene.keeps()
+        assert 0.9 * part_room(limit) <= len(kept) * SIZE <= part_room(limit)
+        assert (plan.pins, plan.bytes) == (COUNT - len(kept), (COUNT - len(kept)) * SIZE)
+        scene.limit, scene.wish = limit, PartMode.AUTO
+        with trio.move_on_after(50):
+            await scene.settle(lambda: False)
+        assert scene.keeps() == kept, "what was carried out is what is fitted from then on"
+
+    run(main)
+
+
+def test_what_was_pinned_without_a_part_stays_at_first_whatever_its_size(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    large = Pin(cid_of(COUNT), size=COUNT * SIZE // 3)
+    scene.add(large)
+
+    async def main() -> None:
+        pinned = [(cid_of(one), SIZE) for one in range(COUNT // 10)] + [(large.cid, large.size)]
+        scene.statuses.settle([StatusUpdate(cid, PinState.PINNED, size=size) for cid, size in pinned], None)
+        await scene.settle(lambda: scene.used)
+        assert scene.keeps(*range(COUNT // 10)) == list(range(COUNT // 10))
+        part = scene.used[-1]
+        assert part is not None and part.keeps(large)
+
+    run(main)
+
+
 def test_a_store_that_fails_is_said_and_tried_again(tmp_path: Path, monkeypatch: Any) -> None:
     scene = Scene(tmp_path)
     save = scene.rows.save_part

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from pincrew.network.buffering import BufferedConnection
+from pincrew.network.buffering import BufferedConnection, HeardConnection
 
 
 class _Raw:
@@ -40,5 +40,17 @@ def test_a_read_returns_what_is_here_and_nothing_at_the_end() -> None:
         assert await connection.read() == b"cd"
         assert await connection.read(1) == b""
         assert await connection.read(1) == b""
+
+    trio.run(main)
+
+
+def test_it_knows_whether_anything_was_said() -> None:
+    async def main() -> None:
+        raw: Any = _Raw(b"", b"ab")
+        connection = HeardConnection(raw)
+        assert await connection.read(5) == b"" and not connection.has_spoken
+        assert await connection.read(5) == b"ab" and connection.has_spoken
+        assert await connection.read(5) == b"" and connection.has_spoken
+        assert connection.write is print
 
     trio.run(main)

@@ -14,6 +14,7 @@ import trio
 
 from pincrew.errors import Malformed, Misuse, NoRoom, NotFound
 from pincrew.node import dag_pb
+from pincrew.node.bitswap.session import SentBy
 from pincrew.node.blocks import Blocks
 from pincrew.node.dag_pb import Link
 from pincrew.node.multihash import DAG_CBOR, DAG_PB, RAW, cid_from, multihash_of
@@ -48,12 +49,13 @@ class Elsewhere:
     def __init__(self, dag: Dag, blocks: Blocks, seed: int) -> None:
         self.dag, self.blocks, self.given = dag, blocks, list[bytes]()
         self.wants_all: bool | None = None
+        self.sent_by: SentBy = lambda _peer: None
         self._luck = random.Random(seed)
         self._wanted: list[bytes] = []
 
     @asynccontextmanager
-    async def session(self, *, wants_all: bool) -> AsyncIterator[Elsewhere]:
-        self.wants_all = wants_all
+    async def session(self, *, wants_all: bool, sent_by: SentBy) -> AsyncIterator[Elsewhere]:
+        self.wants_all, self.sent_by = wants_all, sent_by
         yield self
         self._wanted.clear()
 
@@ -67,6 +69,7 @@ class Elsewhere:
         cid = self._luck.choice(have)
         self._wanted.remove(cid)
         self.given.append(cid)
+        self.sent_by("somebody")
         await self.blocks.put_many([(multihash_of(cid), self.dag[cid])], verified=True)
         return [(cid, self.dag[cid])]
 

@@ -13,7 +13,8 @@ from pincrew.replica import Replica
 from pincrew.steps import finish
 from pincrew.store.checks import Checks, Damage, Journal
 from pincrew.store.database import Database
-from pincrew.store.listing import Filter, Listing
+from pincrew.store.filters import Filter
+from pincrew.store.listing import Listing
 from pincrew.values import Pin, PinMode, PinState
 
 KEY = SigningKey.from_seed(b"chck" * 8)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from pincrew.trusted.author import Author, WriteRequest
 
-from pincrew.cid import cid_text
 from pincrew.errors import Misuse
 from pincrew.keys import SigningKey
 from pincrew.record import encode_record
 from pincrew.replica import Replica
 from pincrew.steps import finish
 from pincrew.store.database import Database
-from pincrew.store.listing import SORTS, Filter, Listing
+from pincrew.store.filters import Filter
+from pincrew.store.listing import SORTS, Listing
 from pincrew.store.statuses import Statuses
 from pincrew.tracker import StatusUpdate
 from pincrew.values import Pin, PinState
@@ -34,10 +34,12 @@ def listing(tmp_path: Path) -> Listing:
     database = Database(tmp_path / "state.db")
     replica = Replica(database, cluster=b"c" * 32, curators={KEY.public}, trust=0, shard_bits=4, now_ms=lambda: NOW)
     author = Author(replica, KEY, now_ms=lambda: NOW, nonce=lambda: b"n" * 16)
+    requests = []
     for number in range(COUNT):
         name = f"set-{number % 3}/item {number % 7}"
         pin = Pin(cid_of(number), name=name, added_ms=1 + (number * 37) % 11, size=number % 5 * 1_000 or None)
-        finish(author.write([WriteRequest(pin.cid, encode_record(pin))]))
+        requests.append(WriteRequest(pin.cid, encode_record(pin)))
+    finish(author.write(requests))
     states = [PinState.PINNED, PinState.ERROR, PinState.QUEUED]
     updates = [
         StatusUpdate(cid_of(number), states[number % 3], tries=number % 4, updated_ms=NOW) for number in range(COUNT)
@@ -76,6 +78,68 @@ def test_pages_are_slices_of_one_list(
             assert page == everything[offset : offset + limit]
 
 
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("wanted", FILTERS)
+def test_a_pin_stands_where_its_page_has_it(
+    listing: Listing, sort: str, wanted: Filter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nothing is said, but never of a list that has an index for its order."""
+    cids = [row.cid for row in listing.page(wanted, sort=sort, limit=COUNT)]
+    is_plain = wanted in (Filter(), Filter(states=wanted.states), Filter(name_prefix=wanted.name_prefix))
+    for tried in (4, 20_000):
+        monkeypatch.setattr("pincrew.store.listing._ROWS_TRIED", tried)
+        for number in range(COUNT):
+            place = listing.place(wanted, sort=sort, cid=cid_of(number))
+            if place is not None:
+                assert cids[place] == cid_of(number)
+            elif cid_of(number) in cids:
+                has_index = not wanted.states and not wanted.name_prefix and sort != "tries"
+                assert not is_plain or (tried == 4 and not has_index)
+
+
+def test_the_first_pin_by_name_is_found_in_any_order(listing: Listing) -> None:
+    everything = listing.page(Filter(), sort="name", limit=COUNT)
+    by_size = [row.cid for row in listing.page(Filter(), sort="size", limit=COUNT)]
+    for prefix in ("", "set-1/", "set-2/item 6"):
+        first = next(row for row in everything if row.name.startswith(prefix))
+        assert listing.place(Filter(), sort="name", name_prefix=prefix) == everything.index(first)
+        assert listing.place(Filter(), sort="size", name_prefix=prefix) == by_size.index(first.cid)
+    errors = listing.page(Filter(states=(PinState.ERROR,)), sort="name", limit=COUNT)
+    found = listing.place(Filter(states=(PinState.ERROR,)), sort="name", name_prefix="set-1/item 4")
+    assert found is not None
+    assert errors[found].name == "set-1/item 4"
+    assert listing.place(Filter(), name_prefix="sets") is None
+    assert listing.place(Filter(states=(PinState.PINNED,)), name_prefix="set-1/") is None
+
+
+def test_places_in_a_filter_of_one_cid(listing: Listing) -> None:
+    assert listing.place(Filter(cid=cid_of(3)), cid=cid_of(3)) == 0
+    assert listing.place(Filter(cid=cid_of(3)), cid=cid_of(4)) is None
+    with pytest.raises(Misuse, match="name, added"):
+        listing.place(Filter(), sort="colour", cid=cid_of(3))
+
+
+def test_a_page_of_one_state_has_that_state_alone_whatever_the_counters_say(listing: Listing) -> None:
+    with listing.database.transaction() as db:
+        db.execute("UPDATE counters SET pins=pins+50")
+    for sort in ("added", "state"):
+        for offset in (0, 10, 30, 50):
+            rows = listing.page(Filter(states=(PinState.ERROR,)), sort=sort, limit=40, offset=offset)
+            assert {row.state for row in rows} <= {PinState.ERROR}
+
+
+def test_the_revision_moves_with_states_too(listing: Listing) -> None:
+    before = listing.revision()
+    assert listing.revision() == before
+    Statuses(listing.database, 4).settle([StatusUpdate(cid_of(0), PinState.ERROR, updated_ms=NOW)], None)
+    assert listing.revision() > before
+
+
+def test_who_put_a_pin_on_the_list(listing: Listing) -> None:
+    assert listing.author(cid_of(1)) == KEY.public
+    assert listing.author(cid_of(COUNT)) is None
+
+
 def test_every_sort_is_in_order(listing: Listing) -> None:
     rows = {sort: listing.page(Filter(), sort=sort, limit=COUNT) for sort in SORTS}
     assert [row.name for row in rows["name"]] == sorted(row.name for row in rows["name"])
@@ -89,25 +153,6 @@ def test_every_sort_is_in_order(listing: Listing) -> None:
 def test_an_unknown_sort_names_those_that_exist(listing: Listing) -> None:
     with pytest.raises(Misuse, match="name, added, size, state, tries"):
         listing.page(Filter(), sort="colour")
-
-
-def test_the_filter_language() -> None:
-    cid = cid_text(cid_of(1))
-    wanted = Filter.parse(f"two words state:error,queued size>1MB tries>3 cid:{cid} added<1h", now_ms=NOW)
-    assert wanted == Filter(
-        states=(PinState.ERROR, PinState.QUEUED),
-        words=("two", "words"),
-        cid=cid_of(1),
-        size_over=1_000_000,
-        tries_over=3,
-        added_after_ms=NOW - 3_600_000,
-    )
-
-
-@pytest.mark.parametrize("text", ["state:gone", "size>much", "tries>some", "tries<3", "cid:x", "added<7"])
-def test_bad_terms_are_named(text: str) -> None:
-    with pytest.raises(Misuse):
-        Filter.parse(text, now_ms=NOW)
 
 
 def test_words_are_taken_literally(listing: Listing) -> None:

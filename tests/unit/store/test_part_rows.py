@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_samples_are_runs_from_all_over(database: Database) -> None:
     assert len(some) == len({row.row for row in some}) == 8
     assert len(store.at([0.999], 100)) <= 2
     assert store.change() > 0
+
+
+def test_the_last_change_is_not_asked_of_the_writer_who_may_be_busy(database: Database) -> None:
+    store = PartRows(database)
+    before = store.change()
+    with database.transaction() as db, ThreadPoolExecutor(1) as other:
+        db.execute("UPDATE meta SET value=value+1 WHERE key='change'")
+        assert other.submit(store.change).result() == before
+    assert store.change() == before + 1
 
 
 def test_an_empty_list_has_no_rows(tmp_path: Path) -> None:

@@ -73,6 +73,23 @@ def test_a_crowd_of_small_blocks_comes_from_two_peers_without_duplicates() -> No
     trio.run(_within, main)
 
 
+def test_a_session_hears_who_sends_its_blocks_and_of_no_others() -> None:
+    async def main() -> None:
+        async with running_node(1) as one, running_node(2) as two, running_node(3) as three:
+            theirs = {node.peer: node.store.hold(node.peer.encode() * 100) for node in (two, three)}
+            local = one.store.hold(bytes(9_000))
+            await speaking(one, two, three)
+            heard: list[str] = []
+            async with one.exchange.session(sent_by=heard.append) as session:
+                await walk(session, [local, theirs[two.peer]])
+                assert set(heard) == {two.peer}
+                async with one.exchange.session() as other:
+                    await walk(other, [theirs[three.peer]])
+                assert set(heard) == {two.peer}, "another session's, and what was here, came from nobody"
+
+    trio.run(_within, main)
+
+
 def test_a_block_that_comes_later_reaches_who_waits() -> None:
     async def main() -> None:
         async with running_node(1) as one, running_node(2) as two:
@@ -85,6 +102,31 @@ def test_a_block_that_comes_later_reaches_who_waits() -> None:
                 two.store.hold(data)
                 two.exchange.have_now(multihash_of(cid), len(data))
                 assert await session.receive() == (cid, data)
+
+    trio.run(_within, main)
+
+
+def test_a_silent_node_serves_nobody_and_then_those_who_waited() -> None:
+    async def main() -> None:
+        async with running_node(1) as one, running_node(2) as two:
+            await speaking(one, two)
+            cid = two.store.hold(b"x" * 5_000)
+            two.exchange.be_silent(3_600)
+            async with one.exchange.session() as session:
+                session.want([cid])
+                await until(lambda: two.exchange.wantlist_of(one.peer) == [cid])
+                with trio.move_on_after(0.2) as waited:
+                    await session.receive()
+                assert waited.cancelled_caught and two.exchange.counts.blocks_sent == 0
+                two.exchange.be_silent(0.1)
+                assert (await session.receive())[0] == cid, "by itself, once the time is over"
+            two.exchange.be_silent(3_600)
+            other = two.store.hold(b"y" * 5_000)
+            async with one.exchange.session() as session:
+                session.want([other])
+                await until(lambda: two.exchange.wantlist_of(one.peer) == [other])
+                two.exchange.be_silent(0)
+                assert (await session.receive())[0] == other
 
     trio.run(_within, main)
 

@@ -132,6 +132,19 @@ def test_a_block_that_comes_during_the_look_is_not_overlooked() -> None:  # rule
     assert sent.blocks == [bytes(5)]
 
 
+def test_what_waits_is_looked_up_once_more() -> None:
+    bench = Bench({})
+    bench.want("ann", block(1, dont_have=1), block(2))
+    bench.want("bob", block(1))
+    assert [sent.dont_haves for sent in bench.go()] == [[1]]
+    bench.sizes = {1: 10}
+    bench.ledger.look_again()
+    bench.want("bob", Want(cid(1), cancel=True))
+    assert [(sent.peer, sent.blocks) for sent in bench.go()] == [("ann", [bytes(10)])]
+    bench.come(2, 5)
+    assert [len(sent.blocks) for sent in bench.go()] == [1], "what was not there still waits"
+
+
 def test_a_block_that_is_gone_when_it_is_loaded_is_denied() -> None:
     bench = Bench({1: 5})
     bench.want("a", block(1, dont_have=1))

@@ -29,3 +29,16 @@ def test_what_is_no_limit_is_refused_and_changes_nothing() -> None:
         assert rpc.node.settings.upload_limit is None
 
     with_rpc(test)
+
+
+def test_it_is_silent_for_as_long_as_it_is_told() -> None:
+    async def test(rpc: Rpc) -> None:
+        assert await rpc.one("pincrew/silence?seconds=30") == {"Seconds": 30}
+        assert rpc.node.silent_for == 30
+        for wrong in ("", "seconds=-1", "seconds=1.5", "seconds=9999999999", "seconds=3601"):
+            assert await rpc.refusal(f"pincrew/silence?{wrong}")
+        assert rpc.node.silent_for == 30
+        await rpc.one("pincrew/silence?seconds=0")
+        assert rpc.node.silent_for == 0
+
+    with_rpc(test)

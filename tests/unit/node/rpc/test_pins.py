@@ -21,7 +21,7 @@ def test_a_pin_from_its_making_to_its_end() -> None:
         cid = await rpc.add(*TREE)
         assert await rpc.refusal(f"pin/ls?arg={cid}") == f"path '{cid}' is not pinned"
         assert await rpc.lines(f"pin/add?arg={cid}&name=x&progress=true") == [
-            {"Progress": 4, "Bytes": sum(map(len, rpc.node.blocks.values()))},
+            {"Progress": 4, "Bytes": sum(map(len, rpc.node.blocks.values())), "Peers": []},
             {"Pins": [cid]},
         ]
         expected = {"Cid": cid, "Name": "x", "Type": "recursive"}
@@ -64,7 +64,20 @@ def test_several_at_once_and_below_a_path() -> None:
         added = await rpc.one(f"pin/add?arg={cid}/e&arg={cid}/a.txt")
         assert added["Pins"][1] == LEAF and len(rpc.node.kept) == 2
         lines = await rpc.lines(f"pin/add?arg={cid}/a.txt&arg={cid}/e/b.txt&progress=true")
-        assert lines[0] == {"Progress": 2, "Bytes": 8}
+        assert lines[0] == {"Progress": 2, "Bytes": 8, "Peers": []}
+
+    with_rpc(test)
+
+
+def test_who_sent_blocks_is_said_each_time_anew() -> None:
+    async def test(rpc: Rpc) -> None:
+        cid = await rpc.add(*TREE)
+        rpc.node.sender = "12D3KooW"
+        lines = await rpc.lines(f"pin/add?arg={cid}&progress=true")
+        assert lines[-2]["Peers"] == ["12D3KooW"]
+        rpc.node.sender = ""
+        lines = await rpc.lines(f"pin/add?arg={cid}&progress=true")
+        assert lines[-2]["Peers"] == []
 
     with_rpc(test)
 

@@ -1,0 +1,35 @@
+"""Trying again what failed."""
+
+from __future__ import annotations
+
+from support.acting_client import LIST, ActingClient, reads, told
+from support.fake_client import a_pin
+from support.screens import shown, text_of, until
+
+
+async def test_everything_in_error_is_tried_after_a_question() -> None:
+    client = ActingClient()
+    async with shown(client) as (app, pilot):
+        await pilot.press("R")
+        await reads(pilot, "12 pins in error", "9 no provider found", "IPFS: block too large [red]", "--all-errors")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: client.done == [("retry", LIST, None)])
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        await told(pilot, "12 pins are tried again now.")
+
+
+async def test_one_pin_is_tried_at_once() -> None:
+    client = ActingClient()
+    async with shown(client) as (app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: client.done == [("retry", LIST, a_pin(0).cid)])
+        assert len(app.screen_stack) == 1
+
+
+async def test_where_nothing_is_in_error_there_is_nothing_to_do() -> None:
+    client = ActingClient()
+    client.error_counts = [0, 0, 0]
+    async with shown(client) as (app, pilot):
+        await pilot.press("R")
+        await reads(pilot, "No pin is in error")
+        assert "Try again" not in text_of(app)

@@ -1,0 +1,39 @@
+"""What is said about one pin."""
+
+from __future__ import annotations
+
+import pytest
+from pincrew.tui.pin_detail import about
+
+from support.fake_client import FakeClient, a_pin
+from support.screens import FROZEN
+
+
+def said(number: int, *, with_detail: bool = True, is_read_only: bool = False) -> str:
+    pin = a_pin(number)
+    detail = FakeClient().pin("gutenberg-es", pin.cid) if with_detail else None
+    lines = about(pin, detail, FROZEN, is_read_only=is_read_only)
+    return "\n".join("".join(piece.text for piece in line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("number", "texts"),
+    [
+        (0, ["✓ pinned 100.0 kB", "added    20 days ago by “Ana” (…EhczMk)", "checked  2 days ago"]),
+        (2, ["↓ pinning 108.9 kB of 115.8 kB", "last block 3 seconds ago from 4 peers, 410.0 kB/s"]),
+        (4, ["✗ error 131.7 kB", "no provider found", "Ask the curators", "tries    3, next in 2 hours"]),
+        (5, ["○ skipped", "you do not want it"]),
+    ],
+)
+def test_each_state(number: int, texts: list[str]) -> None:
+    for text in [*texts, a_pin(number).cid, "about 38 peers, by what they announce", "language es"]:
+        assert text in said(number)
+
+
+def test_what_the_list_knows_is_said_at_once() -> None:
+    assert "no provider found" in said(4, with_detail=False) and "added" not in said(4, with_detail=False)
+
+
+def test_who_only_looks_is_offered_nothing_else() -> None:
+    assert "retry" in said(4) and "retry" not in said(4, is_read_only=True)
+    assert "copy CID" in said(4, is_read_only=True)

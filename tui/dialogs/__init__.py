@@ -1,0 +1,1 @@
+"""Questions before something is changed: what it comes to in pins and bytes, and the command that equals it."""
