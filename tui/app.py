@@ -323,6 +323,8 @@ class TerminalView(App[None]):
     def _tick(self) -> None:
         """Let ages grow."""
         summary = self.summary(self.cluster)
+        if not self.is_running:
+            return
         if not self.connection.is_live:
             self.tell()
         elif summary is not None and self._shown is not None and self._shown.is_open:
@@ -330,6 +332,8 @@ class TerminalView(App[None]):
 
     def tell(self) -> None:
         """Give every part the newest figures."""
+        if not self.is_running:
+            return  # it is being closed: its parts go one by one
         summary = self.summary(self.cluster)
         now = self.now()
         self._status_line.show(summary, self.connection, now)
