@@ -38,7 +38,7 @@ ACTS = (
     Act("fetch_next", "n", "Next", "Fetch the marked pins before others", is_on_pins=True),
     Act("skip", "x", "Skip", "Do not keep the marked pins, or keep them again", is_on_pins=True),
     Act("decide", "c", "Decide", "Answer what waits for you: new terms, or a mass removal"),
-    Act("join", "a", "Join", "Follow another list"),
+    Act("join", "a", "Join", "Follow another cluster"),
     Act("leave", "L", "Leave", "Stop following this list"),
     Act("add_pin", "A", "Add", "Put a CID on the list", is_curators=True),
     Act("edit_pin", "e", "Edit", "Change a pin's name or expiry", is_on_pins=True, is_curators=True),

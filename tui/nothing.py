@@ -1,4 +1,4 @@
-"""What stands in the middle of the screen while there is no list to show: no daemon, or nothing followed yet."""
+"""What stands in the middle of the screen while there is no cluster to show: no daemon, or nothing followed yet."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def reasons(status: Status | None, cluster: str, connection: Connection, now: da
     if status.clusters:
         known = ", ".join(words.safe(each.name) for each in status.clusters)
         return [
-            [Piece(f"There is no list “{words.safe(cluster)}” here.", "strong")],
+            [Piece(f"There is no cluster “{words.safe(cluster)}” here.", "strong")],
             [Piece(f"You follow: {known}")],
             [Piece("")],
             [Piece("^p", "key"), Piece(" shows another one, "), Piece("a", "key"), Piece(" joins one")],
         ]
     return [
-        [Piece("You follow no list yet.", "strong")],
+        [Piece("You follow no cluster yet.", "strong")],
         [Piece("")],
         [
             Piece(
-                "A list names what a crew keeps alive together. To help with one you need its address; its curators"
+                "A cluster is a crew and the list of what it keeps alive. To help one you need its address; its curators"
                 " give it away, as a link, a domain or a file."
             )
         ],

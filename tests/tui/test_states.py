@@ -145,7 +145,7 @@ async def test_no_daemon(is_rewritten: bool) -> None:
 
 async def test_nothing_followed(is_rewritten: bool) -> None:
     async with shown(FakeClient()) as (_, pilot):
-        await has(pilot, "You follow no list yet")
+        await has(pilot, "You follow no cluster yet")
         await at_every_size("nothing-followed", pilot, is_rewritten=is_rewritten)
 
 
