@@ -216,7 +216,8 @@ class TerminalView(App[None]):
         if action == "start_daemon":
             return self.connection.is_stopped and self.options.start_daemon is not None and not self.is_read_only
         if action == "act":
-            return self._is_possible(str(parameters[0]))
+            # A dialog takes the keys for itself.
+            return self.screen is self.screen_stack[0] and self._is_possible(str(parameters[0]))
         if action == "filter":
             return self._shown is not None and self._shown.has_filter and not isinstance(self.focused, Input)
         if action == "open_view":
@@ -225,12 +226,12 @@ class TerminalView(App[None]):
 
     def _is_possible(self, name: str) -> bool:
         act = next(each for each in keymap.ACTS if each.name == name)
-        if self.is_read_only or (self.screen is not self.screen_stack[0]):
+        if self.is_read_only:
             return False
         if name == "join":
             return self.status is not None
         summary = self.summary(self.cluster)
-        if summary is None or (act.is_curators and summary.role != "curator"):
+        if summary is None or act.role not in (None, summary.role):
             return False
         return not act.is_on_pins or bool(self._chosen())
 
@@ -291,22 +292,18 @@ class TerminalView(App[None]):
                 kind.title, f"Show this view (key {kind.key})", lambda key=kind.key: self.open_view(key)
             )
         for act in keymap.ACTS:
-            if self._is_possible_from_palette(act.name):
+            if self._is_possible(act.name):
                 yield SystemCommand(
                     act.label, f"{act.help} (key {act.key})", lambda name=act.name: self.action_act(name)
                 )
         for each in self.status.clusters if self.status is not None else ():
             name = words.safe(each.name)
             yield SystemCommand(
-                f"Show {name}", f"This list is {each.state}", lambda name=each.name: self.show_cluster(name)
+                f"Show {name}", f"This cluster is {each.state}", lambda name=each.name: self.show_cluster(name)
             )
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
         yield SystemCommand("Keys", "Every key of this screen", self.action_help)
         yield SystemCommand("Close", "Close this view; following goes on", self.action_close)
-
-    def _is_possible_from_palette(self, name: str) -> bool:
-        """Say whether an act is possible on the screen under the palette."""
-        return self._is_possible(name)
 
     # ---- telling the parts ----------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class Act:
     label: str
     help: str
     is_on_pins: bool = False  # it needs a list of pins on the screen
-    is_curators: bool = False  # only a curator's peer can do it
+    role: str | None = None  # only a peer of this role can do it
     is_shown: bool = False  # in the line of keys, where there is room
 
 
@@ -35,14 +35,14 @@ ACTS = (
     Act("change_limits", "l", "Limits", "How much of the disk and the line it may take", is_shown=True),
     Act("retry", "r", "Retry", "Try the marked pins again now", is_on_pins=True, is_shown=True),
     Act("retry_all", "R", "Retry all", "Try every pin in error again now"),
-    Act("fetch_next", "n", "Next", "Fetch the marked pins before others", is_on_pins=True),
-    Act("skip", "x", "Skip", "Do not keep the marked pins, or keep them again", is_on_pins=True),
+    Act("fetch_next", "n", "Next", "Fetch the marked pins before others", is_on_pins=True, role="follower"),
+    Act("skip", "x", "Skip", "Do not keep the marked pins, or keep them again", is_on_pins=True, role="follower"),
     Act("decide", "c", "Decide", "Answer what waits for you: new terms, or a mass removal"),
     Act("join", "a", "Join", "Follow another cluster"),
     Act("leave", "L", "Leave", "Stop following this list"),
-    Act("add_pin", "A", "Add", "Put a CID on the list", is_curators=True),
-    Act("edit_pin", "e", "Edit", "Change a pin's name or expiry", is_on_pins=True, is_curators=True),
-    Act("remove_pins", "D", "Remove", "Take the marked pins from the list", is_on_pins=True, is_curators=True),
+    Act("add_pin", "A", "Add", "Put a CID on the list", role="curator"),
+    Act("edit_pin", "e", "Edit", "Change a pin's name or expiry", is_on_pins=True, role="curator"),
+    Act("remove_pins", "D", "Remove", "Take the marked pins from the list", is_on_pins=True, role="curator"),
 )
 
 # The keys of the app itself. Those that are shown come first in the line of keys.

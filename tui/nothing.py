@@ -53,8 +53,8 @@ def reasons(status: Status | None, cluster: str, connection: Connection, now: da
         [Piece("")],
         [
             Piece(
-                "A cluster is a crew and the list of what it keeps alive. To help one you need its address; its curators"
-                " give it away, as a link, a domain or a file."
+                "A cluster is a crew and the list of what it keeps alive. To help one you need its address; its"
+                " curators give it away, as a link, a domain or a file."
             )
         ],
         [Piece("")],

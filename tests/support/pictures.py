@@ -7,6 +7,7 @@ Textual writes its screens as SVG; the same frames stand in the page as text.
 from __future__ import annotations
 
 import asyncio
+import re
 import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from textual.widgets import Input
 
 from pincrew.api import shapes
 from support.acting_client import ActingClient, reads
-from support.screens import settled, shown, text_of
+from support.screens import comes_to, rests, settled, shown, text_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "terminal-view.md"
@@ -95,11 +96,14 @@ class _Crew(ActingClient):
 
 
 async def frames(
-    keep: Callable[[Step, Pilot[None]], None] = lambda _step, _pilot: None,
+    kept: Sequence[str] = (), keep: Callable[[Step, Pilot[None]], None] = lambda _step, _pilot: None
 ) -> AsyncIterator[tuple[Step, str]]:
-    """Walk through the view; yield each step with its frame. ``keep`` may take more of the screen."""
+    """Walk through the view; yield each step with its frame, once that is the one in ``kept``, where there are any.
+
+    ``keep`` may take more of the screen.
+    """
     async with shown(_Crew(), SIZE) as (app, pilot):
-        for step in STEPS:
+        for number, step in enumerate(STEPS):
             for key in step.keys:
                 await pilot.press(key)
                 await settled(pilot)
@@ -109,9 +113,17 @@ async def frames(
                 await pilot.press(key)
                 await settled(pilot)
             await reads(pilot, step.then)
-            await settled(pilot)
+            if kept:
+                await comes_to(pilot, kept[number])
+            else:
+                await rests(pilot)
             keep(step, pilot)
             yield step, text_of(app)
+
+
+def kept_frames() -> list[str]:
+    """Return the frames that the page has."""
+    return re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 def page(walked: Sequence[tuple[Step, str]]) -> str:
@@ -133,7 +145,7 @@ async def _make() -> None:
     def keep(step: Step, pilot: Pilot[None]) -> None:
         (PICTURES / f"{step.name}.svg").write_text(pilot.app.export_screenshot(title="pincrew"))
 
-    PAGE.write_text(page([each async for each in frames(keep)]))
+    PAGE.write_text(page([each async for each in frames(keep=keep)]))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ SIZES = ((54, 16), (80, 24), (100, 30), (140, 36))
 SNAPSHOTS = Path(__file__).parents[1] / "tui" / "snapshots"
 _TRIES = 400
 _TRY_S = 0.01
+_LOOKS_BEFORE_WRITING = 30
 
 
 class Clock:
@@ -85,11 +86,30 @@ async def has(pilot: Pilot[None], *texts: str) -> str:
     return text_of(pilot.app)
 
 
-def check(name: str, screen: str, *, is_rewritten: bool) -> None:
-    """Compare a screen with the file of this name, or write that."""
+async def rests(pilot: Pilot[None]) -> None:
+    """Wait for what follows a moment after the rest: scroll bars, the detail pane. For making files, not for tests."""
+    for _ in range(_LOOKS_BEFORE_WRITING):
+        await settled(pilot)
+        await pilot.pause(_TRY_S)
+
+
+async def comes_to(pilot: Pilot[None], expected: str) -> str:
+    """Wait until the screen is just so; return what it is then, or at the deadline."""
+    for _ in range(_TRIES):
+        if text_of(pilot.app) == expected:
+            break
+        await pilot.pause(_TRY_S)
+    return text_of(pilot.app)
+
+
+async def looks(pilot: Pilot[None], name: str, *, is_rewritten: bool) -> None:
+    """Wait until the screen is as the file of this name says, or write that."""
     path = SNAPSHOTS / f"{name}.txt"
     if is_rewritten:
+        await rests(pilot)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(screen, encoding="utf-8")
+        path.write_text(text_of(pilot.app), encoding="utf-8")
     assert path.exists(), f"there is no {path.name} yet: --rewrite-screens writes it"
-    assert screen == path.read_text(encoding="utf-8"), f"{path.name} shows another screen:\n{screen}"
+    expected = path.read_text(encoding="utf-8")
+    screen = await comes_to(pilot, expected)
+    assert screen == expected, f"{path.name} shows another screen:\n{screen}"

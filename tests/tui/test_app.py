@@ -272,6 +272,21 @@ async def test_the_palette_offers_everything() -> None:
         await until(pilot, lambda: app.cluster == "books")
 
 
+async def test_the_palette_acts_on_what_is_shown() -> None:
+    async with shown(FakeClient([a_summary()]), (100, 60)) as (_, pilot):
+        await pilot.press("ctrl+p", *"Pause")
+        await has(pilot, "Fetch nothing new for a while")
+        await pilot.press("enter", "enter")
+        await has(pilot, "for 30 minutes")
+
+
+async def test_a_curator_is_not_offered_what_only_followers_do() -> None:
+    async with shown(FakeClient([a_summary(role="curator")])) as (app, _):
+        assert app.check_action("act", ("remove_pins",)) and not app.check_action("act", ("skip",))
+    async with shown(FakeClient([a_summary()])) as (app, _):
+        assert app.check_action("act", ("skip",)) and not app.check_action("act", ("remove_pins",))
+
+
 async def test_the_mouse_reaches_views_and_keys() -> None:
     async with shown(FakeClient([a_summary()])) as (app, pilot):
         await pilot.click("ViewBar", offset=(14, 0))

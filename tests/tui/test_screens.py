@@ -10,7 +10,7 @@ from textual.widgets import Input
 from pincrew.api.shapes import Reason
 from support.acting_client import ActingClient, reads
 from support.fake_client import a_summary
-from support.screens import SIZES, check, settled, shown, text_of
+from support.screens import SIZES, looks, settled, shown
 from support.shape_examples import CID
 
 
@@ -83,5 +83,4 @@ async def test_screen(name: str, is_rewritten: bool) -> None:
             await reads(pilot, then)
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)
-            await settled(pilot)
-            check(f"{name}-{width}x{height}", text_of(app), is_rewritten=is_rewritten)
+            await looks(pilot, f"{name}-{width}x{height}", is_rewritten=is_rewritten)

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from pincrew.api import shapes
 from pincrew.errors import DaemonLost, DaemonNotRunning
 from support.fake_client import FakeClient, a_progress, a_summary
-from support.screens import SIZES, Clock, check, has, settled, shown, text_of
+from support.screens import SIZES, Clock, has, looks, settled, shown, text_of
 
 SINCE = "2026-11-22T11:58:00Z"
 
@@ -123,8 +123,7 @@ async def at_every_size(state: str, pilot: Pilot[None], *, is_rewritten: bool) -
     """Compare what one app shows at each size with what is kept."""
     for width, height in SIZES:
         await pilot.resize_terminal(width, height)
-        await settled(pilot)
-        check(f"{state}-{width}x{height}", text_of(pilot.app), is_rewritten=is_rewritten)
+        await looks(pilot, f"{state}-{width}x{height}", is_rewritten=is_rewritten)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -171,7 +170,7 @@ async def test_daemon_lost(state: str, error: DaemonLost | DaemonNotRunning, is_
 
 async def test_unknown_cluster() -> None:
     async with shown(FakeClient([a_summary()]), cluster="books") as (_, pilot):
-        await has(pilot, "There is no list “books” here", "gutenberg-es")
+        await has(pilot, "There is no cluster “books” here", "gutenberg-es")
 
 
 @pytest.mark.parametrize("size", [(20, 5), (1, 1), (40, 8), (300, 80)], ids=str)
