@@ -19,6 +19,7 @@ from support.fake_node import FakeKubo, Orders
 from support.pinner_bench import START_MS, Bench, cid_of, ownership_at, pin_of, pinner_at_work
 
 HOUR_MS = 3_600_000
+_INTERRUPTED_S = 10.0
 
 
 class Kept:
@@ -67,8 +68,9 @@ def test_what_is_under_way_is_interrupted_and_goes_on(tmp_path: Path) -> None:
         bench.put(pin_of(1))
         await bench.until(lambda: any(one.blocks for one in bench.pinner.summary().in_flight))
         await pausing.change(Pause())
-        await bench.until_state(PinState.QUEUED, cid_of(1))
-        await bench.until(lambda: not bench.pinner.summary().in_flight)
+        with trio.fail_after(_INTERRUPTED_S):
+            await bench.until_state(PinState.QUEUED, cid_of(1))
+            await bench.until(lambda: not bench.pinner.summary().in_flight)
         assert bench.book.rows[cid_of(1)].status.tries == 0 and kept.pause == Pause()
         bench.put(pin_of(2))
         bench.later(5)
