@@ -6,6 +6,7 @@ waits for the daemon; what is shown stays, with its age, while the daemon is awa
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -180,6 +181,7 @@ class TerminalView(App[None]):
         self.tell()
         self._feed.start()
         self.set_interval(1.0, self._tick)
+        self.call_after_refresh(gc.enable)  # whoever opened it may have put that off
 
     def on_unmount(self) -> None:
         """Let the feed end."""

@@ -6,6 +6,7 @@ would write its escape codes all the same. So it is asked here. Nothing else imp
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from dataclasses import replace
@@ -72,6 +73,7 @@ def is_useful(invocation: Invocation) -> bool:
 
 def show(invocation: Invocation, cluster: str | None = None, *, is_read_only: bool = False) -> None:
     """Show the terminal view until its user closes it, and say that following goes on."""
+    gc.disable()  # as in __main__; the view has it enabled again after its first frame
     from pincrew.tui.app import Options, TerminalView
 
     path = invocation.home.settings
