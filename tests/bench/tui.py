@@ -70,7 +70,8 @@ class Terminal:
         self.pid, self._screen = pty.fork()
         if self.pid == 0:
             environment = machine.environment | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
-            os.execve(sys.executable, [sys.executable, "-m", "pincrew", "tui"], environment)
+            program = str(Path(sys.executable).with_name("pincrew"))  # as users start it, without runpy
+            os.execve(program, [program, "tui"], environment)
         fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
 
     def until(self, text: str) -> float:
