@@ -24,6 +24,7 @@ from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
+from pincrew.quantities import age_text
 from pincrew.rescue import RescueSlice
 from pincrew.settings import ClusterSettings, PartMode, Settings
 from pincrew.trust import differences
@@ -72,6 +73,7 @@ class Follower(Cluster):
         self._recheck_s = recheck_s
         self._document = document
         self._last: Refreshed | None = None
+        self._last_ms = 0  # when that was
         self._since_ms: int | None = None
         self._bell = Bell()
         self._checked = trio.Event()
@@ -122,7 +124,7 @@ class Follower(Cluster):
         if refreshed.code and (self._last is None or self._last.code != refreshed.code):
             self._since_ms = now_ms()
             self.peer.diary.happened(refreshed.code, {"error": refreshed.text})
-        self._last = refreshed
+        self._last, self._last_ms = refreshed, now_ms()
         self._use(refreshed.document)
         self.peer.member.adopt(refreshed.chain)
 
@@ -171,7 +173,8 @@ class Follower(Cluster):
         if self._last is None:
             return [shapes.Check(self.name, "source", "ok", f"{self._source} is being asked", None)]
         if not self._last.code:
-            text = f"{self._source} serves revision {self._document.revision}, which is in force"
+            age = age_text((now_ms() - self._last_ms) / 1000)
+            text = f"{self._source} served revision {self._document.revision}, which is in force, when asked {age} ago"
             return [shapes.Check(self.name, "source", "ok", text, None)]
         fixes = {
             "source_unreachable": "nothing is lost: the last good copy is used. Ask the curators if it stays so",

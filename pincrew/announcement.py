@@ -1,7 +1,7 @@
 """What a peer says about itself, signed by itself: the only metric message of the product.
 
     body = [format, cluster, public key, name, version, listed, addresses, node id, node addresses, heads digest,
-            [pins, pinned, bytes pinned, errors], share, free bytes, time, ttl, kept part]
+            [pins, pinned, bytes pinned, errors], share, free bytes, time, ttl, kept part, tags, queue, repins]
 
 Newest per peer, relayed pairwise, bounded. It informs and directs, and decides nothing: no claim makes anybody drop,
 decline or unpin anything (invariant 15), and a claim about another peer cannot be made at all, for the key that signs
@@ -53,7 +53,11 @@ class KeptPart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A peer's own record. ``part`` None = it says nothing of which part it keeps, as older versions do."""
+    """A peer's own record. ``part`` None = it says nothing of which part it keeps, as older versions do.
+
+    ``tags`` are what its user says of it (region, zone, ...), ascending by name. ``queue`` are pins that are queued or
+    being pinned, None = not said. ``repins``: it gives a peer's pins to others when that is gone (`pincrew.repinning`).
+    """
 
     cluster: bytes
     key: bytes
@@ -69,6 +73,9 @@ class Announcement:
     free_bytes: int | None = None
     time_ms: int = 0
     ttl_s: int = int(limits.ANNOUNCEMENT_TTL_S)
+    tags: tuple[tuple[str, str], ...] = ()
+    queue: int | None = None
+    repins: bool = False
 
     @property
     def peer(self) -> str:
@@ -86,8 +93,11 @@ class Announcement:
         fields: list[Any] = [_FORMAT, self.cluster, self.key, self.name, self.version, self.listed]
         fields += [list(self.addresses), self.node_id, list(self.node_addresses), self.digest, list(self.counters)]
         fields += [self.share, self.free_bytes, self.time_ms, self.ttl_s]
-        if self.part is not None:
-            fields.append(list(self.part))
+        part = None if self.part is None else list(self.part)
+        if self.tags or self.queue is not None or self.repins:
+            fields += [part, dict(self.tags), self.queue, self.repins]
+        elif part is not None:
+            fields.append(part)
         body = cbor2.dumps(fields, canonical=True)
         return cbor2.dumps([body, key.sign(domains.ANNOUNCEMENT, body)], canonical=True)
 
@@ -126,6 +136,9 @@ def read_announcement(sealed: bytes, cluster: bytes) -> Announcement:
         free_bytes=None if fields[12] is None else _number(fields[12]),
         time_ms=_number(fields[13]),
         ttl_s=min(_number(fields[14]), int(limits.ANNOUNCEMENT_TTL_S)),
+        tags=_tags(fields[16]) if len(fields) > 16 else (),
+        queue=_number(fields[17]) if len(fields) > 17 and fields[17] is not None else None,
+        repins=len(fields) > 18 and fields[18] is True,
     )
 
 
@@ -193,6 +206,15 @@ def _part(value: Any) -> KeptPart | None:
     return KeptPart(
         threshold, None if largest is None else _number(largest), _number(kept), _number(missing), _number(since_ms)
     )
+
+
+def _tags(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or len(value) > limits.TAGS_MAX:
+        _refuse("an announcement has too many tags")
+    for text in (*value.keys(), *value.values()):
+        if not isinstance(text, str) or len(text.encode()) > limits.TAG_BYTES_MAX:
+            _refuse("a tag in an announcement is too long")
+    return tuple(sorted(value.items()))
 
 
 def _text(value: Any) -> str:

@@ -29,6 +29,9 @@ class Own:
     counters: Counters
     part: KeptPart | None
     free_bytes: int | None
+    tags: tuple[tuple[str, str], ...] = ()
+    queue: int | None = None
+    repins: bool = False
 
 
 class Announcer:
@@ -99,8 +102,19 @@ class Announcer:
             counters=own.counters,
             part=own.part,
             free_bytes=own.free_bytes,
-            time_ms=self._now_ms(),
+            time_ms=self._time_ms(),
+            tags=own.tags,
+            queue=own.queue,
+            repins=own.repins,
         ).sealed(self._key)
+
+    def _time_ms(self) -> int:
+        """Return the time to sign: beyond that of the last one, also where the clock was set back meanwhile.
+
+        Others would take nothing from us until the clock is there again, and us for gone.
+        """
+        last = self._member.heard.of(self._key.public)
+        return max(self._now_ms(), 0 if last is None else last.announcement.time_ms + 1)
 
     def _use(self, heard: list[Heard]) -> None:
         """Seek announced peers and have their nodes connected, curators first.

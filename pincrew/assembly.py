@@ -16,7 +16,7 @@ from pincrew.paths import ClusterPaths
 from pincrew.pause import Pause, pause_of
 from pincrew.peer import Peer, PeerOptions
 from pincrew.removals import RemovalsRules
-from pincrew.settings import ClusterSettings, Settings, load_cluster, save
+from pincrew.settings import ClusterSettings, Settings, load_cluster, save, tags_of
 from pincrew.store.database import Database
 from pincrew.store.staging import StagedFile
 
@@ -45,6 +45,7 @@ def assemble(
         addresses=document.peers,
         secret=_secret(paths, document),
         listed=not local.unlisted,
+        tags=tags_of(local.tags),
         mdns=settings.mdns,
         neighbours_max=NEIGHBOURS_CURATOR_MAX if writes else NEIGHBOURS_MAX,
         pins_in_flight=settings.pins_in_flight,

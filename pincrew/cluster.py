@@ -13,25 +13,25 @@ import trio
 
 from pincrew import limits
 from pincrew.api import shapes
-from pincrew.api.lines import ZERO_TIME, error_line, event_line, pin_line, pin_object, time_text
+from pincrew.api.lines import error_line, event_line, pin_line, pin_object, time_text
 from pincrew.base_desk import BaseDesk
 from pincrew.checkup import checkup
 from pincrew.cid import cid_text, parse_cid
 from pincrew.coverage_desk import CoverageDesk
-from pincrew.errors import NotFound, PincrewError
+from pincrew.errors import NotFound
 from pincrew.health import ReasonText
 from pincrew.limits_desk import LimitsDesk
 from pincrew.overview import peer_lines, summary_of
 from pincrew.paths import ClusterPaths
 from pincrew.pause_desk import PauseDesk
 from pincrew.peer import Peer, now_ms
+from pincrew.pin_statuses import PinStatuses
 from pincrew.pin_view import pin_detail
-from pincrew.policy import Method
 from pincrew.record import decode_record
 from pincrew.removals import Decision, RemovalsState
 from pincrew.repair_desk import RepairDesk
-from pincrew.requests import Answer, CidStatus, Request
 from pincrew.rescue import RescueSlice
+from pincrew.rest_desk import RestDesk
 from pincrew.settings import ClusterSettings
 from pincrew.store.filters import Filter, parse_states
 from pincrew.tracker import Leaving
@@ -39,17 +39,6 @@ from pincrew.trust_desk import TrustDesk
 from pincrew.values import Pin, PinState
 from pincrew.verify_desk import VerifyDesk
 
-_STATUS_WORDS = {
-    PinState.QUEUED.value: "pin_queued",
-    PinState.PINNING.value: "pinning",
-    PinState.PINNED.value: "pinned",
-    PinState.ERROR.value: "pin_error",
-    PinState.SKIPPED.value: "remote",
-    PinState.REMOTE.value: "remote",
-    PinState.UNPINNING.value: "unpinning",
-    "unpinned": "unpinned",
-    "unexpectedly_unpinned": "unexpectedly_unpinned",
-}
 _EXAMPLES_SHOWN = 5
 
 
@@ -71,6 +60,9 @@ class Cluster:
         self.coverage = CoverageDesk(peer, lambda: self.rescued())
         self.verify = VerifyDesk(peer)
         self.published_at: str | None = None
+        self.statuses = PinStatuses(peer, asks_others=self.asks_others)
+        self.rest = RestDesk(peer, self.statuses, asks_others=self.asks_others)
+        self.rest_at: str | None = None
         self._api_address = api_address
 
     @property
@@ -108,7 +100,8 @@ class Cluster:
     def ready(self) -> shapes.Ready:
         """Return where it is reached."""
         addresses = list(self.peer.network.addresses) if self.peer.network is not None else []
-        return shapes.Ready(self.name, self.peer.id, addresses, self._api_address, self.published_at)
+        api = self.rest_at or self._api_address
+        return shapes.Ready(self.name, self.peer.id, addresses, api, self.published_at)
 
     async def pins(
         self, *, state: str, name: str, find: str, sort: str, limit: int, offset: int
@@ -161,56 +154,14 @@ class Cluster:
                 return
             yield [pin_object(decode_record(row.cid, row.record)) for row in batch]
 
-    async def pin_statuses(self, cids: Sequence[str], *, local: bool) -> AsyncIterator[list[shapes.GlobalPinInfo]]:
+    def pin_statuses(self, cids: Sequence[str], *, local: bool) -> AsyncIterator[list[shapes.GlobalPinInfo]]:
         """Yield, in slices, how far each peer that answers got with each CID, or with all of them.
 
         ``local`` asks this peer alone, and so does a follower: only curators may ask others (``pincrew.policy``).
         """
-        if cids:
-            binary = [parse_cid(text) for text in cids]
-            for at in range(0, len(binary), limits.REQUEST_CIDS_MAX):
-                yield await self._statuses_of(binary[at : at + limits.REQUEST_CIDS_MAX], local=local)
-            return
-        async for pins in self.pinset(()):
-            yield await self._statuses_of([parse_cid(pin.cid) for pin in pins], local=local)
-
-    async def _statuses_of(self, binary: list[bytes], *, local: bool) -> list[shapes.GlobalPinInfo]:
-        answers: dict[str, tuple[Answer | None, str]] = {
-            self.peer.id: (await self.peer.self_report.answer(Request(Method.STATUS, tuple(binary))), "")
-        }
-
-        async def ask(peer: str) -> None:
-            try:
-                answers[peer] = (await self.peer.ask(peer, Request(Method.STATUS, tuple(binary))), "")
-            except PincrewError as error:
-                answers[peer] = (None, error.what)
-
-        if self.asks_others and not local and self.peer.network is not None:
-            async with trio.open_nursery() as nursery:
-                for connection in self.peer.network.connections():
-                    nursery.start_soon(ask, connection.peer)
-        return [await self._global(index, cid, answers) for index, cid in enumerate(binary)]
-
-    async def _global(
-        self, index: int, cid: bytes, answers: dict[str, tuple[Answer | None, str]]
-    ) -> shapes.GlobalPinInfo:
-        pin = await self._pin(cid)
-        peers = {}
-        for peer, (answer, error) in sorted(answers.items()):
-            if answer is not None and index < len(answer.statuses):
-                peers[peer] = _pin_info(answer, answer.statuses[index])
-            else:
-                peers[peer] = _pin_info(Answer("", "", None, ()), CidStatus(cid, "cluster_error", 0, error))
-        shown = pin_object(pin or Pin(cid))
-        return shapes.GlobalPinInfo(
-            cid=shown.cid,
-            name=shown.name,
-            allocations=shown.allocations,
-            origins=shown.origins,
-            created=shown.timestamp if pin is not None else ZERO_TIME,
-            metadata=shown.metadata,
-            peer_map=peers,
-        )
+        if not cids:
+            return self.statuses.all(local=local)
+        return self.statuses.of([parse_cid(text) for text in cids], local=local)
 
     async def _pin(self, cid: bytes) -> Pin | None:
         rows = await trio.to_thread.run_sync(lambda: self.peer.listing.page(Filter(cid=cid), limit=1))
@@ -280,16 +231,3 @@ class Cluster:
     def own_checks(self) -> list[shapes.Check]:
         """Return doctor's lines that only this role has."""
         return []
-
-
-def _pin_info(answer: Answer, status: CidStatus) -> shapes.PinInfo:
-    return shapes.PinInfo(
-        peername=answer.name,
-        ipfs_peer_id=answer.node_id or "",
-        ipfs_peer_addresses=list(answer.node_addresses),
-        status=_STATUS_WORDS.get(status.state, "cluster_error"),
-        timestamp=time_text(status.updated_ms) or ZERO_TIME,
-        error=status.error,
-        attempt_count=status.tries,
-        priority_pin=False,
-    )

@@ -26,7 +26,7 @@ from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
 from pincrew.clock_watch import watch_clock
 from pincrew.cluster import Cluster
-from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
+from pincrew.doors import LOCAL_HOSTS, checked_local, serve_socket, serve_tcp
 from pincrew.errors import Misuse, NotFound, PincrewError, unwrapped
 from pincrew.feed import Feed
 from pincrew.files import private_folder, told
@@ -69,7 +69,7 @@ class Daemon:
         ownership = Ownership(Holdings(home.holdings))
         self._environment = environment
         self._nodes = nodes = Nodes(home, settings, environment)
-        self._roster = Roster(home, settings, nodes, ownership, f"unix:{self._socket}")
+        self._roster = Roster(home, settings, nodes, ownership, f"unix:{self._socket}", environment)
         told = tellers(settings, {**environment, "PINCREW_HOME": str(home.root)})
         self.network = LineKeeper(home, settings, environment, nodes, self._roster.at_work)
         self._feed = Feed(self.status)
@@ -86,8 +86,10 @@ class Daemon:
             app = build_app(self)
             await nursery.start(partial(serve_socket, app, self._socket, self._stopping))
             if self._settings.api_listen:
-                app, chosen_by = build_app(self, hosts=LOCAL_HOSTS), "`api_listen` in settings.toml"
-                await nursery.start(partial(serve_tcp, app, self._settings.api_listen, chosen_by, self._stopping))
+                chosen_by = "`api_listen` in settings.toml"
+                address = checked_local(self._settings.api_listen, chosen_by, "do to every cluster here what you can")
+                app = build_app(self, hosts=LOCAL_HOSTS)
+                await nursery.start(partial(serve_tcp, app, address, chosen_by, self._stopping))
             self._roster.bring_up()
             await nursery.start(self._news_desk.run)
             nursery.start_soon(self.network.run)
@@ -128,9 +130,9 @@ class Daemon:
         """Return a running cluster. Raises NotFound, Conflict, or what it failed of."""
         return self._roster.cluster(name)
 
-    async def run_cluster(self, name: str, publish: str | None) -> shapes.Summary:
+    async def run_cluster(self, name: str, publish: str | None = None, rest: str | None = None) -> shapes.Summary:
         """Run the cluster in a folder; harmless when it runs. Raises what keeps it from running."""
-        return await self._roster.start(name, publish, is_asked=True)
+        return await self._roster.start(name, publish, rest, is_asked=True)
 
     async def stop_cluster(self, name: str) -> None:
         """Stop running a cluster; everything on disk stays."""
@@ -232,7 +234,7 @@ class Daemon:
                 raise Misuse("Routers and gateways are for pincrew's own node", next_step="Choose `embedded`")
             await trio.to_thread.run_sync(self._widen_search, request.routers, request.gateways)
         joined = await trio.to_thread.run_sync(accept, offer, self._home, options)
-        await self.run_cluster(joined.paths.name, None)
+        await self.run_cluster(joined.paths.name)
         return shapes.Followed(
             cluster=joined.paths.name,
             id=joined.cluster_id.hex(),
@@ -282,6 +284,7 @@ def run_daemon(
     *,
     serve: str | None = None,
     publish: str | None = None,
+    rest: str = "",
 ) -> int:
     """Be the daemon of ``home`` until SIGINT or SIGTERM. With ``serve`` run that cluster and print its ready line.
 
@@ -308,20 +311,20 @@ def run_daemon(
         gc.freeze()
         gc.set_threshold(*_GARBAGE_THRESHOLDS)
         with unwrapped():
-            trio.run(partial(_main, lambda: Daemon(home, settings, environment, service), serve, publish))
+            trio.run(partial(_main, lambda: Daemon(home, settings, environment, service), serve, publish, rest))
         return 0
     finally:
         lock.release()
 
 
-async def _main(make: Callable[[], Daemon], serve: str | None, publish: str | None) -> None:
+async def _main(make: Callable[[], Daemon], serve: str | None, publish: str | None, rest: str) -> None:
     daemon = make()
     async with _signals(daemon.stop), trio.open_nursery() as nursery:
         await nursery.start(daemon.run)
         _log.info("pincrew %s serves %s", __version__, daemon.info().home)
         if serve is not None:
             try:
-                await daemon.run_cluster(serve, publish)
+                await daemon.run_cluster(serve, publish, rest)
                 print(daemon.cluster(serve).ready().line, flush=True)
             except PincrewError:
                 daemon.stop()

@@ -59,6 +59,10 @@ class Diary:
             await news.wait()
 
 
+def _pins(fields: dict[str, Any]) -> str:
+    return "1 pin was" if fields.get("pins") == 1 else f"{fields.get('pins')} pins were"
+
+
 def describe(kind: str, fields: dict[str, Any]) -> str:
     """Say an event in a sentence."""
     what = fields.get("name") or fields.get("cid") or ""
@@ -100,6 +104,12 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "damage_found": f"{what} has damaged or missing blocks ({fields.get('blocks')}): they are fetched again",
         "repaired": f"{what} is whole again: what was bad was fetched again ({fields.get('blocks')})",
         "verify_failed": f"what is pinned could not be re-read: {fields.get('error')}",
+        "unexpectedly_unpinned": f"{fields.get('pins')} pins were gone from the IPFS node: they are pinned again",
+        "pins_expired": f"{_pins(fields)} taken off the list: the time is over",
+        "pins_repinned": f"{_pins(fields)} given to other peers, because too few copies were left"
+        + (f"; gone: {fields.get('gone')}" if fields.get("gone") else ""),
+        "copies_settled": f"{_pins(fields)} freed of peers that need not keep them any more",
+        "not_looked_after": f"expired pins and missing copies could not be seen to: {fields.get('error')}",
         "removals_decided": f"removals: {fields.get('decision')} for {fields.get('pins')} pins",
     }
     return texts.get(kind) or kind.replace("_", " ") + (f": {what}" if what else "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import socket
+import ssl
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,42 +13,61 @@ from typing import Any
 import hypercorn.config
 import hypercorn.trio
 import trio
-from hypercorn.trio.tcp_server import TCPServer
 
-from pincrew.errors import PortInUse, leaf
+from pincrew import limits
+from pincrew.errors import Misuse, PortInUse, leaf
+from pincrew.http_connections import settle_server
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-class _Connection(TCPServer):  # type: ignore[misc] # hypercorn's trio side has no types
-    """A connection that ends with its server.
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A certificate, with those that lead to its authority, and its key: PEM files that fit each other."""
 
-    hypercorn shields what it sends from being cancelled: one client that stops reading, a paused download, would keep
-    the process from ending.
-    """
-
-    async def run(self) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._close_at_the_end)
-            await super().run()
-            nursery.cancel_scope.cancel()
-
-    async def _close_at_the_end(self) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            self.stream.socket.close()  # no TLS here; it wakes a send that is stuck
+    certificate: Path
+    key: Path
 
 
-def _settle_server() -> None:
-    """Let hypercorn use our connections: it has no parameter for that. Again does no harm."""
-    running: Any = importlib.import_module("hypercorn.trio.run")
-    running.TCPServer = _Connection
+def checked_tls(certificate: Path, key: Path, chosen_by: str) -> Tls:
+    """Return a pair that can be served with. Raises Misuse."""
+
+    def no_password() -> str:  # OpenSSL would ask the terminal, where there is one
+        raise ValueError("the key is encrypted")
+
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, no_password)
+    except (OSError, ValueError) as error:
+        raise Misuse(
+            f"{certificate} and {key} cannot be served with: {getattr(error, 'strerror', None) or error}",
+            where=chosen_by,
+            means="Nothing listens there",
+            next_step="Give a certificate and its own key, both PEM and not encrypted",
+        ) from error
+    return Tls(certificate, key)
 
 
-def _http_config(bind: str) -> hypercorn.config.Config:
+def checked_local(address: str, chosen_by: str, whoever: str) -> str:
+    """Return HOST:PORT of this machine alone. Raises Misuse, which says what ``whoever`` reaches another could do."""
+    if address.rpartition(":")[0] not in LOCAL_HOSTS:
+        raise Misuse(
+            f"Whoever reaches {address} could {whoever}",
+            where=chosen_by,
+            means="Nothing listens there",
+            next_step="Choose an address of this machine, like `127.0.0.1:0`",
+        )
+    return address
+
+
+def _http_config(bind: str, tls: Tls | None = None) -> hypercorn.config.Config:
     config = hypercorn.config.Config()
     config.bind = [bind]
+    config.h11_max_incomplete_size = limits.HTTP_HEAD_BYTES_MAX
+    config.keep_alive_timeout = limits.HTTP_IDLE_TIMEOUT_S
+    config.ssl_handshake_timeout = limits.HTTP_HANDSHAKE_TIMEOUT_S
+    config.alpn_protocols = ["http/1.1"]
+    if tls is not None:
+        config.certfile, config.keyfile = str(tls.certificate), str(tls.key)
     config.graceful_timeout = 1
     config.accesslog = None
     config.errorlog = None
@@ -57,7 +78,7 @@ async def serve_socket(
     app: Any, path: Path, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve on a unix socket that only this user can reach; a file left by a crash is replaced (we hold the lock)."""
-    _settle_server()
+    settle_server()
     _clear(path)
     before = os.umask(0o177)
     try:
@@ -72,6 +93,20 @@ async def serve_socket(
         _clear(path)
 
 
+def _bound(address: str) -> str:
+    """Bind a socket to HOST:PORT and return hypercorn's name of it; hypercorn itself leaks one that it cannot bind."""
+    host, _, port = address.rpartition(":")
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host.strip("[]"), int(port)))
+        made.listen()  # from here on nobody else can have the address
+        return f"fd://{made.detach()}"
+    finally:
+        made.close()
+
+
 def _clear(path: Path) -> None:
     path.unlink(missing_ok=True)
 
@@ -82,17 +117,22 @@ async def serve_tcp(
     chosen_by: str,
     stopping: trio.Event,
     *,
+    tls: Tls | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on HOST:PORT; started with the URL, which names the port also where 0 was asked for.
 
-    Raises PortInUse, which names the option or setting that the address was ``chosen_by``.
+    Raises PortInUse, which names the option or setting that the address was ``chosen_by``, and Misuse for no address.
     """
-    _settle_server()
+    port = address.rpartition(":")[2]
+    if not port.isdecimal() or int(port) > 65_535:
+        raise Misuse(f"{address!r} is not HOST:PORT", where=chosen_by, next_step="Write it like `127.0.0.1:0`")
+    settle_server()
     try:
         async with trio.open_nursery() as nursery:
+            config = _http_config(_bound(address), tls)
             binds: list[str] = await nursery.start(
-                partial(hypercorn.trio.serve, app, _http_config(address), shutdown_trigger=stopping.wait)
+                partial(hypercorn.trio.serve, app, config, shutdown_trigger=stopping.wait)
             )
             task_status.started(binds[0])
     # Nurseries wrap what failed, and `except*` would wrap what is raised here once more. All of it goes on up.

@@ -44,7 +44,17 @@ from pincrew.limits import (
 from pincrew.multipart import FILE, end_of, files_of, multipart, part_head
 from pincrew.node.dag_pb import linked_size
 from pincrew.node_address import NodeAddress
-from pincrew.node_client import Absent, Added, NodeIdentity, NodePin, OnProgress, OnSenders, RepoStat, Traffic
+from pincrew.node_client import (
+    Absent,
+    Added,
+    Collected,
+    NodeIdentity,
+    NodePin,
+    OnProgress,
+    OnSenders,
+    RepoStat,
+    Traffic,
+)
 from pincrew.node_connection import Answer, Connections
 from pincrew.node_finding import folder_of
 from pincrew.values import PinMode
@@ -404,6 +414,35 @@ class KuboRpc:
         async with self._ask("cat", [("arg", cid_text(cid))]) as answer, aclosing(answer.chunks()) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def resolve(self, path: str) -> bytes:
+        """Return the CID that a path ends at: `/ipfs/CID/folder/file`, or one that begins with a name, `/ipns/...`."""
+        found = str((await self._object("resolve", [("arg", path)])).get("Path", ""))
+        try:
+            return parse_cid(found.removeprefix("/ipfs/").removeprefix("/ipld/"))
+        except Misuse as error:
+            raise NodeRefused(f"{path} leads to no CID of its own but to {found!r}", where=self.address) from error
+
+    async def import_car(self, pieces: AsyncIterator[bytes]) -> None:
+        """Store the blocks of a CAR, pinning nothing."""
+        boundary = os.urandom(16).hex()
+        body = _one_stream("blocks.car", pieces, boundary)
+        content_type = f"multipart/form-data; boundary={boundary}"
+        arguments = [("pin-roots", "false"), ("silent", "true"), ("allow-big-block", "true")]
+        async with (
+            self._ask("dag/import", arguments, content=body, content_type=content_type, has_deadline=True) as answer,
+            aclosing(answer.lines()) as lines,
+        ):
+            async for _ in lines:
+                pass
+
+    async def collect(self) -> AsyncGenerator[Collected, None]:
+        """Collect garbage, and yield what went."""
+        async with self._ask("repo/gc", [("stream-errors", "true")]) as answer, aclosing(answer.lines()) as lines:
+            async for line in lines:
+                key = line.get("Key")
+                cid = key.get("/") if isinstance(key, dict) else None
+                yield Collected(parse_cid(str(cid)) if cid else None, str(line.get("Error") or ""))
 
     # ---- requests ------------------------------------------------------------------------------------------------
     async def _object(

@@ -98,6 +98,8 @@ ANNOUNCEMENT_GATHER_S = 0.25  # and in a crowd for longer: each look is at every
 ANNOUNCEMENT_GATHER_PER_PEER_S = 0.02
 ANNOUNCEMENT_TTL_S = 180.0
 ANNOUNCEMENT_ADDRESSES_MAX = 16
+TAGS_MAX = 16
+TAG_BYTES_MAX = 64  # of a name, and of a value
 ANNOUNCED_NODES_CONNECTED_MAX = 50
 
 # ---- network ------------------------------------------------------------------------------------------------------
@@ -109,6 +111,18 @@ DIALS_AT_ONCE_MAX = 3  # curators come on top; more would only make each other s
 REQUESTS_IN_FLIGHT_PER_PEER_MAX = 4
 REQUEST_TIMEOUT_S = 15.0
 REQUEST_CIDS_MAX = 1_000
+HTTP_CLOSE_TIMEOUT_S = 1.0
+REST_CIDS_MAX = 1_000  # named in one request of ipfs-cluster's API
+REST_ADDED_LINES_WAITING_MAX = 100_000  # for a client that reads only after it has sent all
+REST_BODY_SILENCE_S = 120.0  # in the midst of a request; whoever adds may be slow
+REST_COLLECTED_SHOWN_MAX = 100_000  # keys of blocks that a collection names
+EXPIRE_IN_S_MAX = 1_000 * 366 * 86_400.0
+ANSWER_PEERS_MAX = 1_000  # connected to whoever answers
+DELIVERY_PIECE_BYTES_MAX = 256 * 1024
+DELIVERIES_PER_PEER_MAX = 4
+DELIVERY_TIMEOUT_S = 24 * 3_600.0  # of all of one; a stream on which nothing passes ends much earlier
+DELIVERY_IDLE_S = 600.0  # whoever adds may be slow
+DELIVERY_PIECES_WAITING_MAX = 4  # for a destination that is slower than the others
 REJECTED_PER_WINDOW_MAX = 50
 DUPLICATES_PER_SECOND_MAX = 200
 NEEDLESS_QUESTION_WEIGHT = 4  # duplicates that a sync frame counts for which has to be answered
@@ -250,6 +264,21 @@ SPOT_CHECK_CIDS = 20
 SPOT_CHECK_ROWS = 5_000  # among which those are looked for
 RESCUE_MIXES_MAX = 2_000_000  # in one pass
 
+# ---- who keeps a pin: allocation, expiry, re-pinning -----------------------------------------------------------------
+FREE_SPACE_MEDIANS_MAX = 4  # so many times the median of free space is all that counts of anybody's
+QUEUE_HALVES = 1_000  # a peer with so many pins waiting gets half of what it would get with none
+ALLOCATION_DRAWS_PER_SLICE = 2_000  # of one peer for one pin, about 3 us each
+ALLOCATION_LOOK_INTERVAL_S = 15.0  # between looks at what expired, and at what too few peers keep
+ALLOCATION_REST_SHARE = 20  # so many times as long as a look took, none follows
+REPIN_AFTER_S = 300.0
+REPIN_TAKEOVER_S = 600.0  # of a pin still waiting, before the next closest curator re-pins it
+REPINNED_PER_LOOK = 5_000
+EXPIRED_PER_LOOK = 5_000
+EXPIRING_KEPT_MAX = 20_000  # that are next to expire; what comes later is looked for when those are gone
+WATCHED_ROWS_PER_SLICE = 1_000
+WATCHED_CHANGES_PER_SLICE = 50_000
+ALERTS_KEPT_MAX = 1_000
+
 # ---- a cluster's limit, and what is not kept -----------------------------------------------------------------------
 KEEP_FREE_PERCENT_DEFAULT = 10
 KEEP_FREE_PERCENT_MAX = 95
@@ -313,6 +342,16 @@ CHECKUP_VOLUME_BYTES = 1_000_000_000
 CHECKUP_CLOCK_OFF_S = 300.0  # announcements come every 30 s, and may be passed on for a while
 
 # ---- the API ------------------------------------------------------------------------------------------------------
+HTTP_HEAD_BYTES_MAX = 64 * 1024  # of a request: its line and its headers; REST_CIDS_MAX of CIDs fit in
+HTTP_IDLE_TIMEOUT_S = 5.0  # until a connection's next request is there with its whole head
+HTTP_HANDSHAKE_TIMEOUT_S = 10.0
+CORS_MAX_AGE_S = 600
+TOKENS_MAX = 256  # of a cluster
+TOKENS_BYTES_MAX = 1024 * 1024
+TOKEN_NAME_BYTES_MAX = 128
+REST_USER_BYTES_MAX = 64
+TOKEN_LIFETIME_S = 30 * 86_400.0  # where nobody says another
+TOKEN_LIFETIME_S_MAX = 100 * 365 * 86_400.0
 API_BODY_BYTES_MAX = 64 * 1024
 API_LINE_BYTES_MAX = 64 * 1024
 API_CIDS_BYTES_MAX = 16 * 1024 * 1024
@@ -425,6 +464,7 @@ BITSWAP_WANTS_PER_MESSAGE_MAX = 1_024
 CHUNK_BYTES_MAX = 2 * 1024 * 1024 - 256  # Kubo's: a block of 2 MiB less room for the framing of dag-pb and UnixFS
 ADD_BATCH_BYTES = 4 * 1024 * 1024
 ADD_BATCH_BLOCKS = 1_024
+ADD_BATCH_PIECES = 1_024  # of a sender whose pieces are tiny
 ADD_PROGRESS_BYTES = 1024 * 1024
 HASHED_IN_LOOP_BYTES_MAX = 64 * 1024  # about 0.1 ms; more goes to a thread
 LINKS_IN_LOOP_MAX = 500  # a folder of more is written in a thread
@@ -614,3 +654,15 @@ VIEW_CAUSE_PINS_READ_MAX = 20_000  # and looked through for them
 VIEW_TYPING_PAUSE_S = 0.15  # before a filter is asked for, or the details of a row
 VIEW_SAMPLES_KEPT = 120  # of each graph
 VIEW_MARKS_MAX = 1_000
+
+# ---- ctl ------------------------------------------------------------------------------------------------------------
+CTL_CONNECT_TIMEOUT_S = 30.0
+CTL_HEAD_LINE_BYTES_MAX = 64 * 1024
+CTL_LINE_BYTES_MAX = 16 * 1024 * 1024
+CTL_ANSWER_BYTES_MAX = 256 * 1024 * 1024  # of one object: what a collection of garbage removed is one
+CTL_FAULT_BYTES_MAX = 64 * 1024
+CTL_REDIRECTS_MAX = 5
+CTL_CIDS_PER_REQUEST_MAX = 40  # ipfs-cluster takes request lines of some 4 KB
+CTL_WAIT_INTERVAL_S = 1.0
+CTL_WAIT_UNREACHABLE_MAX = 5  # looks in a row at which some peer could not be asked
+CTL_DOWNLOAD_STALL_TIMEOUT_S = 120.0

@@ -21,8 +21,9 @@ from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer
 from pincrew.settings import ClusterSettings, PartMode, load_cluster, save, with_limits
 from pincrew.store.filters import Filter
-from pincrew.tracker import FOR_ROOM
-from pincrew.values import Choice
+from pincrew.store.listing import PinRow
+from pincrew.tracker import DENIED, FOR_ROOM
+from pincrew.values import Choice, Pin
 
 
 class Plan(Protocol):
@@ -146,7 +147,12 @@ class LimitsDesk:
             )
         await self._peer.pinner.choose(known, None if choice is None else Choice(choice))
         absent = [cid_text(cid) for cid in wanted if cid not in known]
-        return Chosen(self._peer.options.name, choice, len(known), absent)
+        denied = [cid_text(cid) for cid in known if choice == Choice.NEXT and self._is_denied(listed[cid])]
+        return Chosen(self._peer.options.name, choice, len(known), absent, denied)
 
-    def _listed(self, cids: Sequence[bytes]) -> set[bytes]:
-        return {cid for cid in cids if self._peer.listing.page(Filter(cid=cid), limit=1)}
+    def _is_denied(self, pin: PinRow) -> bool:
+        fault = self._peer.pinner.selection.verdict(Pin(pin.cid, pin.name))
+        return fault is not None and fault.cause == DENIED
+
+    def _listed(self, cids: Sequence[bytes]) -> dict[bytes, PinRow]:
+        return {cid: rows[0] for cid in cids if (rows := self._peer.listing.page(Filter(cid=cid), limit=1))}

@@ -29,6 +29,10 @@ NOWHERE = "no node that is reached has a good copy of what is bad; it is tried a
 _HEAL = "`ipfs repo verify --heal` on the machine of the IPFS node replaces it"
 SHARED = f"another pin of the IPFS node needs what is damaged, and is not pincrew's to unpin: {_HEAL}"
 NO_FILE = f"what is left could not be kept from being collected while it is replaced: {_HEAL}"
+BUSY = "the IPFS node did not answer while it was replaced (a Kubo waits for other pins): it is fetched anew by itself"
+
+# Notes that something is set aside (True, before it is) or that it could not be (False).
+NoteAside = Callable[[bool], Awaitable[None]]
 
 
 class Mending:
@@ -39,13 +43,11 @@ class Mending:
         self._ownership = ownership
         self._cluster = cluster
 
-    async def mend(
-        self, pin: Pin, node_id: str, bad: Sequence[bytes], note_aside: Callable[[], Awaitable[None]]
-    ) -> tuple[str, bool]:
+    async def mend(self, pin: Pin, node_id: str, bad: Sequence[bytes], note_aside: NoteAside) -> tuple[str, bool]:
         """Fetch ``bad`` blocks of a pin again; return why not all came ("": they did), and whether it is pinned still.
 
         ``note_aside`` is awaited before something is set aside, which whoever noted it ends once the pin is whole.
-        Raises NodeDown, and NodeRefused where the node will not let itself be read.
+        Raises NodeDown while the pin is as it was, and NodeRefused where the node will not let itself be read.
         """
         spoilt, lacking = await self._fetch(bad)
         if spoilt:
@@ -84,24 +86,29 @@ class Mending:
         return spoilt, lacking
 
     async def _replace(
-        self, pin: Pin, node_id: str, spoilt: Sequence[bytes], note_aside: Callable[[], Awaitable[None]]
+        self, pin: Pin, node_id: str, spoilt: Sequence[bytes], note_aside: NoteAside
     ) -> tuple[str, bool]:
         async with self._ownership.alone(self._node, node_id, self._cluster, pin.cid) as is_alone:
             if not is_alone:
                 return SHARED, True
             if pin.cid not in spoilt:  # without its first block nothing of it can be reached, nor set aside
-                await note_aside()
+                await note_aside(True)
                 try:
                     await self._node.set_aside(pin.cid)
                 except NodeRefused:
+                    await note_aside(False)
                     return NO_FILE, True
             await self._node.unpin(pin.cid)
-            if any([await self._node.remove_block(cid) for cid in spoilt]):
-                return SHARED, await self._pin(pin)
-        _, lacking = await self._fetch(spoilt)
-        if lacking:
-            return NOWHERE, False
-        return "", await self._pin(pin)
+            try:
+                if any([await self._node.remove_block(cid) for cid in spoilt]):
+                    return SHARED, await self._pin(pin)
+            except NodeDown:  # Kubo removes blocks only while nothing is being pinned, however long that takes
+                return BUSY, False
+        try:
+            _, lacking = await self._fetch(spoilt)
+            return (NOWHERE, False) if lacking else ("", await self._pin(pin))
+        except NodeDown:
+            return BUSY, False
 
     async def _pin(self, pin: Pin) -> bool:
         """Pin what is all here, or nearly; False: the pinner goes on with it."""

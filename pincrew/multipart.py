@@ -22,12 +22,13 @@ def multipart(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
     yield end_of(boundary)
 
 
-def part_head(path: str, kind: str, boundary: str) -> bytes:
-    """Return what stands before a part's content."""
+def part_head(path: str, kind: str, boundary: str, *, source: str = "") -> bytes:
+    """Return what stands before a part's content. ``source``: the address where whoever adds it can read it again."""
     quoted = urllib.parse.quote(os.fsencode(path), safe="")
+    at = f"Abspath-Encoded: {urllib.parse.quote(source, safe='')}\r\n" if source else ""
     return (
         f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
-        f"Content-Type: {kind}\r\n\r\n"
+        f"{at}Content-Type: {kind}\r\n\r\n"
     ).encode()
 
 

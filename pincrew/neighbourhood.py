@@ -7,7 +7,7 @@ them; a neighbour that lets more pile up loses its stream and starts anew (sync 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import trio
@@ -57,8 +57,10 @@ class Neighbourhood:
         on_neighbours: Callable[[], None],
         on_announcements: Callable[[], None],
         on_handshake_failed: Callable[[str, str | None, str], None],
+        take_blocks: Callable[[AsyncIterator[bytes]], Awaitable[None]] | None = None,
     ) -> None:
-        """``wake`` is called when something was received; ``answer`` answers a permitted request."""
+        """``wake`` is called when something was received; ``answer`` answers a permitted request; ``take_blocks`` puts
+        a CAR that another curator hands over into the node (None: nobody may do that here)."""
         self._member = member
         self._sync = sync
         self._wake = wake
@@ -66,6 +68,7 @@ class Neighbourhood:
         self._on_neighbours = on_neighbours
         self._on_announcements = on_announcements
         self._on_handshake_failed = on_handshake_failed
+        self._take_blocks = take_blocks
         self._outboxes: dict[str, trio.MemorySendChannel[bytes]] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
         self.reports: Reports | None = None
@@ -119,6 +122,14 @@ class Neighbourhood:
         if not may(asked.method, is_curator=self._member.chain.is_curator(public_of(peer))):
             raise NotAllowed(f"{asked.method} is for curators of the cluster")
         return encode_answer(await self._answer(asked))
+
+    async def take_delivery(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
+        """Take the blocks that one curator adds for another to keep. Raises NotAllowed, and what the node says."""
+        if self._take_blocks is None:
+            raise NotAllowed("This peer follows the cluster: what it keeps it fetches by itself")
+        if not self._member.chain.is_curator(public_of(peer)):
+            raise NotAllowed("Only curators hand blocks to each other")
+        await self._take_blocks(pieces)
 
     def connected(self, peer: str, dialled: bool) -> None:
         """A neighbour came."""

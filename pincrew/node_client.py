@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,14 @@ class Added:
     name: str
     cid: bytes
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A block that was collected as garbage; None with an error where one could not be."""
+
+    cid: bytes | None
+    error: str = ""
 
 
 class Node(Protocol):
@@ -136,6 +144,15 @@ class Node(Protocol):
 
     async def claimed_size(self, cid: bytes) -> int | None:
         """Return what the root block says of the whole DAG's size, None if it says nothing (in time). A claim."""
+
+    async def resolve(self, path: str) -> bytes:
+        """Return the CID that a path ends at: `/ipfs/CID/folder/file`, or one that begins with a name, `/ipns/...`."""
+
+    async def import_car(self, pieces: AsyncIterator[bytes]) -> None:
+        """Store the blocks of a CAR, pinning nothing; returns when they are stored."""
+
+    def collect(self) -> AsyncGenerator[Collected, None]:
+        """Collect garbage, and yield what went. Only ever because a user said so."""
 
     async def aclose(self) -> None:
         """Close every connection."""

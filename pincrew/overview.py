@@ -47,7 +47,7 @@ def summary_of(peer: Peer, role: str, extra: Iterable[ReasonText] = ()) -> shape
             reasons.append(ReasonText(ReasonCode.NO_PEERS, "No other peer of the cluster is connected"))
         elif curators and not curators_connected:
             seen_ms = peer.curator_seen_ms
-            since = "" if seen_ms is None else f" since {age_text((peer.clock_ms() - seen_ms) / 1_000)} ago"
+            since = "" if seen_ms is None else f", for {age_text((peer.clock_ms() - seen_ms) / 1_000)} now"
             text = f"No curator is connected{since}: pins stay, changes come once one is back"
             reasons.append(ReasonText(ReasonCode.NO_CURATOR, text, seen_ms))
     if pinner.held:

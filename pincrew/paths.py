@@ -87,6 +87,11 @@ class ClusterPaths:
         return self.folder / "secret.key"
 
     @property
+    def tokens(self) -> Path:
+        """The bearer tokens of the REST API, without their texts."""
+        return self.folder / "tokens.toml"
+
+    @property
     def denylist(self) -> Path:
         """What the user never wants from this cluster."""
         return self.folder / "denylist"
@@ -104,6 +109,10 @@ class ClusterPaths:
     def damaged_state(self, time: str) -> Path:
         """Where a store goes that cannot be mended, at a time."""
         return self.folder / f"{self.state.name}.damaged-{time}"
+
+    def api_socket(self, environment: Mapping[str, str]) -> Path:
+        """The socket of ipfs-cluster's REST API."""
+        return socket_path(self.folder / "api-socket", environment)
 
     @property
     def staged(self) -> Path:

@@ -89,6 +89,7 @@ class PeerOptions:
     addresses: tuple[str, ...] = ()
     secret: bytes | None = None
     listed: bool = True
+    tags: tuple[tuple[str, str], ...] = ()
     mdns: bool = True
     gossip: bool = True
     neighbours_max: int = limits.NEIGHBOURS_MAX
@@ -191,7 +192,11 @@ class Peer:
             addresses=lambda: self.network.addresses if self.network is not None else (),
             free_bytes=lambda: self.node_room.free_bytes,
             settled=lambda: self.settled(),
+            connected=lambda: [one.peer for one in self.network.connections()] if self.network is not None else (),
+            tags=options.tags,
+            repins=lambda: self.repins,
         )
+        self.repins = False
         self.settled: Callable[[], Settled | None] = lambda: None
         self.part_rows = PartRows(database)
         self._named: frozenset[bytes] = frozenset()
@@ -247,6 +252,7 @@ class Peer:
             on_neighbours=self._neighbours_changed,
             on_announcements=self.announcer.changed,
             on_handshake_failed=self._handshake_failed,
+            take_blocks=self.node.import_car if self.options.writes else None,
         )
         config = NetworkConfig(
             key=self.key,

@@ -7,6 +7,7 @@ Field names are ipfs-cluster's where it has one (Pin JSON); times are Unix milli
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cbor2
@@ -52,6 +53,14 @@ def encode_record(pin: Pin) -> bytes:
     if len(record) > limits.RECORD_BYTES_MAX:
         raise Misuse("A pin's name, metadata, origins and allocations together exceed 4 KiB")
     return record
+
+
+def with_allocations(record: bytes, allocations: Sequence[str]) -> bytes:
+    """Return a record that names other peers; all else stays, also what this version does not understand."""
+    fields = {**_fields(record), "allocations": list(allocations)}
+    if not allocations:
+        del fields["allocations"]
+    return cbor2.dumps(fields, canonical=True)
 
 
 class Shown(NamedTuple):

@@ -1,7 +1,7 @@
 """Questions between peers, and their answers, as deterministic CBOR.
 
 request = [1, method, [cid, ...]]
-answer  = [1, name, version, node id or null, [node address, ...], [status, ...], queued]
+answer  = [1, name, version, node id or null, [node address, ...], [status, ...], queued, [connected peer, ...]]
 status  = [cid, state, updated, error, tries]      state in pincrew's words, or "unpinned"
 """
 
@@ -39,7 +39,7 @@ class CidStatus(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Who answers, and what was asked for; ``queued`` is how many pins are tried again."""
+    """Who answers, and what was asked for; ``queued``: how many pins are tried again, ``peers``: connected to it."""
 
     name: str
     version: str
@@ -47,6 +47,7 @@ class Answer(NamedTuple):
     node_addresses: tuple[str, ...]
     statuses: tuple[CidStatus, ...] = ()
     queued: int = 0
+    peers: tuple[str, ...] = ()
 
 
 def encode_request(request: Request) -> bytes:
@@ -71,18 +72,20 @@ def decode_request(data: bytes) -> Request:
 def encode_answer(answer: Answer) -> bytes:
     """Return the bytes of an answer."""
     fields: list[Any] = [_FORMAT, answer.name, answer.version, answer.node_id, list(answer.node_addresses)]
-    fields += [[list(status) for status in answer.statuses], answer.queued]
+    fields += [[list(status) for status in answer.statuses], answer.queued, list(answer.peers)]
     return cbor2.dumps(fields, canonical=True)
 
 
 def decode_answer(data: bytes) -> Answer:
     """Read an answer. Raises Malformed."""
-    fields = _fields(data, 7)
-    addresses, statuses = fields[4], fields[5]
+    fields = _fields(data, 8)
+    addresses, statuses, peers = fields[4], fields[5], fields[7]
     if not isinstance(addresses, list) or len(addresses) > limits.ANNOUNCEMENT_ADDRESSES_MAX:
         _refuse("an answer has too many addresses")
     if not isinstance(statuses, list) or len(statuses) > limits.REQUEST_CIDS_MAX:
         _refuse("an answer has too many statuses")
+    if not isinstance(peers, list) or len(peers) > limits.ANSWER_PEERS_MAX:
+        _refuse("an answer has too many peers")
     return Answer(
         name=_text(fields[1]),
         version=_text(fields[2]),
@@ -90,6 +93,7 @@ def decode_answer(data: bytes) -> Answer:
         node_addresses=tuple(_text(address) for address in addresses),
         statuses=tuple(_status(row) for row in statuses),
         queued=_number(fields[6]),
+        peers=tuple(_text(peer) for peer in peers),
     )
 
 

@@ -8,6 +8,7 @@ process, goes on when it is asked for again, and the cluster never runs meanwhil
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -29,7 +30,8 @@ from pincrew.overview import down_summary
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths, Home
 from pincrew.publisher import serve_document
-from pincrew.settings import Role, Settings, load_cluster, save
+from pincrew.rest_listener import serve_rest, serve_rest_socket
+from pincrew.settings import NO_REST, Role, Settings, load_cluster, save
 from pincrew.trust_role import appoint, role_here
 from pincrew.trusted.curator import Curator, open_curator
 
@@ -46,19 +48,29 @@ class _Running:
     cluster: Cluster | None = None
     failure: PincrewError | None = None
     rest: str | None = None
-    unpublished: trio.Event | None = None  # set when the document is offered no more
+    # Each is set when one of its doors (the config document, the REST API) is closed.
+    closed: list[trio.Event] = field(default_factory=list)
 
 
 class Roster:
     """The table of clusters. ``run`` comes first, then ``bring_up``."""
 
-    def __init__(self, home: Home, settings: Settings, nodes: Nodes, ownership: Ownership, api_address: str) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        nodes: Nodes,
+        ownership: Ownership,
+        api_address: str,
+        environment: Mapping[str, str],
+    ) -> None:
         self._home = home
         self._settings = settings
         self._nodes = nodes
         self._storage = NodeStorage(home, settings, nodes.keeper)
         self._ownership = ownership
         self._api_address = api_address
+        self._environment = environment
         self._running: dict[str, _Running] = {}
         # Joined clusters that the start has not come to yet.
         self._coming = {paths.name for paths in home.joined()}
@@ -87,7 +99,7 @@ class Roster:
 
     async def _bring_up(self, name: str) -> None:
         try:
-            await self.start(name, None)
+            await self.start(name)
         except PincrewError as error:
             _log.error("cluster %s: %s", name, error.sentence)
         finally:
@@ -108,6 +120,8 @@ class Roster:
                 self._nodes.keeper.expect(running.cluster.peer.node)
                 async with trio.open_nursery() as nursery:
                     await nursery.start(running.cluster.run)
+                    socket = paths.api_socket(self._environment)
+                    await nursery.start(serve_rest_socket, running.cluster, socket, running.ended)
                     started = True
                     if isinstance(node := running.cluster.peer.node, KeptNode):
                         running.cluster.on_limits = partial(
@@ -187,9 +201,13 @@ class Roster:
 
     # ---- what is done with them -----------------------------------------------------------------------------------
 
-    async def start(self, name: str, publish: str | None, *, is_asked: bool = False) -> shapes.Summary:
+    async def start(
+        self, name: str, publish: str | None = None, rest: str | None = None, *, is_asked: bool = False
+    ) -> shapes.Summary:
         """Run the cluster in a folder; harmless when it runs. Raises what keeps it from running.
 
+        ``publish`` is where its config document is offered, ``rest`` where ipfs-cluster's API is ("": where it usually
+        is), both None for nowhere; its setting `rest` counts before that.
         ``is_asked`` by its user: then it runs as a curator's where trust names this peer one (``pincrew.trust_role``).
         """
         async with self._turns:
@@ -212,6 +230,7 @@ class Roster:
                 raise running.failure
             if publish is not None:
                 await self._publish_at(running, publish)
+            await self._offer_rest_at(running, rest)
         return self._summary(running)
 
     async def _publish_at(self, running: _Running, address: str) -> None:
@@ -220,16 +239,29 @@ class Roster:
             raise Misuse(f"This peer follows {running.name}: only a curator publishes its config document")
         assert self._nursery is not None
         if cluster.published_at is None:
-            cluster.published_at = await self._nursery.start(self._offer, running, cluster, address)
+            offer = partial(serve_document, cluster, address, running.ended)
+            cluster.published_at = await self._nursery.start(self._keep_open, running, offer)
 
-    async def _offer(
-        self, running: _Running, cluster: Curator, address: str, *, task_status: trio.TaskStatus[str]
+    async def _offer_rest_at(self, running: _Running, address: str | None) -> None:
+        """Offer ipfs-cluster's API on TCP; a follower's is on its socket alone, unless it is told to."""
+        cluster = running.cluster
+        assert cluster is not None and self._nursery is not None
+        local = await trio.to_thread.run_sync(load_cluster, cluster.paths.settings)
+        address = address or local.rest or (address if isinstance(cluster, Curator) else None)
+        if cluster.rest_at is None and address not in (None, NO_REST):
+            offer = partial(serve_rest, cluster, local, address, running.ended)
+            cluster.rest_at = await self._nursery.start(self._keep_open, running, offer)
+
+    async def _keep_open(
+        self, running: _Running, offer: Callable[..., Awaitable[None]], *, task_status: trio.TaskStatus[str]
     ) -> None:
-        running.unpublished = trio.Event()
+        """Offer something over HTTP until the cluster has ended, and note when that is done."""
+        closed = trio.Event()
+        running.closed.append(closed)
         try:
-            await serve_document(cluster, address, running.ended, task_status=task_status)
+            await offer(task_status=task_status)
         finally:
-            running.unpublished.set()
+            closed.set()
 
     async def _appoint(self, name: str) -> None:
         """Give the cluster the role that its trust allows; one that runs in another role is stopped."""
@@ -254,8 +286,8 @@ class Roster:
         if running is not None:
             running.scope.cancel()
             await running.ended.wait()
-            if running.unpublished is not None:
-                await running.unpublished.wait()
+            for closed in running.closed:
+                await closed.wait()
 
     async def switch_node(self, name: str, ipfs: str, *, keep_old: bool) -> shapes.NodeSwitched:
         """Move a cluster to another node: it starts anew there, and the one before lets go once all is there.
@@ -275,10 +307,10 @@ class Roster:
             # In this order: a crash in between has everything queued again on the old node, which has it.
             await trio.to_thread.run_sync(cluster.peer.statuses.save_node_id, "")
             await trio.to_thread.run_sync(save, cluster.paths.settings, moved)
-            published = cluster.published_at
+            published, rest = cluster.published_at, cluster.rest_at
             self._coming.add(name)  # so that who asks meanwhile is told to wait
             await self.stop(name)
-            await self.start(name, _host_and_port(published))
+            await self.start(name, _host_and_port(published), _host_and_port(rest))
         return shapes.NodeSwitched(cluster=name, node=ipfs, before=before, was_there=ipfs == before)
 
     async def leave(self, name: str, *, dry_run: bool) -> shapes.Left:

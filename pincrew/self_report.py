@@ -17,10 +17,12 @@ from pincrew.pinner import Pinner
 from pincrew.policy import Method
 from pincrew.requests import Answer, CidStatus, Request
 from pincrew.store.filters import Filter
-from pincrew.store.listing import Listing
+from pincrew.store.listing import Listing, PinRow
 from pincrew.store.statuses import Statuses
 from pincrew.tracker import VANISHED
 from pincrew.values import PinState
+
+_ERROR_CHARACTERS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,13 @@ class SelfReport:
         addresses: Callable[[], Sequence[str]],
         free_bytes: Callable[[], int | None],
         settled: Callable[[], Settled | None] = lambda: None,
+        connected: Callable[[], Sequence[str]] = tuple,
+        tags: tuple[tuple[str, str], ...] = (),
+        repins: Callable[[], bool] = lambda: False,
     ) -> None:
         """``addresses`` are where this peer is reached, ``free_bytes`` is the node's room, ``settled`` is the part that
-        it keeps (None: all of the list); each as of now.
+        it keeps (None: all of the list), ``connected`` are the peers that it is connected to, ``repins``: whether it
+        gives the pins of peers that are gone to others; each as of now. ``tags`` are its user's words about it.
         """
         self._name = name
         self._pinner = pinner
@@ -57,6 +63,9 @@ class SelfReport:
         self._addresses = addresses
         self._free_bytes = free_bytes
         self._settled = settled
+        self._connected = connected
+        self._tags = tags
+        self._repins = repins
 
     async def answer(self, request: Request) -> Answer:
         """Answer a permitted question of another peer."""
@@ -75,21 +84,12 @@ class SelfReport:
             node_addresses=identity.addresses[: limits.ANNOUNCEMENT_ADDRESSES_MAX] if identity else (),
             statuses=statuses,
             queued=count,
+            peers=tuple(self._connected())[: limits.ANSWER_PEERS_MAX] if request.method is Method.ID else (),
         )
 
     def _statuses_of(self, cids: Sequence[bytes]) -> tuple[CidStatus, ...]:
         """Return how far this peer got with each CID. Blocks."""
-        found = []
-        for cid in cids:
-            rows = self._listing.page(Filter(cid=cid), limit=1)
-            if not rows:
-                found.append(CidStatus(cid, "unpinned"))
-                continue
-            row = rows[0]
-            vanished = row.state is PinState.QUEUED and row.cause == VANISHED
-            state = "unexpectedly_unpinned" if vanished else row.state.value
-            found.append(CidStatus(cid, state, row.updated_ms, (row.error or "")[:200], row.tries))
-        return tuple(found)
+        return tuple(cid_status(cid, next(iter(self._listing.page(Filter(cid=cid), limit=1)), None)) for cid in cids)
 
     def own(self) -> Own:
         """Return what the announcer says."""
@@ -109,6 +109,9 @@ class SelfReport:
             ),
             part=self._part(pins - counts[PinState.REMOTE], counts[PinState.PINNED]),
             free_bytes=self._free_bytes(),
+            tags=self._tags,
+            queue=counts[PinState.QUEUED] + counts[PinState.PINNING],
+            repins=self._repins(),
         )
 
     def _part(self, ours: int, pinned: int) -> KeptPart:
@@ -130,3 +133,12 @@ class SelfReport:
             for address in addresses
             if (shares_loopback or not is_loopback(address)) and (shares_private or not is_private(address))
         )
+
+
+def cid_status(cid: bytes, row: PinRow | None) -> CidStatus:
+    """Return how far a peer got with a CID, of which this is its row (None: it is not on the list)."""
+    if row is None:
+        return CidStatus(cid, "unpinned")
+    vanished = row.state is PinState.QUEUED and row.cause == VANISHED
+    state = "unexpectedly_unpinned" if vanished else row.state.value
+    return CidStatus(cid, state, row.updated_ms, (row.error or "")[:_ERROR_CHARACTERS_MAX], row.tries)

@@ -33,7 +33,9 @@ from pincrew.timetable import timetable_of
 
 FORMAT_VERSION = 1
 _BYTES_MAX = 1024 * 1024
-_HIDDEN = ("on_event_url",)  # settings whose values are secrets
+_HIDDEN = ("on_event_url", "rest_users")  # settings whose values are secrets
+NO_REST = "none"
+ALLOCATE_BY_DEFAULT = ("tag:group", "freespace")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -64,6 +66,10 @@ class NodePriority(StrEnum):
 Limit = int | None
 # Of a whole; 0 is allowed.
 Percent = NewType("Percent", int)
+# How many copies; -1 for everywhere.
+Copies = NewType("Copies", int)
+# Seconds; None for never.
+Patience = float | None
 
 
 @dataclass(frozen=True)
@@ -187,10 +193,54 @@ class ClusterSettings:
     unlisted: bool = False
     """Whether curators keep this follower's address out of the config document that they publish."""
 
+    tags: tuple[str, ...] = ()
+    """What others hear of where this peer stands, like `region=eu` and `zone=b`: copies are spread over such groups."""
+
+    replication_min: Copies = Copies(-1)
+    """How many peers are to keep a pin at least, where whoever adds it does not say; -1: every peer."""
+
+    replication_max: Copies = Copies(-1)
+    """How many peers keep it at most; -1: every peer."""
+
+    allocate_by: tuple[str, ...] = ALLOCATE_BY_DEFAULT
+    """By what a curator chooses who keeps a pin: `tag:NAME`, `freespace`, `pinqueue`. Groups of tags, in this order,
+    get equal shares; within a group free space and queue decide."""
+
+    allocate_followers: bool = False
+    """Whether followers are chosen to keep pins, too, and not the curators' peers alone."""
+
+    repin_after: Patience = limits.REPIN_AFTER_S
+    """For how long a peer has been silent when a curator has others keep its pins, where too few copies are left; or
+    `never`. Restarts and updates are over by then, and an announcement is believed for 3 minutes anyway."""
+
+    rest: str = ""
+    """HOST:PORT at which ipfs-cluster's REST API is offered; empty: `127.0.0.1:9094`, or a free port, where a curator's
+    cluster is run with `pincrew serve`; `none`: on the cluster's socket alone."""
+
+    rest_users: tuple[str, ...] = field(default=(), repr=False)
+    """Who may do everything there, as `NAME:PASSWORD` each, by basic authentication. Shown in no output and no log."""
+
+    rest_cors_origins: tuple[str, ...] = ()
+    """The web pages that may call it, like `https://pins.example.org`; `*` for every page: then callers must show who
+    they are."""
+
+    rest_tls_cert: str = ""
+    """The file with its certificate and those that lead to its authority (PEM); relative to the cluster's folder."""
+
+    rest_tls_key: str = ""
+    """The file with the certificate's key."""
+
+    rest_unprotected: bool = False
+    """Whether it may be offered to other machines with neither users nor tokens: whoever reaches it can do all."""
+
     format: int = FORMAT_VERSION
     """The version of this file's form."""
 
     def __post_init__(self) -> None:
+        _check_rest_users(self.rest_users)
+        _check_origins(self.rest_cors_origins)
+        if bool(self.rest_tls_cert) != bool(self.rest_tls_key):
+            raise Misuse("A certificate serves with its key alone", where="rest_tls_cert and rest_tls_key")
         checked_peer_name(self.peer_name)
         pause_of(self.paused)
         if not 0 <= self.keep_free <= limits.KEEP_FREE_PERCENT_MAX:
@@ -199,6 +249,11 @@ class ClusterSettings:
                 where="--keep-free, or keep_free in cluster.toml",
                 next_step=f"Choose 0 to {limits.KEEP_FREE_PERCENT_MAX}",
             )
+        tags_of(self.tags)
+        checked_replication(self.replication_min, self.replication_max, "replication_min and replication_max")
+        _check_allocate_by(self.allocate_by)
+        if self.repin_after is not None and self.repin_after <= 0:
+            raise Misuse("Nobody can be missed at once", where="repin_after", next_step="Write a time, or `never`")
 
 
 @dataclass(frozen=True)
@@ -255,6 +310,77 @@ def checked_peer_name(text: str) -> str:
             next_step=f"Choose one of at most {limits.PEER_NAME_BYTES_MAX} printable bytes, without spaces around it",
         )
     return text
+
+
+def tags_of(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return tags as (name, value), ascending by name, from `NAME=VALUE` each. Raises Misuse."""
+    tags: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        sizes = len(name.encode()), len(value.encode())
+        if not sign or not name or not value or max(sizes) > limits.TAG_BYTES_MAX or not text.isprintable():
+            raise Misuse(
+                f"{text[:40]!r} is no tag",
+                where="tags in cluster.toml",
+                next_step=f"Write it like `region=eu`, with at most {limits.TAG_BYTES_MAX} bytes on each side",
+            )
+        if name in tags:
+            raise Misuse(f"The tag {name!r} is there twice", where="tags in cluster.toml", next_step="Keep one")
+        tags[name] = value
+    if len(tags) > limits.TAGS_MAX:
+        raise Misuse(f"There are {len(tags)} tags; {limits.TAGS_MAX} is the most", where="tags in cluster.toml")
+    return tuple(sorted(tags.items()))
+
+
+def checked_replication(minimum: int, maximum: int, where: str = "") -> None:
+    """Refuse numbers of copies that make no sense. Raises Misuse."""
+    if not (minimum == maximum == -1 or 1 <= minimum <= maximum):
+        raise Misuse(
+            f"Replication from {minimum} to {maximum} makes no sense",
+            where=where,
+            next_step="Give 1 <= min <= max, or -1 for both (every peer)",
+        )
+
+
+def _check_allocate_by(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in ("freespace", "pinqueue") and not (name.startswith("tag:") and name != "tag:"):
+            raise Misuse(
+                f"{name!r} is nothing that peers can be chosen by",
+                where="allocate_by in cluster.toml",
+                next_step="There are: tag:NAME, freespace, pinqueue",
+            )
+    if len(set(names)) != len(names):
+        raise Misuse("A name is there twice", where="allocate_by in cluster.toml", next_step="Keep one")
+
+
+def _check_rest_users(users: Sequence[str]) -> None:
+    parts = [credentials.partition(":") for credentials in users]
+    for name, _, password in parts:  # which are not shown: they hold passwords
+        if not name or not password or not name.isprintable() or len(name.encode()) > limits.REST_USER_BYTES_MAX:
+            raise Misuse(
+                "A user of the REST API has a name and a password",
+                where="rest_users",
+                next_step=f"Write `NAME:PASSWORD`, the name with at most {limits.REST_USER_BYTES_MAX} printable bytes",
+            )
+    if len({name for name, _, _ in parts}) != len(parts):
+        raise Misuse("A user is there twice", where="rest_users", next_step="Keep one")
+
+
+def _check_origins(origins: Sequence[str]) -> None:
+    for origin in origins:
+        try:
+            parts = urlsplit(origin)
+            is_usable = parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == origin.lower()
+            is_usable = is_usable and bool(parts.hostname) and parts.username is None and parts.port != 0
+        except ValueError:
+            is_usable = False
+        if origin != "*" and not (is_usable and origin == origin.lower()):
+            raise Misuse(
+                f"{origin!r} is no origin of web pages",
+                where="rest_cors_origins",
+                next_step="Write it as browsers do, like `https://pins.example.org`, with nothing behind it",
+            )
 
 
 def _check_command(line: str) -> None:
@@ -349,11 +475,13 @@ def _read(path: Path, tree: type[Tree]) -> dict[str, Any]:
 
 
 def _from_toml(value: Any, kind: Any, where: str) -> Any:
-    if kind in (float, Role, PartMode, NodePriority, Percent) or kind == Limit:
+    if kind in (float, Role, PartMode, NodePriority, Percent) or kind in (Limit, Patience):
         if isinstance(value, str):
             return _from_text(value, kind, where)
         if kind is Percent and type(value) is int:
             return Percent(value)
+    elif kind is Copies and type(value) is int:
+        return Copies(value)
     elif kind == tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
@@ -368,7 +496,9 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
     lowered = text.strip().lower()
     if kind is str:
         return text
-    if kind is float:
+    if kind == Patience and lowered == "never":
+        return None
+    if kind is float or kind == Patience:
         try:
             return parse_duration(text)
         except Misuse as error:
@@ -506,11 +636,14 @@ def _kind_text(kind: Any) -> str:
         return "`auto`, `low` or `normal`"
     if kind == Limit:
         return 'a size like "200GB", or "none"'
+    if kind == Patience:
+        return 'a time like "5m", or "never"'
     words = {
         Percent: "a percentage like 10",
         str: "text in quotes",
         bool: "true or false",
         int: "a whole number from 1",
+        Copies: "a whole number from 1, or -1",
         float: 'a time like "24h"',
     }
     return words.get(kind, "a list of texts")
@@ -521,6 +654,8 @@ def _size_text(value: Limit) -> str:
 
 
 def _to_toml(value: Any) -> Any:
+    if value is None:
+        return "never"
     if isinstance(value, float):
         return duration_text(value)
     if isinstance(value, tuple):

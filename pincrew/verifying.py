@@ -210,7 +210,9 @@ class Verifying:
                 self._later[cid] = trio.current_time() + VERIFY_MENDED_LOOK_S
             else:
                 await self._forget(cid, damage)
-        state = "not on the list" if listed is None else f"{listed[1].value}, and not pinned"
+        state = "not on the list" if listed is None else f"not pinned here ({listed[1].value})"
+        if listed is not None and listed[1] is PinState.PINNED:
+            state = "just being worked on"
         return Verdict(cid, listed[0].name if listed else "", ABSENT, text=f"it is {state}")
 
     async def _look(self, pin: Pin, *, is_asked: bool) -> Found:
@@ -239,7 +241,9 @@ class Verifying:
         try:
             with work.scope, trio.move_on_after(VERIFY_MEND_TIMEOUT_S):
                 is_pinned = False  # unless it says otherwise
-                trouble, is_pinned = await self._mending.mend(pin, node_id, found.bad, lambda: self._aside(pin.cid))
+                trouble, is_pinned = await self._mending.mend(
+                    pin, node_id, found.bad, lambda is_aside: self._aside(pin.cid, is_aside)
+                )
         except (NodeDown, NodeRefused):
             is_pinned = True  # or not: reconciling looks
             raise
@@ -256,9 +260,9 @@ class Verifying:
         progress = tracker.advance(Progress(PinState.PINNED), Event.VANISHED)
         self._keeper.settle_soon(self._keeper.update(cid, replace(progress, cause=tracker.DAMAGED)))
 
-    async def _aside(self, cid: bytes) -> None:
+    async def _aside(self, cid: bytes, is_aside: bool) -> None:
         damage = self._journal.damaged.setdefault(cid, Damage(self._place.now_ms(), 0))
-        damage.is_aside = True
+        damage.is_aside = is_aside
         await self._keep()
 
     async def _whole(self, pin: Pin, first: Found) -> None:

@@ -31,18 +31,26 @@ _OPERATION_OVERHEAD_BYTES = 96
 
 
 class WriteRequest(NamedTuple):
-    """Set the record of a CID, or remove it (``record`` None)."""
+    """Set the record of a CID, or remove it (``record`` None).
+
+    ``over``: only where this put still holds, for it is what somebody decided about.
+    """
 
     cid: bytes
     record: bytes | None
+    over: OperationId | None = None
 
 
 @dataclass
 class Written:
-    """Sealed envelopes of one write, durable, in the order to publish; and the CIDs that were not there to remove."""
+    """Sealed envelopes of one write, durable, in the order to publish.
+
+    ``absent`` are the CIDs that were not there to remove; of ``overtaken``, another put holds than was decided about.
+    """
 
     sealed: list[tuple[bytes, bytes]] = field(default_factory=list)
     absent: list[bytes] = field(default_factory=list)
+    overtaken: list[bytes] = field(default_factory=list)
     change: int = 0
 
 
@@ -79,7 +87,7 @@ class Author:
         if self._generation != self._windows.generation or is_stopped:
             self._generation, self.session = self._windows.generation, self._draw_session()
         written, applied = Written(), Applied()
-        latest = {request.cid: request.record for request in requests}
+        latest = {request.cid: request for request in requests}
         shards: dict[int, list[bytes]] = {}
         for index, cid in enumerate(latest):
             if index % _KEYS_PER_STEP == _KEYS_PER_STEP - 1:
@@ -121,7 +129,7 @@ class Author:
     def _parts(
         self,
         keys: list[tuple[int, bytes]],
-        latest: dict[bytes, bytes | None],
+        latest: dict[bytes, WriteRequest],
         known: Known,
         decided: Decisions,
         written: Written,
@@ -136,9 +144,12 @@ class Author:
         for index, (shard, cid) in enumerate(keys):
             if index % _KEYS_PER_STEP == _KEYS_PER_STEP - 1:
                 yield None
-            record = latest[cid]
+            record, over = latest[cid].record, latest[cid].over
             items = known.get(cid, ())
             live = live_of(items)
+            if over is not None and (live is None or self._operation_id(live) != over):
+                written.overtaken.append(cid)
+                continue
             if record is None and live is None:
                 written.absent.append(cid)
                 continue
@@ -206,12 +217,12 @@ class Author:
         return Sealed(envelope, self._key.sign(domains.ENVELOPE, body))
 
 
-def _envelope_end(ordered: list[tuple[int, bytes]], latest: dict[bytes, bytes | None], start: int) -> int:
+def _envelope_end(ordered: list[tuple[int, bytes]], latest: dict[bytes, WriteRequest], start: int) -> int:
     """Return where the envelope that begins at ``start`` must end to keep its limits."""
     size = 0
     for at in range(start, min(len(ordered), start + limits.ENVELOPE_OPERATIONS_MAX)):
         cid = ordered[at][1]
-        size += len(cid) + len(latest[cid] or b"") + _OPERATION_OVERHEAD_BYTES
+        size += len(cid) + len(latest[cid].record or b"") + _OPERATION_OVERHEAD_BYTES
         if size > _BODY_BYTES_TARGET and at > start:
             return at
     return min(len(ordered), start + limits.ENVELOPE_OPERATIONS_MAX)

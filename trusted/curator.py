@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
 
 import trio
 from pincrew.trusted.author import Author, WriteRequest
+from pincrew.trusted.caretaker import AllocationRules
+from pincrew.trusted.pin_requests import WantedPin, allocated, wanted_pin
 from pincrew.trusted.publishing import Published, publish, published
+from pincrew.trusted.repinner import Repinner
+from pincrew.trusted.rest_writing import WritingRestDesk
 from pincrew.trusted.writer import Writer
 
+from pincrew.addresses import with_peer
+from pincrew.allocation import Allocator
 from pincrew.api import shapes
 from pincrew.assembly import assemble
 from pincrew.bell import Bell
-from pincrew.cid import parse_cid
 from pincrew.cluster import Cluster
 from pincrew.config_document import ConfigDocument
-from pincrew.errors import Misuse, PincrewError
+from pincrew.errors import PincrewError
 from pincrew.health import ReasonCode, ReasonText
-from pincrew.keys import public_of
 from pincrew.limits import CONFIG_FOLLOWERS_PUBLISHED_MAX
 from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
-from pincrew.record import encode_record
+from pincrew.record import decode_record
 from pincrew.settings import ClusterSettings, Settings
-from pincrew.values import Pin, PinMode, PinState
+from pincrew.store.watched_rows import WatchedRows
+from pincrew.values import PinState
 
 _CHECKED_PER_SLICE = 500
 NONCE_BYTES = 16
@@ -39,8 +43,10 @@ class Curator(Cluster):
     role = "curator"
     asks_others = True
 
-    def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str) -> None:
+    def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str, rules: AllocationRules) -> None:
         super().__init__(peer, paths, api_address)
+        self._rules = rules
+        self.rest = WritingRestDesk(peer, self.statuses, self.write)
         self.latest: ConfigDocument | None = None
         author = Author(peer.member.replica, peer.key, now_ms=now_ms, nonce=lambda: os.urandom(NONCE_BYTES))
         self._trust_bell = Bell()
@@ -49,12 +55,15 @@ class Curator(Cluster):
             author, peer.applier, peer.member.bases.store, lambda written: peer.written(written.sealed)
         )
         peer.on_turned = lambda turned: self._writer.turned()
+        self._rows = WatchedRows(peer.database, peer.member.replica.shard_bits)
+        self.repinner = Repinner(peer, rules, self._writer.write)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.peer.run)
             await nursery.start(self._writer.run)
+            await nursery.start(self.repinner.run)
             nursery.start_soon(self._publish_trust)
             task_status.started()
 
@@ -82,15 +91,19 @@ class Curator(Cluster):
     async def write(self, requests: Sequence[shapes.PinRequest]) -> tuple[int, int, list[str]]:
         """Make pins and removals durable; return added, removed, and the CIDs whose removal found nothing.
 
-        Raises Misuse before anything is written when one of them is not valid, NotAllowed where this peer was revoked.
+        Raises Misuse before anything is written when one of them is not valid or there are too few peers to keep it,
+        NotAllowed where this peer was revoked.
         """
         self.trust.check_curator()
-        at = now_ms()
-        wanted = []
-        for index, request in enumerate(requests):
-            wanted.append(write_request(request, at))
-            if index % _CHECKED_PER_SLICE == _CHECKED_PER_SLICE - 1:
-                await trio.lowlevel.checkpoint()
+        at, replication = now_ms(), (self._rules.replication_min, self._rules.replication_max)
+        allocator = self.repinner.allocator()
+        wanted: list[WriteRequest] = []
+        for start in range(0, len(requests), _CHECKED_PER_SLICE):
+            pins = [wanted_pin(one, at, replication) for one in requests[start : start + _CHECKED_PER_SLICE]]
+            if any(one.is_to_be_allocated for one in pins):
+                pins = await trio.to_thread.run_sync(self._allocated, pins, allocator)
+            wanted += [one.request() for one in pins]
+            await trio.lowlevel.checkpoint()
         absent = await self._writer.write(wanted)
         removed = sum(request.record is None and request.cid not in absent for request in wanted)
         missing = [
@@ -99,6 +112,10 @@ class Curator(Cluster):
             if one.record is None and one.cid in absent
         ]
         return sum(one.record is not None for one in wanted), removed, missing
+
+    def _allocated(self, wanted: Sequence[WantedPin], allocator: Allocator) -> list[WantedPin]:
+        rows = self._rows.of([one.cid for one in wanted if one.is_to_be_allocated])
+        return allocated(wanted, allocator, {row.cid: decode_record(row.cid, row.record).allocations for row in rows})
 
     async def publish(self, *, force_secret: bool, silent_after_days: int | None = None) -> Published:
         """Make a new revision of the config document: this peer, then connected ones that are listed."""
@@ -150,7 +167,7 @@ class Curator(Cluster):
         for connection in sorted(connections, key=lambda one: not self.peer.is_curator(one.peer)):
             heard = self.peer.heard_of(connection.peer)
             if heard is not None and heard.listed:
-                listed.append([_named(address, connection.peer) for address in heard.addresses])
+                listed.append([with_peer(address, connection.peer) for address in heard.addresses])
         return listed[:CONFIG_FOLLOWERS_PUBLISHED_MAX]
 
 
@@ -169,62 +186,11 @@ def open_curator(
     """Return the curator whose cluster is in ``paths``. Blocks; raises StoreFault or Misuse in words."""
     document = published(paths)
     peer = assemble(paths, local, settings, document, ownership, nodes, writes=True)
-    return Curator(peer, paths, api_address)
-
-
-def write_request(request: shapes.PinRequest, at_ms: int) -> WriteRequest:
-    """Check a request of the API and return what is written. Raises Misuse."""
-    cid = parse_cid(request.cid)
-    if request.remove:
-        return WriteRequest(cid, None)
-    if request.mode not in (PinMode.RECURSIVE.value, PinMode.DIRECT.value):
-        raise Misuse(f"{request.mode!r} is not a mode of a pin", next_step="There are: recursive, direct")
-    minimum, maximum = request.replication_factor_min, request.replication_factor_max
-    if not (minimum == maximum == -1 or 0 <= minimum <= maximum):
-        raise Misuse(
-            f"Replication from {minimum} to {maximum} makes no sense",
-            next_step="Give 1 <= min <= max, or -1 for both (every peer)",
-        )
-    for allocation in request.allocations or ():
-        public_of(allocation)
-    pin = Pin(
-        cid=cid,
-        name=request.name,
-        mode=PinMode(request.mode),
-        replication_min=minimum or -1,
-        replication_max=maximum or -1,
-        allocations=tuple(request.allocations or ()),
-        metadata=tuple((request.metadata or {}).items()),
-        origins=tuple(request.origins or ()),
-        size=request.size,
-        added_ms=_added(request.timestamp, at_ms),
-        expire_ms=_expiry(request.expire_at, at_ms),
-        update_of=parse_cid(request.pin_update) if request.pin_update else None,
+    rules = AllocationRules(
+        by=local.allocate_by,
+        with_followers=local.allocate_followers,
+        repin_after_s=local.repin_after,
+        replication_min=local.replication_min,
+        replication_max=local.replication_max,
     )
-    return WriteRequest(cid, encode_record(pin))
-
-
-def _expiry(text: str | None, at_ms: int) -> int | None:
-    at = _moment(text)
-    if at is not None and at <= at_ms:
-        raise Misuse(f"The expiry {text} is in the past")
-    return at
-
-
-def _added(text: str | None, at_ms: int) -> int:
-    """Return when a pin that comes from a state file was put on the list; never a time that is still to come."""
-    at = _moment(text)
-    return at_ms if at is None else max(0, min(at, at_ms))
-
-
-def _moment(text: str | None) -> int | None:
-    if text is None or text.startswith("0001-"):
-        return None
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError as error:
-        raise Misuse(f"{text!r} is not a time", next_step="Write it like 2027-01-31T00:00:00Z") from error
-
-
-def _named(address: str, peer: str) -> str:
-    return address if "/p2p/" in address else f"{address}/p2p/{peer}"
+    return Curator(peer, paths, api_address, rules)

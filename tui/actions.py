@@ -50,8 +50,8 @@ async def retry(app: TerminalView, cluster: str, cids: Sequence[str]) -> None:
 
 
 async def retry_all(app: TerminalView, cluster: str, cids: Sequence[str]) -> None:
-    """Try every pin in error again."""
-    await _ask(app, RetryDialog(cluster))
+    """Try every pin in error again, of those that are shown."""
+    await _ask(app, RetryDialog(cluster, app.narrowing))
 
 
 async def fetch_next(app: TerminalView, cluster: str, cids: Sequence[str]) -> None:

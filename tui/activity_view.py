@@ -7,7 +7,7 @@ from typing import ClassVar
 from pincrew.tui import words
 from pincrew.tui.asking_view import AskingView
 from pincrew.tui.held_table import HeldTable
-from pincrew.tui.paged_table import Column, PagedTable
+from pincrew.tui.line_table import Column, LineTable
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,7 +19,7 @@ from pincrew.api.shapes import EventLine
 _COLUMNS = (
     Column("time", "When", 15),
     Column("kind", "What", 16, table_width_min=80),
-    Column("text", "", 0),
+    Column("text", "Event", 0),
 )
 _BAD = {"pin_failed", "node_down", "handshake_failed", "session_stopped", "trust_conflict", "damage_found", "not_told"}
 _GOOD = {"node_up", "repaired", "resumed"}
@@ -28,8 +28,6 @@ _GOOD = {"node_up", "repaired", "resumed"}
 class ActivityView(AskingView):
     """Keeps the events that the daemon keeps, and asks for those since."""
 
-    title = "Activity"
-    key = "5"
     interval_s = limits.VIEW_EVENTS_INTERVAL_S
     has_filter = True
 
@@ -95,10 +93,10 @@ class ActivityView(AskingView):
         shown = len(self._table.rows)
         of = f" of {figures.count(len(self._events))}" if shown < len(self._events) else ""
         how = "following" if self._table.cursor == 0 else "f: follow"
-        self.say_head(f"{figures.count(shown)}{of} events, newest first   {how}" if self._events else "")
+        self.say_head(*((f"{figures.count(shown)}{of} events, newest first", how) if self._events else ()))
 
-    @on(PagedTable.Highlighted)
-    def _highlighted(self, event: PagedTable.Highlighted) -> None:
+    @on(LineTable.Highlighted)
+    def _highlighted(self, event: LineTable.Highlighted) -> None:
         event.stop()
         self._say_head()
         current = self._table.current

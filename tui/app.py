@@ -17,11 +17,10 @@ from pincrew.tui.alert_strip import AlertStrip
 from pincrew.tui.backend import Backend
 from pincrew.tui.connection import Connection
 from pincrew.tui.feed import Feed
-from pincrew.tui.key_help import KeyHelp
 from pincrew.tui.key_line import KeyLine
 from pincrew.tui.nothing import Nothing
 from pincrew.tui.status_line import StatusLine
-from pincrew.tui.view import View
+from pincrew.tui.view import Narrowing, View
 from pincrew.tui.view_bar import ViewBar
 from pincrew.tui.views import VIEWS
 from rich.segment import Segment
@@ -65,7 +64,7 @@ class TerminalView(App[None]):
 
     TITLE = "pincrew"
     CSS = """
-    Screen { layout: vertical; background: $background; }
+    Screen { layout: vertical; }
     #views { height: 1fr; }
     .-short ViewBar, ViewBar.-empty { display: none; }
     #views.-stale { opacity: 65%; }
@@ -91,6 +90,7 @@ class TerminalView(App[None]):
         self.connection = Connection()
         self.now = now or _utc_now
         self._wanted = cluster
+        self._offered: tuple[object, ...] = ()  # what decides about which keys do something
         self._feed = Feed(client, self)
         self._views: dict[str, View] = {}
         self._shown: View | None = None
@@ -131,6 +131,11 @@ class TerminalView(App[None]):
         clusters = self.status.clusters if self.status is not None else []
         return next((each for each in clusters if each.name == name), None)
 
+    @property
+    def narrowing(self) -> Narrowing:
+        """Which pins the visible view shows."""
+        return Narrowing() if self._shown is None else self._shown.narrowing
+
     def show_cluster(self, name: str) -> None:
         """Show another cluster, in its overview."""
         self._wanted = self.cluster = name
@@ -145,7 +150,6 @@ class TerminalView(App[None]):
 
     def open_view(self, key: str) -> None:
         """Make the view of this key the visible one."""
-        kind = next(each for each in VIEWS if each.key == key)
         view = self._views.get(key)
         if view is self._shown and view is not None:
             return
@@ -153,7 +157,7 @@ class TerminalView(App[None]):
             self._shown.close()
             self._shown.display = False
         if view is None:
-            view = self._views[key] = kind()
+            view = self._views[key] = next(each for each in VIEWS if each.key == key).make()
             self._container.mount(view)
         view.display = True
         self._shown = view
@@ -175,13 +179,17 @@ class TerminalView(App[None]):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        """Begin to listen."""
+        """Show the first frame."""
         if self.options.theme:
             self.theme = self.options.theme
         self.tell()
-        self._feed.start()
         self.set_interval(1.0, self._tick)
-        self.call_after_refresh(gc.enable)  # whoever opened it may have put that off
+        self.call_after_refresh(self._listen)
+
+    def _listen(self) -> None:
+        """Begin to listen, once the first frame stands: it is not kept waiting for what the answers need."""
+        gc.enable()  # whoever opened it may have put that off
+        self._feed.start()
 
     def on_unmount(self) -> None:
         """Let the feed end."""
@@ -207,6 +215,10 @@ class TerminalView(App[None]):
         self.connection = replace(before, state="lost", since=since, error=message.error, is_stopped=is_stopped)
         self.tell()
 
+    def get_css_variables(self) -> dict[str, str]:
+        """Have words that can be read, whatever the theme."""
+        return themes.legible(super().get_css_variables())
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let nothing but ASCII through where the terminal shows no more."""
         return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
@@ -228,7 +240,7 @@ class TerminalView(App[None]):
 
     def _is_possible(self, name: str) -> bool:
         act = next(each for each in keymap.ACTS if each.name == name)
-        if self.is_read_only:
+        if self.is_read_only or not self.connection.is_live:
             return False
         if name == "join":
             return self.status is not None
@@ -264,6 +276,8 @@ class TerminalView(App[None]):
 
     def action_help(self) -> None:
         """Show every key of this screen."""
+        from pincrew.tui.key_help import KeyHelp
+
         self.push_screen(KeyHelp(self.screen.active_bindings))
 
     def action_close(self) -> None:
@@ -335,6 +349,10 @@ class TerminalView(App[None]):
             return  # it is being closed: its parts go one by one
         summary = self.summary(self.cluster)
         now = self.now()
+        offered = (self.connection.is_live, self.connection.is_stopped, summary and (summary.name, summary.role))
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
         self._status_line.show(summary, self.connection, now)
         self._alert_strip.show(summary, self.connection, now)
         self._nothing.show(self.status, self.cluster, self.connection, now)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from pincrew.tui import words
+from pincrew.tui.head_line import HeadLine
 from pincrew.tui.view import View
 from textual.app import ComposeResult
 from textual.timer import Timer
@@ -19,7 +21,6 @@ class AskingView(View):
 
     SCOPED_CSS = False
     DEFAULT_CSS = """
-    AskingView > .head { height: 1; color: $text-muted; padding: 0 1; }
     AskingView > .empty { height: auto; padding: 1 2; color: $text-muted; }
     AskingView > .foot { height: auto; max-height: 6; padding: 0 1; color: $text-muted; }
     .-short AskingView > .foot { max-height: 3; }
@@ -28,16 +29,16 @@ class AskingView(View):
     _timer: Timer | None = None
     _is_asking = False
 
+    @abstractmethod
     async def ask(self) -> None:
         """Ask once, and show the answer. Raises PincrewError."""
-        raise NotImplementedError
 
     def content(self) -> ComposeResult:
         """Yield what stands under the line of figures."""
         yield from ()
 
     def compose(self) -> ComposeResult:
-        yield Static("", classes="head", markup=False)
+        yield HeadLine()
         yield Static("asking …", classes="empty", markup=False)
         yield from self.content()
         yield Static("", classes="foot", markup=False)
@@ -60,9 +61,9 @@ class AskingView(View):
             self._is_asking = True
             self.fetch(self._ask(), group="ask")
 
-    def say_head(self, text: str) -> None:
-        """Show the line of figures."""
-        self.query_one(".head", Static).update(words.text(text))
+    def say_head(self, *parts: str) -> None:
+        """Show the line of figures: as many of its parts as fit, the first in any case."""
+        self.query_one(HeadLine).say(*parts)
 
     def say_empty(self, text: str) -> None:
         """Say why there is nothing to show; "" where there is something."""

@@ -51,7 +51,7 @@ class Cards(Horizontal):
     DEFAULT_CSS = """
     Cards { height: 6; }
     Cards > #progress { width: 2fr; }
-    Cards > #disk { width: 1fr; min-width: 28; }
+    Cards > #disk { width: 1fr; min-width: 31; }
     Cards > #network { width: 1fr; min-width: 30; display: none; }
     .-wide Cards > #network, .-huge Cards > #network { display: block; }
     .-narrow Cards, .-short Cards { display: none; }
@@ -204,7 +204,7 @@ def disk_lines(summary: Summary, room: int) -> list[Line]:
         if held.volume_free is not None and held.pinned + held.volume_free:
             done, left = bar(held.pinned / (held.pinned + held.volume_free), room)
             first, middle = f"{figures.size(held.pinned)} kept, no limit", [Piece(done, "busy"), Piece(left, "off")]
-    free = "volume not seen from here" if held.volume_free is None else f"volume {figures.size(held.volume_free)} free"
+    free = "volume not seen here" if held.volume_free is None else f"volume {figures.size(held.volume_free)} free"
     state = "" if summary.db_bytes is None else f"state {figures.size(summary.db_bytes)}"
     return [[Piece(first)], middle, [Piece(free, "dim")], [Piece(state, "dim")]]
 

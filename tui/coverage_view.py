@@ -5,7 +5,7 @@ from __future__ import annotations
 from pincrew.tui import words
 from pincrew.tui.asking_view import AskingView
 from pincrew.tui.held_table import HeldTable
-from pincrew.tui.paged_table import Column, PagedTable
+from pincrew.tui.line_table import Column, LineTable
 from pincrew.tui.painted import Line, Painted, Piece
 from textual import on
 from textual.app import ComposeResult
@@ -29,8 +29,6 @@ _ENDANGERED = 1
 class CoverageView(AskingView):
     """Asks for the estimate, rarely: it costs the daemon a look at much of the list."""
 
-    title = "Coverage"
-    key = "6"
     interval_s = limits.VIEW_COVERAGE_INTERVAL_S
 
     DEFAULT_CSS = """
@@ -65,8 +63,8 @@ class CoverageView(AskingView):
         current = self._table.current
         return () if current is None else (current.cid,)
 
-    @on(PagedTable.Highlighted)
-    def _highlighted(self, event: PagedTable.Highlighted) -> None:
+    @on(LineTable.Highlighted)
+    def _highlighted(self, event: LineTable.Highlighted) -> None:
         event.stop()
         current = self._table.current
         self.say_foot("" if current is None else current.cid)
@@ -79,7 +77,7 @@ class CoverageView(AskingView):
         self._found = found
         is_known = bool(found.basis.looked_at)
         self._table.put(found.worst)
-        self.say_head(_head(found) if is_known else "")
+        self.say_head(*(_head(found) if is_known else ()))
         self.say_empty("" if is_known else "Nothing is listed that everybody may keep.")
         self._draw()
 
@@ -107,18 +105,18 @@ def bars(found: Coverage, width: int) -> list[Line]:
             (
                 Piece(f"{label:>{_LABEL_CELLS}} "),
                 Piece(f"{'━' * length:<{width}} ", tone),
-                Piece(f"{share:>7} {figures.count(bar.pins):>12} pins", "" if bar.pins else "off"),
+                Piece(f"{share:>7} {figures.count(bar.pins):>12} pins", "" if bar.pins else "dim"),
             )
         )
     return lines
 
 
-def _head(found: Coverage) -> str:
+def _head(found: Coverage) -> tuple[str, ...]:
     basis = found.basis
-    exact = "" if basis.looked_at >= basis.pins - basis.named_pins else f", ± {basis.error * 100:.1f} %"
-    part = "" if found.part is None else f"; this peer keeps {found.part * 100:.1f} % of the list"
+    exact = "" if basis.looked_at >= basis.pins - basis.named_pins else f" ± {basis.error * 100:.1f} %"
     about = f"about {found.mean:.1f} copies of a pin, of {found.wanted} wanted"
-    return f"{about}: an estimate from {figures.plural(basis.peers, 'peer')}{exact}{part}"
+    estimate = f"estimate from {figures.plural(basis.peers, 'peer')}{exact}"
+    return about, estimate, "" if found.part is None else f"this peer keeps {found.part * 100:.1f} % of the list"
 
 
 def _cells(pin: CoveragePin) -> list[str]:

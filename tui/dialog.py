@@ -53,6 +53,7 @@ class Dialog(ModalScreen[T | None]):
     Dialog #said { height: auto; color: $text-error; }
     Dialog #said.busy { color: $text-muted; }
     Dialog #same { height: auto; color: $text-muted; }
+    Dialog.-roomy #same { margin: 1 0 0 0; }
     Dialog #answers { height: auto; margin: 1 0 0 0; }
     Dialog #answers Button { margin: 0 1 0 0; min-width: 8; height: 1; border: none; }
     Dialog.-tiny > #dialog { border: none; }
@@ -70,7 +71,7 @@ class Dialog(ModalScreen[T | None]):
     ]
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]  # noqa: RUF012 - as textual has it
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (13, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (13, "-tall"), (24, "-roomy")]  # noqa: RUF012
 
     heading = ""
     harmless = "Cancel"

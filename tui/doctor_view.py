@@ -21,8 +21,6 @@ _ORDER = {"FAIL": 0, "note": 1, "ok": 2}
 class DoctorView(AskingView):
     """Shows what is wrong first."""
 
-    title = "Doctor"
-    key = "d"
     interval_s = limits.VIEW_DOCTOR_INTERVAL_S
 
     DEFAULT_CSS = """
@@ -58,7 +56,7 @@ class DoctorView(AskingView):
         checks = await self.backend.ask(lambda client: list(client.doctor(name)))
         checks.sort(key=lambda check: _ORDER.get(check.result, 0))
         self.say_empty("")
-        self.say_head(_counts(checks))
+        self.say_head(*_counts(checks))
         if checks != self._shown:
             self._shown = checks
             place = self.query_one("#checks", VerticalScroll)
@@ -80,9 +78,9 @@ def _lines(check: Check) -> list[Static]:
     return lines
 
 
-def _counts(checks: list[Check]) -> str:
+def _counts(checks: list[Check]) -> tuple[str, ...]:
     failed = sum(check.result == "FAIL" for check in checks)
     notes = sum(check.result == "note" for check in checks)
     found = f"✗ {figures.plural(failed, 'check')} failed" if failed else "✓ no check failed"
     more = f", {figures.plural(notes, 'note')}" if notes else ""
-    return f"{found}{more} of {len(checks)}   `pincrew doctor` looks at this machine, too"
+    return f"{found}{more} of {len(checks)}", "`pincrew doctor` looks at this machine, too"

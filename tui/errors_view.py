@@ -7,14 +7,15 @@ from typing import ClassVar
 
 from pincrew.tui import pin_list, words
 from pincrew.tui.asking_view import AskingView
+from pincrew.tui.dialogs.marked import in_error
 from pincrew.tui.held_table import HeldTable
-from pincrew.tui.paged_table import Column, PagedTable
+from pincrew.tui.line_table import Column, LineTable
+from pincrew.tui.view import Narrowing
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from pincrew import figures, limits
-from pincrew.api.client import Client
 from pincrew.api.shapes import ErrorLine, PinLine
 
 _CAUSES = (
@@ -28,8 +29,6 @@ _CAUSES = (
 class ErrorsView(AskingView):
     """Shows the causes, and on enter the pins of one."""
 
-    title = "Errors"
-    key = "4"
     interval_s = limits.VIEW_ERRORS_INTERVAL_S
 
     DEFAULT_CSS = """
@@ -37,7 +36,7 @@ class ErrorsView(AskingView):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Mark", show=False, id="errors.mark", tooltip="Mark this pin"),
-        Binding("escape", "back", "Back", show=False, id="errors.back", tooltip="Back to the causes"),
+        Binding("escape", "back", "Back", key_display="Esc", id="errors.back", tooltip="Back to the causes"),
     ]
 
     def __init__(self) -> None:
@@ -84,6 +83,11 @@ class ErrorsView(AskingView):
         current = self._pins.current
         return tuple(self._marked) or (() if current is None else (current.cid,))
 
+    @property
+    def narrowing(self) -> Narrowing:
+        """The cause whose pins are shown."""
+        return Narrowing(cause=self._cause)
+
     async def ask(self) -> None:
         """Ask for the causes, and for the pins of the one that is shown."""
         name, cause = self.cluster, self._cause
@@ -92,34 +96,39 @@ class ErrorsView(AskingView):
         total = sum(line.pins for line in causes)
         if not cause:
             count = f"{figures.plural(total, 'error')}, {figures.plural(len(causes), 'cause')}"
-            self.say_head(f"{count}   enter: its pins   R: try all again" if causes else "")
+            self.say_head(*((count, "enter: its pins", "R: try all again") if causes else ()))
             self.say_empty("" if causes else "✓ No pin is in error.")
             self._causes.display = bool(causes)
             return
-        pins = await self.backend.ask(lambda client: _pins_of(client, name, cause))
+        pins = await self.backend.ask(lambda client: in_error(client, name, Narrowing(cause=cause)))
         if cause == self._cause:
             self._pins.put(pins)
             of = next((line.pins for line in causes if line.cause == cause), 0)
             shown = f"the first {figures.count(len(pins))} of " if len(pins) < of else ""
-            self.say_head(f"{shown}{figures.plural(of, 'pin')}: {words.safe(cause)}   r: try again   esc: back")
+            count = f"{shown}{figures.plural(of, 'pin')}: {words.safe(cause)}"
+            self.say_head(count, "r: try again", "R: try all of these again")
             self.say_empty("" if pins else "No pin is in error for that cause any more. Escape goes back.")
 
     # ---- moving ----------------------------------------------------------------------------------------------------
 
-    @on(PagedTable.Highlighted)
-    def _highlighted(self, event: PagedTable.Highlighted) -> None:
+    @on(LineTable.Highlighted)
+    def _highlighted(self, event: LineTable.Highlighted) -> None:
         event.stop()
         self._say_means()
         self.app.refresh_bindings()
 
-    @on(PagedTable.Selected)
-    def _selected(self, event: PagedTable.Selected) -> None:
+    @on(LineTable.Selected)
+    def _selected(self, event: LineTable.Selected) -> None:
         event.stop()
         cause = self._causes.current
         if not self._cause and cause is not None:
             self._show_cause(cause.cause)
             self.say_empty("looking for its pins …")
             self.reopen()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Go back only from the pins of a cause."""
+        return bool(self._cause) if action == "back" else super().check_action(action, parameters)
 
     def action_mark(self) -> None:
         """Mark the pin under the cursor, or not any more."""
@@ -165,17 +174,6 @@ class ErrorsView(AskingView):
             figures.ago(line.oldest, now),
             "will not retry" if line.next_try is None else figures.until(line.next_try, now),
         ]
-
-
-def _pins_of(client: Client, name: str, cause: str) -> list[PinLine]:
-    """Return the first pins in error for a cause, of those that are looked through."""
-    found: list[PinLine] = []
-    for pin in client.pins(name, [("state", "error")], limit=limits.VIEW_CAUSE_PINS_READ_MAX):
-        if pin.cause == cause:
-            found.append(pin)
-            if len(found) == limits.VIEW_CAUSE_PINS_MAX:
-                break
-    return found
 
 
 def _tone(column: str, line: ErrorLine) -> str:

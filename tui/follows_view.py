@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pincrew.tui import words
+from pincrew.tui.head_line import HeadLine
 from pincrew.tui.held_table import HeldTable
-from pincrew.tui.paged_table import Column, PagedTable
+from pincrew.tui.line_table import Column, LineTable
 from pincrew.tui.view import View
 from textual import on
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from pincrew import figures
 from pincrew.api.shapes import Summary
@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("rate", "Rate", 9, is_right=True, table_width_min=84),
     Column("limit", "Limit", 9, is_right=True, table_width_min=100),
     Column("errors", "Errors", 7, is_right=True, table_width_min=64),
-    Column("role", "", 7, table_width_min=112),
+    Column("role", "Role", 8, table_width_min=112),
 )
 _TONES = {"following": "good", "complete": "good", "failed": "bad", "waiting": "bad", "consent": "bad"}
 
@@ -30,16 +30,9 @@ _TONES = {"following": "good", "complete": "good", "failed": "bad", "waiting": "
 class FollowsView(View):
     """Shows what the feed brings; it asks for nothing."""
 
-    title = "All"
-    key = "0"
-
-    DEFAULT_CSS = """
-    FollowsView > .head { height: 1; color: $text-muted; padding: 0 1; }
-    """
-
     def compose(self) -> ComposeResult:
         """Yield what they come to together, over the table."""
-        yield Static("", classes="head", markup=False)
+        yield HeadLine()
         yield HeldTable[Summary](_COLUMNS, _cells, lambda each: each.name, _tone, has_details=True)
 
     @property
@@ -55,14 +48,14 @@ class FollowsView(View):
         table.put(clusters)
         if is_first:
             table.cursor = next((number for number, each in enumerate(clusters) if each.name == self.cluster), 0)
-        self.query_one(".head", Static).update(words.text(_together(clusters)))
+        self.query_one(HeadLine).say(*_together(clusters))
 
-    @on(PagedTable.Highlighted)
-    def _highlighted(self, event: PagedTable.Highlighted) -> None:
+    @on(LineTable.Highlighted)
+    def _highlighted(self, event: LineTable.Highlighted) -> None:
         event.stop()
 
-    @on(PagedTable.Selected)
-    def _selected(self, event: PagedTable.Selected) -> None:
+    @on(LineTable.Selected)
+    def _selected(self, event: LineTable.Selected) -> None:
         event.stop()
         current = self._table.current
         if current is not None:
@@ -81,7 +74,7 @@ def _cells(each: Summary) -> list[str]:
         f"{figures.size(rate)}/s" if rate else "—",
         "none" if each.bytes.limit is None else figures.size(each.bytes.limit),
         figures.count(each.pins.error) if each.pins.error else "",
-        "curator" if each.role == "curator" else "",
+        words.safe(each.role),
     ]
 
 
@@ -91,8 +84,8 @@ def _tone(column: str, each: Summary) -> str:
     return "bad" if column == "errors" else ""
 
 
-def _together(clusters: list[Summary]) -> str:
+def _together(clusters: list[Summary]) -> tuple[str, ...]:
     kept = figures.size(sum(each.bytes.pinned for each in clusters))
     free = [each.bytes.volume_free for each in clusters if each.bytes.volume_free is not None]
-    left = f"; {figures.size(min(free))} free on the volume" if free else ""
-    return f"{figures.plural(len(clusters), 'cluster')}, {kept} kept{left}   enter: show it   a: join another"
+    left = f"{figures.size(min(free))} free on the volume" if free else ""
+    return f"{figures.plural(len(clusters), 'cluster')}, {kept} kept", left, "enter: show it", "a: join another"

@@ -1,21 +1,16 @@
 """A table whose rows are all here: peers, causes, clusters, what happened. Its owner bounds how many there are.
 
-It is the paged table with every page at hand, so that it looks and is moved through alike.
+It looks and is moved through like the list of pins.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pincrew.tui.paged_table import Column, Page, PagedTable
-
-from pincrew import limits
+from pincrew.tui.line_table import Column, LineTable
 
 T = TypeVar("T")
-
-_PAGE = limits.VIEW_PAGE_ROWS
 
 
 def no_tone(column: str, row: object) -> str:
@@ -23,7 +18,7 @@ def no_tone(column: str, row: object) -> str:
     return ""
 
 
-class HeldTable(PagedTable[T]):
+class HeldTable(LineTable[T]):
     """Shows rows. The cursor stays on its row while others come and go, but on the first line it stays first."""
 
     def __init__(
@@ -37,10 +32,13 @@ class HeldTable(PagedTable[T]):
         id: str | None = None,
     ) -> None:
         """``has_details``: enter on a row does something."""
-        super().__init__(columns, _never, cells, key, tone, id=id)
-        self._row_key = key
+        super().__init__(columns, cells, key, tone, id=id)
         self._has_details = has_details
         self.rows: Sequence[T] = ()
+
+    def row(self, index: int) -> T | None:
+        """Return a row; None beyond the last one."""
+        return self.rows[index] if 0 <= index < len(self.rows) else None
 
     def put(self, rows: Sequence[T]) -> None:
         """Show these rows instead; of those on the screen only what changed is painted again."""
@@ -48,7 +46,6 @@ class HeldTable(PagedTable[T]):
         first, last = self._visible_rows()
         before = [self.row(index) for index in range(first, last + 1)]
         self.rows = rows
-        self._pages = OrderedDict((start // _PAGE, rows[start : start + _PAGE]) for start in range(0, len(rows), _PAGE))
         is_other_length = len(rows) != self.total
         self.is_counted = True
         if is_other_length:
@@ -67,18 +64,14 @@ class HeldTable(PagedTable[T]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer no key that does nothing."""
-        return self._has_details if action == "select" else super().check_action(action, parameters)
+        return (action != "select" or self._has_details) and super().check_action(action, parameters)
 
     def _keep_place(self, before: T | None, cursor: int) -> None:
         """Follow the row that was under the cursor, with as much above it as before."""
         if before is None or cursor == 0:
             return
-        key = self._row_key(before)
-        index = next((number for number, row in enumerate(self.rows) if self._row_key(row) == key), None)
+        key = self._key(before)
+        index = next((number for number, row in enumerate(self.rows) if self._key(row) == key), None)
         if index is not None and index != self.cursor:
             self.scroll_to(y=max(0, self.scroll_offset.y + index - cursor), animate=False)
             self.cursor = index
-
-
-async def _never(offset: int, limit: int) -> Page[T]:
-    raise AssertionError("every row is here")  # for no page is ever missing

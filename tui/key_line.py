@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pincrew.tui.painted import Painted, Piece
 from rich.cells import cell_len
 from textual.binding import ActiveBinding
 from textual.screen import Screen
 
 # Where there is room for few, these go first; others follow as they are bound, and the palette stands at the right.
-_FIRST = ("submit", "back", "select", "filter", "act('pause')", "close", "help", "act('change_limits')", "act('retry')")
+_FIRST = (
+    "start_daemon",
+    "submit",
+    "back",
+    "select",
+    "filter",
+    "act('add_pin')",
+    "act('pause')",
+    "close",
+    "help",
+    "act('edit_pin')",
+    "act('remove_pins')",
+    "act('change_limits')",
+    "act('retry')",
+)
 _PALETTE = "^p palette"
 
 
@@ -19,24 +35,29 @@ class KeyLine(Painted):
     KeyLine { height: 1; background: $panel; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._offered: Sequence[ActiveBinding] = ()
+
     def on_mount(self) -> None:
         """Follow the bindings of the screen."""
         self.screen.bindings_updated_signal.subscribe(self, self._updated)
-        self._draw()
+        self._updated(self.screen)
 
     def on_resize(self) -> None:
         """Fit the new width."""
         self._draw()
 
     def _updated(self, screen: Screen[object]) -> None:
-        if screen is self.screen:
+        if self.app.screen is self.screen:  # below a dialog it stays as it was
+            self._offered = self._shown_bindings()
             self._draw()
 
     def _draw(self) -> None:
         room = (self.size.width or 80) - len(_PALETTE) - 2
         line = [Piece(" ")]
         used = 1
-        for active in sorted(self._shown_bindings(), key=_importance):
+        for active in self._offered:
             binding = active.binding
             key = binding.key_display or self.app.get_key_display(binding)
             width = cell_len(key) + cell_len(binding.description) + 3
@@ -53,7 +74,7 @@ class KeyLine(Painted):
         for active in self.screen.active_bindings.values():
             if active.binding.show and active.enabled and active.binding.action not in found:
                 found[active.binding.action] = active
-        return list(found.values())
+        return sorted(found.values(), key=_importance)
 
 
 def _importance(active: ActiveBinding) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pincrew.tui.view import View
+from pincrew.tui.views import ERRORS, Numbered
 from textual.binding import Binding
 
 from pincrew.errors import Misuse
@@ -34,15 +34,15 @@ ACTS = (
     Act("pause", "p", "Pause", "Fetch nothing new for a while, or go on", is_shown=True),
     Act("change_limits", "l", "Limits", "How much of the disk and the line it may take", is_shown=True),
     Act("retry", "r", "Retry", "Try the marked pins again now", is_on_pins=True, is_shown=True),
-    Act("retry_all", "R", "Retry all", "Try every pin in error again now"),
+    Act("retry_all", "R", "Retry all", "Try every pin in error again now, of those that the filter finds"),
     Act("fetch_next", "n", "Next", "Fetch the marked pins before others", is_on_pins=True, role="follower"),
     Act("skip", "x", "Skip", "Do not keep the marked pins, or keep them again", is_on_pins=True, role="follower"),
     Act("decide", "c", "Decide", "Answer what waits for you: new terms, or a mass removal"),
-    Act("join", "a", "Join", "Follow another cluster"),
+    Act("join", "a", "Join", "Follow another cluster", is_shown=True),
     Act("leave", "L", "Leave", "Stop following this list"),
-    Act("add_pin", "A", "Add", "Put a CID on the list", role="curator"),
-    Act("edit_pin", "e", "Edit", "Change a pin's name or expiry", is_on_pins=True, role="curator"),
-    Act("remove_pins", "D", "Remove", "Take the marked pins from the list", is_on_pins=True, role="curator"),
+    Act("add_pin", "A", "Add", "Put a CID on the list", role="curator", is_shown=True),
+    Act("edit_pin", "e", "Edit", "Change a pin's name or expiry", is_on_pins=True, role="curator", is_shown=True),
+    Act("remove_pins", "D", "Remove", "Take the marked pins from the list", True, "curator", is_shown=True),
 )
 
 # The keys of the app itself. Those that are shown come first in the line of keys.
@@ -79,11 +79,11 @@ def parsed_keys(text: str) -> dict[str, str]:
     return chosen
 
 
-def view_bindings(views: Sequence[type[View]]) -> list[Binding]:
+def view_bindings(views: Sequence[Numbered]) -> list[Binding]:
     """Return a binding for each view; `!` is the errors' too."""
     found = []
     for view in views:
-        keys = f"{view.key},exclamation_mark" if view.title == "Errors" else view.key
+        keys = f"{view.key},exclamation_mark" if view is ERRORS else view.key
         tooltip = f"Show the view {view.title}"
         found.append(
             Binding(keys, f"open_view('{view.key}')", view.title, show=False, id=f"view.{view.key}", tooltip=tooltip)

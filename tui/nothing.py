@@ -18,7 +18,7 @@ class Nothing(Painted):
 
     SCOPED_CSS = False  # rules name the screen's size, which stands outside
     DEFAULT_CSS = """
-    Nothing { height: 1fr; text-wrap: wrap; text-overflow: fold; padding: 1 2; display: none; }
+    Nothing { height: 1fr; text-wrap: wrap; text-overflow: fold; padding: 1 2; max-width: 84; display: none; }
     .-short Nothing { padding: 0 1; }
     """
     is_wrapped: ClassVar[bool] = True

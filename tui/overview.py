@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pincrew.tui.cards import Cards
 from pincrew.tui.pins_view import PinsView
 from textual.app import ComposeResult
@@ -14,9 +12,6 @@ from pincrew.errors import NotFound
 
 class Overview(PinsView):
     """The list of pins with cards above it."""
-
-    title: ClassVar[str] = "Overview"
-    key: ClassVar[str] = "1"
 
     def compose(self) -> ComposeResult:
         """Put the cards above the list."""

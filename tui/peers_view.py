@@ -5,7 +5,7 @@ from __future__ import annotations
 from pincrew.tui import words
 from pincrew.tui.asking_view import AskingView
 from pincrew.tui.held_table import HeldTable
-from pincrew.tui.paged_table import Column, PagedTable
+from pincrew.tui.line_table import Column, LineTable
 from textual import on
 from textual.app import ComposeResult
 
@@ -27,8 +27,6 @@ _VIA = {"in": "incoming", "out": "outgoing", "relay": "by a relay"}
 class PeersView(AskingView):
     """Asks for the peers every few seconds while it is visible."""
 
-    title = "Peers"
-    key = "3"
     interval_s = limits.VIEW_PEERS_INTERVAL_S
 
     def content(self) -> ComposeResult:
@@ -51,14 +49,14 @@ class PeersView(AskingView):
         peers = await self.backend.ask(ask)
         shown = peers[: limits.VIEW_PEERS_SHOWN_MAX]
         self._table.put(shown)
-        self.say_head(_counts(peers, len(shown)))
+        self.say_head(*_counts(peers, len(shown)))
         self.say_empty("" if peers else "No peer has been seen yet. Key d looks for what is wrong.")
 
-    @on(PagedTable.Highlighted)
-    def _highlighted(self, event: PagedTable.Highlighted) -> None:
+    @on(LineTable.Highlighted)
+    def _highlighted(self, event: LineTable.Highlighted) -> None:
         event.stop()
         peer = self._table.current
-        node = f"   its IPFS node {words.safe(peer.node_id)}" if peer is not None and peer.node_id else ""
+        node = f"\nits IPFS node: {words.safe(peer.node_id)}" if peer is not None and peer.node_id else ""
         self.say_foot("" if peer is None else f"{words.safe(peer.id)}{node}")
 
     @property
@@ -91,11 +89,11 @@ def _tone(column: str, peer: PeerLine) -> str:
     return ""
 
 
-def _counts(peers: list[PeerLine], shown: int) -> str:
+def _counts(peers: list[PeerLine], shown: int) -> tuple[str, ...]:
     if not peers:
-        return ""
+        return ()
     curators = sum(peer.role == "curator" for peer in peers)
     connected = sum(peer.connected for peer in peers)
-    more = f"; the first {figures.count(shown)} are shown, `pincrew peers` lists all" if shown < len(peers) else ""
+    more = f"the first {figures.count(shown)} are shown, `pincrew peers` lists all" if shown < len(peers) else ""
     found = f"{figures.plural(len(peers), 'peer')}, {connected} connected"
-    return f"{found}  ★ {figures.plural(curators, 'curator')}{more}"
+    return found, f"★ {figures.plural(curators, 'curator')}", more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 
 _TONES = {"pinned": "good", "pinning": "busy", "error": "bad"}
 _METADATA_SHOWN_MAX = 8
+_WORD_CELLS = 9
+_ROOM_MIN = 12
+_KEYS = {
+    "follower": (("r", "retry"), ("x", "skip"), ("n", "fetch next")),
+    "curator": (("r", "retry"), ("e", "edit"), ("D", "remove")),
+}
 
 
 class _Text(Painted):
@@ -72,6 +80,8 @@ class PinDetails(VerticalScroll, can_focus=True):
         """It may have become visible."""
         if self._is_following and self._detail is None:
             self.follow(self._pin)
+        else:
+            self._draw()
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -82,6 +92,11 @@ class PinDetails(VerticalScroll, can_focus=True):
         self._timer = None
         if self._is_following and self.is_on_screen and self._pin is not None:
             self.run_worker(self._fetch(self._pin), group="detail", exclusive=True)
+
+    def clear(self) -> None:
+        """Show nothing: there is no pin."""
+        self._pin = self._detail = None
+        self.query_one("#about", _Text).set_lines([])
 
     async def _fetch(self, pin: PinLine) -> None:
         view = cast("TerminalView", self.app)
@@ -103,28 +118,32 @@ class PinDetails(VerticalScroll, can_focus=True):
     def _draw(self) -> None:
         if self._pin is not None and self.is_mounted:
             view = cast("TerminalView", self.app)
-            lines = about(self._pin, self._detail, view.now(), is_read_only=view.is_read_only)
+            summary = view.summary(view.cluster)
+            keys = () if summary is None or view.is_read_only else _KEYS.get(summary.role, ())
+            room = max(_ROOM_MIN, self.query_one("#about", _Text).content_size.width or self.content_size.width)
+            lines = about(self._pin, self._detail, view.now(), keys=keys, room=room)
             self.query_one("#about", _Text).set_lines(lines)
 
 
-def about(pin: PinLine, detail: PinDetail | None, now: datetime, *, is_read_only: bool) -> list[Line]:
-    """Return the lines about a pin."""
+def about(
+    pin: PinLine, detail: PinDetail | None, now: datetime, *, keys: Sequence[tuple[str, str]], room: int
+) -> list[Line]:
+    """Return the lines about a pin, of at most ``room`` cells; ``keys`` act on it."""
     newest = detail if detail is not None else pin
     lines: list[Line] = [[Piece(words.safe(pin.name) or "(no name)", "strong")], *_state_lines(newest, detail, now)]
     lines += [[], [Piece(pin.cid)], []]
-    if detail is not None:
-        lines += _origin_lines(detail, now)
+    rows = _origin_rows(detail, now) if detail is not None else []
     if newest.tries:
         following = f", next {figures.until(newest.next_try, now)}" if newest.next_try else ""
-        lines.append(_row("tries", f"{figures.count(newest.tries)}{following}"))
+        rows.append(("tries", f"{figures.count(newest.tries)}{following}"))
     if newest.checked:
-        lines.append(_row("checked", f"{figures.ago(newest.checked, now)}, all blocks sound"))
+        rows.append(("checked", f"{figures.ago(newest.checked, now)}, all blocks sound"))
     if detail is not None:
         shown = list(detail.metadata.items())[:_METADATA_SHOWN_MAX]
-        lines += [_row(words.safe(key), words.safe(value)) for key, value in shown]
-    lines += [[], [Piece("y", "key"), Piece(" copy CID  "), Piece("o", "key"), Piece(" open")]]
-    if not is_read_only:
-        keys = (("r", "retry"), ("x", "skip"), ("n", "fetch next"))
+        rows += [(words.safe(key), words.safe(value)) for key, value in shown]
+    lines += [line for word, text in rows for line in _row(word, text, room)]
+    lines += [*([[]] if rows else []), [Piece("y", "key"), Piece(" copy CID  "), Piece("o", "key"), Piece(" open")]]
+    if keys:
         lines.append([piece for key, word in keys for piece in (Piece(key, "key"), Piece(f" {word}  "))])
     return lines
 
@@ -156,20 +175,23 @@ def _state_lines(newest: PinLine | PinDetail, detail: PinDetail | None, now: dat
     return lines
 
 
-def _origin_lines(detail: PinDetail, now: datetime) -> list[Line]:
-    lines: list[Line] = []
+def _origin_rows(detail: PinDetail, now: datetime) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
     if detail.added:
         who = f"…{detail.added_by[-6:]}" if detail.added_by else ""
         if detail.added_by_name:
             who = f"“{words.safe(detail.added_by_name)}” ({who})"
-        lines.append(_row("added", f"{figures.ago(detail.added, now)}{f' by {who}' if who else ''}"))
+        rows.append(("added", f"{figures.ago(detail.added, now)}{f' by {who}' if who else ''}"))
     if detail.expires:
-        lines.append(_row("expires", figures.until(detail.expires, now)))
+        rows.append(("expires", figures.until(detail.expires, now)))
     if detail.copies is not None:
         peers = figures.plural(round(detail.copies), "peer")
-        lines.append(_row("copies", f"about {peers}, by what they announce"))
-    return lines
+        rows.append(("copies", f"about {peers}, by what they announce"))
+    return rows
 
 
-def _row(word: str, text: str) -> Line:
-    return [Piece(f"{word:<8} ", "dim"), Piece(text)]
+def _row(word: str, text: str, room: int) -> list[Line]:
+    """Return a word and what is said of it; the lines after the first stand below that."""
+    texts = textwrap.wrap(text, max(1, room - _WORD_CELLS)) or [""]
+    first: Line = [Piece(f"{word:<{_WORD_CELLS - 1}} ", "dim"), Piece(texts[0])]
+    return [first, *([Piece(" " * _WORD_CELLS), Piece(more)] for more in texts[1:])]

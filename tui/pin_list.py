@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pincrew.tui import words
-from pincrew.tui.paged_table import Column
+from pincrew.tui.line_table import Column
 
 from pincrew import figures
-from pincrew.api.shapes import PinLine
+from pincrew.api.shapes import PinLine, Summary
 
 _SORT_WORDS = {
     "added": ("newest first", "oldest first"),
@@ -86,6 +86,17 @@ def tone(column: str, pin: PinLine) -> str:
     if column == "cid" or (column == "name" and not pin.name):
         return "dim"
     return "busy" if column == "done" and pin.state == "pinning" else ""
+
+
+def nothing_text(question: Question, summary: Summary) -> str:
+    """Return why no pin is shown, and which key comes next."""
+    if question.find:
+        return "No pin is like that. Esc takes the filter away."
+    if summary.state in ("joining", "syncing", "waiting"):
+        return "The list is on its way. Its pins are shown here as they come."
+    if summary.role == "curator":
+        return "This list is empty. A puts a CID on it; in a shell, `pincrew add PATH` puts a file or a folder there."
+    return "Nothing is on this list yet. What its curators add is fetched, and shown here."
 
 
 def total_text(total: int | None, at_least: int) -> str:

@@ -11,8 +11,8 @@ from pincrew.tui import words
 from pincrew.tui.paged_table import Page, PagedTable
 from pincrew.tui.painted import Painted, Piece
 from pincrew.tui.pin_detail import PinDetails
-from pincrew.tui.pin_list import COLUMNS, SORTS, Question, cells, tone, total_text
-from pincrew.tui.view import View
+from pincrew.tui.pin_list import COLUMNS, SORTS, Question, cells, nothing_text, tone, total_text
+from pincrew.tui.view import Narrowing, View
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -39,8 +39,6 @@ class FilterInput(Input):
 class PinsView(View):
     """The list, its filter, and the details of the pin under the cursor."""
 
-    title: ClassVar[str] = "Pins"
-    key: ClassVar[str] = "2"
     has_filter: ClassVar[bool] = True
 
     SCOPED_CSS = False  # rules name the screen's size, which stands outside
@@ -131,9 +129,15 @@ class PinsView(View):
         current = self.table.current
         return (current.cid,) if current is not None else ()
 
+    @property
+    def narrowing(self) -> Narrowing:
+        """What the filter finds."""
+        return Narrowing(find=self.question.find)
+
     def show(self, summary: Summary, *, is_live: bool) -> None:
         """Look at the rows on the screen again where anything has moved, every two seconds at most."""
         self._summary = summary
+        self.table.say_empty(nothing_text(self.question, summary))
         moved = (summary.name, summary.rev, summary.pins)
         if not is_live or not self.is_open or moved == self._asked or self._look_timer is not None:
             return
@@ -181,6 +185,7 @@ class PinsView(View):
         self._total = event.total
         self._say("")
         self._draw_head()
+        self.app.refresh_bindings()
 
     @on(PagedTable.Failed)
     def _failed(self, event: PagedTable.Failed) -> None:
@@ -195,6 +200,8 @@ class PinsView(View):
         event.stop()
         if self.is_open:
             self.details.follow(self.table.current)
+            if self.table.is_empty:
+                self.details.clear()
             self.app.refresh_bindings()
 
     @on(PagedTable.Selected)
@@ -247,6 +254,8 @@ class PinsView(View):
         """Show other pins, or the same in another order; the cursor goes with the pin ``keep``."""
         self.question = question
         self._total = None
+        if self._summary is not None:
+            self.table.say_empty(nothing_text(question, self._summary))
         self._say("")
         self.table.reload()
         self._draw_head()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from pincrew.tui import words
 from pincrew.tui.backend import Backend
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from pincrew.tui.app import TerminalView
 
 
+class Narrowing(NamedTuple):
+    """Which pins of a list are shown: those that a filter finds, or those in error for a cause. Empty: all."""
+
+    find: str = ""
+    cause: str = ""
+
+
 class View(Vertical):
     """One numbered view of one cluster. It fetches only between ``opened`` and ``closed``."""
 
@@ -31,8 +38,6 @@ class View(Vertical):
     View > .trouble { height: auto; color: $text-error; padding: 0 1; }
     """
 
-    title: ClassVar[str]
-    key: ClassVar[str]
     has_filter: ClassVar[bool] = False
 
     is_ready = False  # whether its parts exist
@@ -81,6 +86,11 @@ class View(Vertical):
     def chosen_cids(self) -> Sequence[str]:
         """Return the pins that a key means: those that are marked, or the one under the cursor."""
         return ()
+
+    @property
+    def narrowing(self) -> Narrowing:
+        """Which pins are shown."""
+        return Narrowing()
 
     def take_focus(self) -> None:
         """Give the focus to the part that is moved through."""

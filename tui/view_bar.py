@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from pincrew.tui.painted import Painted, Piece
-from pincrew.tui.view import View
+from pincrew.tui.views import ERRORS, Numbered
 from textual.binding import Binding, BindingType
 
 from pincrew import figures
@@ -26,7 +26,7 @@ class ViewBar(Painted, can_focus=True):
         Binding("down,enter", "app.focus_next", "Into the view", show=False),
     ]
 
-    def __init__(self, views: Sequence[type[View]]) -> None:
+    def __init__(self, views: Sequence[Numbered]) -> None:
         super().__init__()
         self._views = views
         self._key = views[0].key
@@ -57,7 +57,7 @@ class ViewBar(Painted, can_focus=True):
 
     def _draw(self) -> None:
         errors = f" ({figures.count(self._errors)})" if self._errors else ""
-        names = {view.key: view.title + (errors if view.title == "Errors" else "") for view in self._views}
+        names = {view.key: view.title + (errors if view is ERRORS else "") for view in self._views}
         needed = sum(len(name) + 3 for name in names.values()) + 1
         room = self.size.width or 80
         gap = " " if needed + len(names) <= room else ""

@@ -10,13 +10,16 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from pincrew.api import shapes, transport
+from pincrew.api import shapes
 from pincrew.errors import Conflict, Malformed, NotFound, PincrewError, WorldFault
+
+if TYPE_CHECKING:
+    from pincrew.api import transport
 
 ANSWER_TIMEOUT_S = 30.0
 RUN_TIMEOUT_S = 60.0
@@ -70,6 +73,8 @@ class Client:
         Who is slow to ask for the next one gets the newest there is. Never ends by itself. Raises NotFound where the
         daemon is older than this route.
         """
+        from pincrew.api import transport  # the first question pays for http.client, and not the start
+
         answer = transport.send(self.socket, "GET", f"{_API}/feed", timeout_s=FEED_TIMEOUT_S)
         if answer.status == 404:
             answer.close()
@@ -102,9 +107,12 @@ class Client:
         """Join what was offered, and run it."""
         return self._one("POST", "/offers/accept", shapes.Followed, body=request, timeout_s=RUN_TIMEOUT_S)
 
-    def run_cluster(self, name: str, publish: str | None = None) -> shapes.Summary:
-        """Load a cluster's folder and run it; harmless when it runs. ``publish``: HOST:PORT to offer its document."""
-        body = {"name": name, "publish": publish}
+    def run_cluster(self, name: str, publish: str | None = None, rest: str | None = None) -> shapes.Summary:
+        """Load a cluster's folder and run it; harmless when it runs.
+
+        ``publish``: HOST:PORT to offer its document; ``rest``: HOST:PORT of ipfs-cluster's API, "" where it usually is.
+        """
+        body = {"name": name, "publish": publish, "rest": rest}
         return self._one("POST", "/clusters", shapes.Summary, body=body, timeout_s=RUN_TIMEOUT_S)
 
     def stop_cluster(self, name: str) -> None:
@@ -362,6 +370,8 @@ class Client:
 
         A cluster that is just starting is waited for, but not with a body that cannot be sent twice.
         """
+        from pincrew.api import transport
+
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             answer = transport.send(

@@ -14,6 +14,7 @@ from pincrew.api.contract import DaemonDoor
 class _RunRequest(msgspec.Struct):
     name: str
     publish: str | None = None
+    rest: str | None = None
 
 
 class _LeaveRequest(msgspec.Struct):
@@ -58,7 +59,7 @@ def routes(daemon: DaemonDoor) -> list[Route]:
 
     async def run(request: Request) -> Response:
         wanted = await body(request, _RunRequest)
-        return one(await daemon.run_cluster(wanted.name, wanted.publish))
+        return one(await daemon.run_cluster(wanted.name, wanted.publish, wanted.rest))
 
     async def halt(request: Request) -> Response:
         await daemon.stop_cluster(cluster_name(request))

@@ -53,6 +53,30 @@ class OwnerKey(msgspec.Struct, frozen=True):
     made: bool
 
 
+class TokenMade(msgspec.Struct, frozen=True):
+    """`token new`. ``token`` is told here alone."""
+
+    cluster: str
+    id: str
+    name: str
+    scope: str
+    created: str
+    expires: str | None
+    token: str
+
+
+class TokenLine(msgspec.Struct, frozen=True):
+    """One line of `token ls`, and `token revoke`. ``over``: it has expired."""
+
+    cluster: str
+    id: str
+    name: str
+    scope: str
+    created: str
+    expires: str | None
+    over: bool
+
+
 class PinsAdded(msgspec.Struct, frozen=True):
     """`pin add`. ``cids``: null when there are more than 1,000. ``skipped``: lines left out by `--skip-bad`."""
 

@@ -65,6 +65,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "coverage": ("coverage",),
     "source": ("source",),
     "trust": ("trust",),
+    "token": ("token",),
+    "ctl": ("ctl",),
     "doctor": ("doctor",),
     "demo": ("demo",),
     "compat": ("compat",),

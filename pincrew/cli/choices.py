@@ -72,8 +72,12 @@ def _choose(invocation: Invocation, cids: list[str] | None, cluster: str | None,
             output.data(f"{pins} of {name} {'is' if is_one else 'are'} not kept here any more.")
             output.say("`pincrew skip --undo CID` takes that back.")
         elif choice == "next":
-            output.data(f"{pins} of {name} {'comes' if is_one else 'come'} next.")
-            output.say("See how it goes: `pincrew pins --state pinning,queued`.")
+            for cid in chosen.denied:
+                output.say(f"{cid} does not come: your denylist keeps it out (`pincrew pins --find cid:{cid}`).")
+            if coming := chosen.pins - len(chosen.denied):
+                verb = "comes" if coming == 1 else "come"
+                output.data(f"{figures.plural(coming, 'pin')} of {name} {verb} next.")
+                output.say("What is not here yet: `pincrew pins --state pinning,queued`.")
         else:
             output.data(f"{pins} of {name} {'is' if is_one else 'are'} treated like all others again.")
     return ExitCode.FAILED if chosen.absent else ExitCode.DONE

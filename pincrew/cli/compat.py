@@ -17,7 +17,7 @@ from pincrew.errors import Conflict, NotFound
 from pincrew.files import private_folder, read_file, write_file
 
 # Name -> the module that has its grammar. What pincrew cannot do yet has no name here.
-PROGRAMS = {"ipfs-cluster-follow": "pincrew.cli.cluster_follow"}
+PROGRAMS = {"ipfs-cluster-follow": "pincrew.cli.cluster_follow", "ipfs-cluster-ctl": "pincrew.ctl"}
 _MARK = "# Made by `pincrew compat install`."
 _BYTES_MAX = 256 * 1024 * 1024  # a program of Go's is large; more than that is surely not ours
 
@@ -33,19 +33,21 @@ def register(app: typer.Typer) -> None:
 
 def install(
     invocation: Invocation,
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where to. Default: ~/.local/bin.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where to. Default: ~/.local/bin.")] = None,
 ) -> None:
-    """Write a program named ipfs-cluster-follow, which pincrew carries out.
+    """Write programs named ipfs-cluster-follow and ipfs-cluster-ctl, which pincrew carries out.
 
-    It takes the words of ipfs-cluster's own and answers with its lines and exit codes, on pincrew's clusters. Never
-    done by itself; a program of that name that is there already is left alone. Harmless when done again.
+    They take the words of ipfs-cluster's own and answer with their lines and exit codes: the one on pincrew's clusters,
+    the other is `pincrew ctl`. Never done by itself; a program of such a name that is there already is left alone, and
+    then nothing is written. Harmless when done again.
 
     Example: `pincrew compat install ~/bin`
     """
     folder = (folder or Path(invocation.environment.get("HOME") or Path.home()) / ".local" / "bin").absolute()
     private_folder(folder)
-    for name, module in PROGRAMS.items():
+    for name in PROGRAMS:
         _check_free(folder / name)
+    for name, module in PROGRAMS.items():
         write_file(folder / name, _script(module).encode(), 0o755)
     output = invocation.output
     if output.is_json:

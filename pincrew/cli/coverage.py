@@ -59,7 +59,7 @@ def _print(invocation: Invocation, found: Coverage) -> None:
         output.data(f"  {label:>9}  {'#' * columns:<{_BAR_COLUMNS}}  {share:>6}  {figures.plural(bar.pins, 'pin')}")
     output.data("")
     for line in _basis(found):
-        output.data(f"  {line}")
+        output.data(f"  {line}", is_prose=True)
     _print_worst(invocation, found.worst)
     if found.spot_checks is not None:
         for check in found.spot_checks:
@@ -104,6 +104,9 @@ def _print_worst(invocation: Invocation, worst: list[CoveragePin]) -> None:
     output.data("  copies  vouched       size  pin")
     for pin in worst:
         name = figures.printable(pin.name)
-        output.data(
-            f"  {pin.copies:>4.1f}±{pin.error:.1f}  {pin.vouched:>5.1f}  {figures.size(pin.size):>9}  {pin.cid}  {name}"
-        )
+        figure = f"  {pin.copies:>4.1f}±{pin.error:.1f}  {pin.vouched:>5.1f}  {figures.size(pin.size):>9}  "
+        # As in `pins`: a narrow terminal has no room for both.
+        which = f"{pin.cid}  {name}"
+        if not output.has_room_for_cids:
+            which = figures.shorten(name or pin.cid, output.width - len(figure))
+        output.data((figure + which).rstrip())

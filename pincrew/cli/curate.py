@@ -197,6 +197,9 @@ def serve(
     invocation: Invocation,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The cluster.")],
     publish: Annotated[str, typer.Option(metavar="HOST:PORT", help="Offer its config document over HTTP there.")] = "",
+    rest: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Offer ipfs-cluster's REST API there (127.0.0.1:9094).")
+    ] = "",
 ) -> int:
     """Run a cluster in the foreground. Ends on SIGINT or SIGTERM.
 
@@ -209,16 +212,16 @@ def serve(
     if background.running(invocation.client) is None:
         from pincrew.daemon import run_daemon  # libp2p, pycrdt and trio come with it
 
-        return int(run_daemon(invocation.home, serve=paths.name, publish=publish or None) or ExitCode.DONE)
-    return _serve_within(invocation, paths.name, publish or None)
+        return int(run_daemon(invocation.home, serve=paths.name, publish=publish or None, rest=rest) or ExitCode.DONE)
+    return _serve_within(invocation, paths.name, publish or None, rest)
 
 
-def _serve_within(invocation: Invocation, name: str, publish: str | None) -> int:
+def _serve_within(invocation: Invocation, name: str, publish: str | None, rest: str) -> int:
     """Enable a cluster in the running daemon for as long as this process lives."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    invocation.client.run_cluster(name, publish)
+    invocation.client.run_cluster(name, publish, rest)
     try:
         invocation.output.data(invocation.client.ready(name).line)
         invocation.output.out.flush()

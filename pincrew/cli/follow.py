@@ -151,7 +151,7 @@ def leave(
     if invocation.output.is_json:
         invocation.output.object(left)
     else:
-        invocation.output.data(_left_text(left))
+        invocation.output.data(_left_text(left), is_prose=True)
     return ExitCode.FAILED if left.rest else ExitCode.DONE
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pincrew.api.client import Client
 from pincrew.cli.output import Output
@@ -49,6 +50,36 @@ _GLOBAL_OPTIONS = {
 }
 
 
+class _Command(TyperCommand):
+    """A command whose help names arguments as people write them: typer would say `{SOURCE}` and `CID <list[str]>`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", *(_usage(argument) for argument in self._arguments())]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        arguments = [(argument.metavar or argument.name, argument.help or "") for argument in self._arguments()]
+        records = [one.get_help_record(ctx) for one in self.get_params(ctx) if one.param_type_name == "option"]
+        for title, rows in (("Arguments", arguments), ("Options", [row for row in records if row is not None])):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def _arguments(self) -> list[Any]:
+        return [one for one in self.params if one.param_type_name == "argument" and not getattr(one, "hidden", False)]
+
+
+def _usage(argument: Any) -> str:
+    """Return what a usage line says of an argument: `CID...` where one is needed at least, `[CID...]` where none is."""
+    word = argument.metavar or argument.name
+    if argument.nargs == 1:
+        many = word
+    elif word.endswith("..."):
+        return str(word)  # its command asks for one itself, in better words
+    else:
+        many = f"{{{word}}}..." if "|" in word else f"{word}..."
+    return many if argument.required else f"[{many}]"
+
+
 def command(group: typer.Typer, name: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function the command ``name`` of ``group``. Its first parameter is the `Invocation`.
 
@@ -72,7 +103,7 @@ def command(group: typer.Typer, name: str, **options: Any) -> Callable[[Callable
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = inspect.getdoc(function)
         run.__name__ = function.__name__
-        group.command(name, **options)(run)
+        group.command(name, cls=_Command, **options)(run)
         return function
 
     return decorate

@@ -164,6 +164,8 @@ def _change(invocation: Invocation, paths: ClusterPaths, request: LimitsRequest,
     _show(invocation, changed.limits, is_running=is_running)
     if not is_running:
         output.say("No daemon is running: this holds from its next start.")
+        if request.part is not None and request.part != "all":
+            output.say("Which pins are in the part, it finds out then; those outside leave by and by.")
     return ExitCode.DONE
 
 
@@ -198,7 +200,7 @@ def _show(invocation: Invocation, shown: Limits, *, is_running: bool) -> None:
     if output.is_json:
         output.object(shown)
         return
-    under_way = f", {figures.size(shown.reserved)} more under way" if shown.reserved else ""
+    under_way = f", {figures.size(shown.reserved)} more reserved" if shown.reserved else ""
     rows = [
         ("cluster", shown.cluster),
         ("limit", "none" if shown.limit is None else figures.size(shown.limit)),

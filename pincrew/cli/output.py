@@ -19,6 +19,7 @@ from pincrew.figures import printable, shorten
 
 SCHEMA = 1
 _WIDTH_MIN = 20
+WIDTH_WITH_CIDS = 100
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "strong": "1"}
 
 
@@ -60,8 +61,15 @@ class Output:
         """The columns of the terminal."""
         return max(_WIDTH_MIN, shutil.get_terminal_size((80, 24)).columns)
 
-    def data(self, text: str) -> None:
-        """Print what was asked for."""
+    @property
+    def has_room_for_cids(self) -> bool:
+        """Whether a line holds a CID besides a name and figures; in a pipe it does."""
+        return not self.is_terminal or self.width >= WIDTH_WITH_CIDS
+
+    def data(self, text: str, *, is_prose: bool = False) -> None:
+        """Print what was asked for; sentences are broken between words on a terminal, and nowhere in a pipe."""
+        if is_prose and self.is_terminal:
+            text = wrapped(text, self.width)
         print(text if self.has_signs else _ascii(text), file=self.out)
 
     def say(self, text: str) -> None:

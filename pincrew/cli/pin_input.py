@@ -59,8 +59,8 @@ class _Line(msgspec.Struct):
     mode: str | None = None
     max_depth: int | None = None
     type: str = "pin"
-    replication_factor_min: int = _EVERYWHERE
-    replication_factor_max: int = _EVERYWHERE
+    replication_factor_min: int = 0
+    replication_factor_max: int = 0
     allocations: list[str] | None = None
     metadata: dict[str, str] | None = None
     origins: list[str] | None = None
@@ -236,7 +236,10 @@ def _mode(line: _Line) -> str:
 
 def _replication(line: _Line, options: PinOptions) -> tuple[int, int]:
     """Return the two numbers. A flag stands for the line's own; where it leaves the other without sense, for both."""
-    least, most = line.replication_factor_min or _EVERYWHERE, line.replication_factor_max or _EVERYWHERE
+    usual = _EVERYWHERE if options.is_state else 0  # the cluster's default, which the daemon knows
+    least, most = line.replication_factor_min or usual, line.replication_factor_max or usual
+    if 0 in (options.replication_min, options.replication_max):
+        raise Misuse("0 is no number of copies", next_step="-1 is everywhere")
     if options.replication_min is not None and options.replication_max is not None:
         least, most = options.replication_min, options.replication_max
     elif options.replication_min is not None:
@@ -250,8 +253,6 @@ def _replication(line: _Line, options: PinOptions) -> tuple[int, int]:
             f"replication {least} to {most} means nothing",
             next_step="Both are -1 (everywhere), or both are numbers and the first is not the larger",
         )
-    if least == 0:
-        raise Misuse("0 is no number of copies", next_step="-1 is everywhere")
     return least, most
 
 

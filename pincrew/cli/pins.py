@@ -14,7 +14,7 @@ from pincrew import figures
 from pincrew.api.shapes import PinLine
 from pincrew.cli import selection, stored
 from pincrew.cli.invocation import ClusterOption, Invocation, command
-from pincrew.cli.output import Output
+from pincrew.cli.output import WIDTH_WITH_CIDS, Output
 from pincrew.errors import DaemonNotRunning
 from pincrew.store.filters import Filter, parse_states
 
@@ -28,7 +28,6 @@ _SIGNS = {
     "unpinning": "-",
 }
 _CID_COLUMNS = 59
-_WIDTH_WITH_CIDS = 100
 
 
 class Sort(StrEnum):
@@ -80,28 +79,40 @@ def pins(
 def print_lines(output: Output, found: Iterator[PinLine], *, is_detailed: bool = False) -> int:
     """Print pins as they come, a line each, and what else is known of them; return how many."""
     number = 0
-    has_cids = not output.is_terminal or output.width >= _WIDTH_WITH_CIDS
+    has_cids = output.has_room_for_cids
     for pin in found:
         if not number:
             output.data(output.styled(_columns("  state", "size", "cid" if has_cids else None, "name"), "dim"))
         number += 1
         output.data(_line(output, pin, has_cids=has_cids))
-        if is_detailed and pin.state == "pinned":
-            checked = figures.ago(pin.checked, datetime.now(UTC)) if pin.checked else "never yet"
-            output.data(f"             re-read and found sound: {checked}")
+        for detail in _details(pin) if is_detailed else ():
+            output.data(f"             {detail}")
+    if number and not has_cids:
+        output.say(f"CIDs are shown from {WIDTH_WITH_CIDS} columns on, in a pipe and with --json.")
     return number
 
 
 def _line(output: Output, pin: PinLine, *, has_cids: bool) -> str:
     name = figures.printable(pin.name)
+    why = f"  ({figures.printable(pin.cause)})" if pin.state == "skipped" and pin.cause else ""
     if not has_cids:
-        name = figures.shorten(name or pin.cid, output.width - 23)
+        name = figures.shorten(name or pin.cid, output.width - 23 - len(why))
     elif output.is_terminal:
-        name = figures.shorten(name, output.width - 24 - _CID_COLUMNS)
+        name = figures.shorten(name, output.width - 24 - _CID_COLUMNS - len(why))
+    name += why
     text = _columns(f"{_SIGNS.get(pin.state, ' ')} {pin.state}", _size(pin), pin.cid if has_cids else None, name)
     if pin.state == "error":
         text += f"\n             {_trouble(pin)}"
     return text
+
+
+def _details(pin: PinLine) -> Iterator[str]:
+    """Yield what else there is to say where a single pin was asked for."""
+    if pin.state == "pinned":
+        checked = figures.ago(pin.checked, datetime.now(UTC)) if pin.checked else "never yet"
+        yield f"re-read and found sound: {checked}"
+    if pin.state == "skipped":
+        yield figures.printable(pin.error or pin.cause or "for no reason that is known")
 
 
 def _trouble(pin: PinLine) -> str:

@@ -106,7 +106,7 @@ def export(
 
 def import_(
     invocation: Invocation,
-    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="A state file; - and nothing: stdin.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A state file; - and nothing: stdin.")] = "-",
     cluster: ClusterOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Also remove what the file does not name.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out lines that are no pins.")] = False,

@@ -56,9 +56,10 @@ def status(
         output.object(found)
     else:
         now = datetime.now(UTC)
-        output.data(
-            "\n\n".join(status_text.describe(each, now, output.styled) for each in found.clusters) or _nothing()
-        )
+        if found.clusters:
+            output.data("\n\n".join(status_text.describe(each, now, output.styled) for each in found.clusters))
+        else:
+            output.data(_nothing(), is_prose=True)
         if not is_daemon_running:
             output.say("\nThe daemon is not running: nothing is fetched. Start it: `pincrew daemon start`")
     return ExitCode.DONE if is_daemon_running else ExitCode.NO_DAEMON

@@ -69,7 +69,8 @@ def progress(cluster: Summary) -> str:
     if not kept:
         return "no pins yet" if not cluster.pins.total else "no pins for this peer"
     done = figures.share(cluster.pins.pinned, kept)
-    word = " kept" if cluster.state == "full" else ""  # as much as there will be, and not how far it is
+    # As much as there will be, and not how far it is.
+    word = " kept" if cluster.state == "full" or (cluster.state == "complete" and cluster.pins.skipped) else ""
     return f"{done:>7}{word}  {figures.count(cluster.pins.pinned)} of {figures.plural(kept, 'pin')}"
 
 
@@ -105,7 +106,8 @@ def _data(cluster: Summary) -> str:
         for number, word in (
             (cluster.pins.pinning, " in flight"),
             (cluster.pins.queued, " queued"),
-            (cluster.pins.skipped, " skipped"),
+            # A list that is complete has no others.
+            (cluster.pins.skipped, " left out as you said" if cluster.state == "complete" else " skipped"),
             (cluster.pins.remote, " kept elsewhere"),
             (cluster.pins.unpinning, " to be unpinned"),
         )

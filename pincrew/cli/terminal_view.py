@@ -15,14 +15,11 @@ from typing import Annotated
 import typer
 
 from pincrew.api.shapes import Summary
-from pincrew.cli import autostart, background
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.errors import Misuse, PincrewError
 from pincrew.node_address import NodeKind
-from pincrew.node_calls import NodeCalls
-from pincrew.node_finding import address_of
 from pincrew.settings import load_settings, save
 
 
@@ -80,6 +77,8 @@ def show(invocation: Invocation, cluster: str | None = None, *, is_read_only: bo
     settings = load_settings(path, invocation.environment)
 
     def start_daemon() -> None:
+        from pincrew.cli import background
+
         background.ensure(invocation)
 
     # Nothing may be printed or asked while the view has the terminal.
@@ -98,7 +97,7 @@ def show(invocation: Invocation, cluster: str | None = None, *, is_read_only: bo
             keys=settings.view_keys,
             gateway=gateway,
             start_daemon=start_daemon,
-            can_start_at_login=lambda: autostart.is_possible(quiet),
+            can_start_at_login=lambda: _can_start_at_login(quiet),
             start_at_login=lambda: _start_at_login(quiet),
         ),
     )
@@ -114,8 +113,19 @@ def show(invocation: Invocation, cluster: str | None = None, *, is_read_only: bo
         )
 
 
+# What only an act needs is imported by it: the first frame waits for none of that.
+
+
+def _can_start_at_login(quiet: Invocation) -> bool:
+    from pincrew.cli import autostart
+
+    return autostart.is_possible(quiet)
+
+
 def _start_at_login(quiet: Invocation) -> None:
     """Have the daemon started at each login. Raises PincrewError."""
+    from pincrew.cli import autostart
+
     autostart.turn_on(quiet, is_agreed=False)
 
 
@@ -132,6 +142,9 @@ def _gateway(invocation: Invocation, summary: Summary, configured: str) -> str:
     """Return where what the cluster's node keeps can be opened; empty: nowhere."""
     if summary.node.kind != NodeKind.EMBEDDED:
         return configured
+    from pincrew.node_calls import NodeCalls
+    from pincrew.node_finding import address_of
+
     node = NodeCalls(address_of(NodeKind.EMBEDDED, invocation.home, invocation.environment))
     listens = str(node.object("config/show").get("Addresses", {}).get("Gateway", ""))
     return f"http://{listens}" if listens and "://" not in listens else listens

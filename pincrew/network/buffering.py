@@ -1,4 +1,4 @@
-"""A connection's bytes, read from the socket in large pieces.
+"""A connection's bytes, read from the socket in large pieces, and written in whole messages.
 
 py-libp2p asks the socket for the two bytes of each noise message's length and then for the message: two calls of the
 system, and as many turns of the loop, for every 16 KB that Kubo sends. Half of what receiving cost was that.
@@ -7,6 +7,11 @@ system, and as many turns of the loop, for every 16 KB that Kubo sends. Half of 
 from __future__ import annotations
 
 from typing import Any
+
+import trio
+from libp2p.io.exceptions import IOException
+
+from pincrew import limits
 
 _READ_BYTES = 128 * 1024 - 64
 
@@ -28,6 +33,29 @@ class BufferedConnection:
             self._held, self._at = await self._raw.read(_READ_BYTES), 0
         start, self._at = self._at, len(self._held) if n is None else min(self._at + n, len(self._held))
         return self._held[start : self._at]
+
+
+class WholeWrites:
+    """A secured connection whose messages are written whole or not at all.
+
+    A message counts once it is encrypted. Whoever is cancelled between that and its last byte would leave the other
+    side with bytes that it cannot decrypt: the end of the connection, because one stream was given up.
+    """
+
+    def __init__(self, secured: Any) -> None:
+        self._secured = secured
+        self.read = secured.read
+
+    async def write(self, data: bytes) -> None:
+        """Write all of it. Raises what the connection raises; one that takes nothing for too long is closed."""
+        with trio.move_on_after(limits.SEND_STALL_TIMEOUT_S, shield=True) as stall:
+            await self._secured.write(data)
+        if stall.cancelled_caught:
+            await self._secured.close()
+            raise IOException("the other side takes nothing")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._secured, name)
 
 
 class HeardConnection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -76,6 +77,9 @@ class Handlers(Protocol):
 
     async def serve_request(self, peer: str, request: bytes) -> bytes:
         """Answer a request. A PincrewError travels to the asker with its code and sentence."""
+
+    async def take_delivery(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
+        """Take all that a peer sends of one delivery. A PincrewError travels to the sender."""
 
     def connected(self, peer: str, dialled: bool) -> None:
         """Take notice of a new neighbour."""

@@ -19,7 +19,7 @@ from libp2p.transport.exceptions import MuxerUpgradeFailure
 from libp2p.transport.upgrader import TransportUpgrader
 
 from pincrew import limits
-from pincrew.network.buffering import BufferedConnection
+from pincrew.network.buffering import BufferedConnection, WholeWrites
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,11 @@ class ThriftyStream(YamuxStream):  # type: ignore[misc]
 class GuardedYamux(Yamux):  # type: ignore[misc]
     """A yamux connection with bounded buffers that ends when the other side falls silent."""
 
+    secured_conn: Any
+
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
+        self.secured_conn = WholeWrites(self.secured_conn)
         self.stream_buffers = _Buffers(self)
         self._uncounted = 0
         self._heard_at = time.monotonic()

@@ -9,7 +9,7 @@ Requests and pubsub use the same connections. Everything that must hold against 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from random import Random
@@ -35,6 +35,7 @@ from pincrew.network.connections import (
     via,
 )
 from pincrew.network.contract import Connection, Handlers, NetworkConfig, PeerUnreachable, Verdict
+from pincrew.network.deliveries import Deliveries
 from pincrew.network.dialling import Dialling
 from pincrew.network.flood import FloodGuard
 from pincrew.network.gossip import Gossip
@@ -89,7 +90,9 @@ class Network:
             is_welcome_anyway=lambda peer: self._dialling.is_wanted(peer, priority=True),
             clock=self._clock,
         )
-        self._requests = Requests(self._open_request, handlers.serve_request)
+        self._requests = Requests(partial(self._open, self._request_protocol), handlers.serve_request)
+        self._delivery_protocol = f"/pincrew/{cluster}/delivery/1"
+        self._deliveries = Deliveries(partial(self._open, self._delivery_protocol), handlers.take_delivery)
         self._reports = HandshakeReports(handlers, config.secret is not None, self._clock)
         self._swarm: GuardedSwarm | None = None
         self._gossip: Gossip | None = None
@@ -126,6 +129,10 @@ class Network:
         """Ask a connected peer; see ``Requests.request``."""
         return await self._requests.request(peer, payload)
 
+    async def hand_over(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
+        """Send much to a connected peer; see ``Deliveries.deliver``."""
+        await self._deliveries.deliver(peer, pieces)
+
     async def publish(self, data: bytes) -> None:
         """Send ``data`` over pubsub, where that is on: a hint that may not arrive."""
         if self._gossip is not None:
@@ -148,6 +155,7 @@ class Network:
         swarm.connection_up = self._connection_up
         host.set_stream_handler(self._links.protocol, self._links.opened)
         host.set_stream_handler(self._request_protocol, self._request_opened)
+        host.set_stream_handler(self._delivery_protocol, self._delivery_opened)
         failure: WorldFault | None = None
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serving(swarm))
@@ -293,17 +301,20 @@ class Network:
 
     # ---- streams --------------------------------------------------------------------------------------------------
 
-    async def _open_request(self, peer: str) -> FrameStream:
+    async def _open(self, protocol: str, peer: str) -> FrameStream:
         connection = self._connection(peer)
         if connection is None:
             raise PeerUnreachable(where=peer)
         try:
-            return await open_stream(connection, self._request_protocol)
+            return await open_stream(connection, protocol)
         except ProtocolNotSupportedError as error:
             raise PeerUnreachable("The other peer takes no part in this cluster", where=peer) from error
 
     async def _request_opened(self, raw: Any) -> None:
         await self._requests.answer(FrameStream(str(raw.muxed_conn.peer_id), raw))
+
+    async def _delivery_opened(self, raw: Any) -> None:
+        await self._deliveries.answer(FrameStream(str(raw.muxed_conn.peer_id), raw))
 
     def _found_locally(self, peer: str, addresses: tuple[str, ...]) -> None:
         """Seek a peer that mDNS found, unless it is sought already."""

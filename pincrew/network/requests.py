@@ -54,7 +54,7 @@ class Requests:
         try:
             async with turn:
                 with trio.fail_after(limits.REQUEST_TIMEOUT_S):
-                    return _opened(await self._ask(peer, payload))
+                    return opened(await self._ask(peer, payload))
         except trio.TooSlowError as error:
             raise NoAnswer(where=peer) from error
         finally:
@@ -92,14 +92,14 @@ class Requests:
         try:
             response = await self._serve(peer, request)
         except PincrewError as error:
-            return _sealed(error.code, error.sentence)
+            return sealed(error.code, error.sentence)
         # A bug behind the handler must not show its insides to a stranger, nor end the host.
         except Exception:
             log.exception("a request could not be served", extra={"peer": peer})
-            return _sealed(PincrewError.code, "Something went wrong at the other peer.")
+            return sealed(PincrewError.code, "Something went wrong at the other peer.")
         if len(response) >= limits.FRAME_BYTES_MAX:
             log.error("an answer of %d bytes is too long", len(response), extra={"peer": peer})
-            return _sealed(PincrewError.code, "The answer would be too long.")
+            return sealed(PincrewError.code, "The answer would be too long.")
         return _ANSWER + response
 
 
@@ -111,11 +111,12 @@ async def _await_end(stream: FrameStream) -> None:
         return
 
 
-def _sealed(code: str, sentence: str) -> bytes:
+def sealed(code: str, sentence: str) -> bytes:
+    """Return an error as an answer."""
     return _ERROR + f"{code}\n{sentence}".encode()[:_SENTENCE_BYTES_MAX]
 
 
-def _opened(response: bytes) -> bytes:
+def opened(response: bytes) -> bytes:
     """Return the payload of an answer, or raise the error in it."""
     if response.startswith(_ANSWER):
         return response[1:]

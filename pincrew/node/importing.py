@@ -4,9 +4,9 @@ Entries come depth first, as a multipart request has them: what is in a folder c
 line of the folder's own. So only the folders that are open hold entries in memory (under 500 bytes each), and a folder
 is written once its run has ended. A folder that comes again later is refused.
 
-Chunks are hashed in batches in a thread, blocks handed on in batches, and the next batch is read and hashed while the
-last one is being stored. Up to three batches of ADD_BATCH_BYTES are in memory. What was ``report``ed of a file may not
-be stored yet; what is at the top (``root``) is, when it is reported.
+Files are cut and hashed in batches in a thread, blocks handed on in batches, and the next batch is read and hashed
+while the last one is being stored. Up to three batches of ADD_BATCH_BYTES are in memory. What was ``report``ed of a
+file may not be stored yet; what is at the top (``root``) is, when it is reported.
 
 Kubo says the lines of folders only at the very end; here each comes when its folder ends. The roots come last in both.
 """
@@ -14,6 +14,7 @@ Kubo says the lines of folders only at the very end; here each comes when its fo
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,16 +26,18 @@ from pincrew.errors import Conflict, Misuse
 from pincrew.limits import (
     ADD_BATCH_BLOCKS,
     ADD_BATCH_BYTES,
+    ADD_BATCH_PIECES,
     ADD_PROGRESS_BYTES,
     HASHED_IN_LOOP_BYTES_MAX,
     LINKS_IN_LOOP_MAX,
 )
 from pincrew.node import dag_pb, hamt, layout, unixfs
-from pincrew.node.chunking import CHUNK_BYTES, Chunker, check_chunk_bytes
+from pincrew.node.chunking import Chunker, Chunking, FixedSize
 from pincrew.node.dag_pb import Link
-from pincrew.node.layout import Block, FileLayout, Form
-from pincrew.node.multihash import cid_of
+from pincrew.node.layout import BalancedLayout, Block, FileLayout, Form
+from pincrew.node.multihash import HASH_NAMES, SHA2_256_NAME, cid_of
 from pincrew.node.segments import name_bytes, name_text, segments_of
+from pincrew.node.trickle import TrickleLayout
 from pincrew.node.unixfs import Data, Kind
 
 # Kubo's threshold (its estimate "links"): the bytes of names and CIDs that one node may link to.
@@ -70,22 +73,34 @@ Entry = FileEntry | FolderEntry | SymlinkEntry
 
 @dataclass(frozen=True, slots=True)
 class AddOptions:
-    """How to add. ``raw_leaves`` None: as is usual for the CID version. ``wrap`` puts a folder around all."""
+    """How to add.
+
+    ``raw_leaves`` None: as is usual for the CID version. ``wrap`` puts a folder around all. ``trickle`` lays files out
+    with their first bytes right below their roots. ``hash_name`` is one of HASH_NAMES; CIDv0 has only sha2-256.
+    """
 
     cid_version: int = 0
     raw_leaves: bool | None = None
-    chunk_bytes: int = CHUNK_BYTES
+    chunking: Chunking = field(default_factory=FixedSize)
     wrap: bool = False
+    trickle: bool = False
+    hash_name: str = SHA2_256_NAME
 
     def __post_init__(self) -> None:
         if self.cid_version not in (0, 1):
             raise Misuse(f"There is no CID version {self.cid_version}")
-        check_chunk_bytes(self.chunk_bytes)
+        if self.hash_name not in HASH_NAMES:
+            raise Misuse(
+                f"unrecognized hash function: {self.hash_name[:40]!r}", next_step=f"There are: {', '.join(HASH_NAMES)}"
+            )
+        if self.cid_version == 0 and self.hash_name != SHA2_256_NAME:
+            raise Misuse(f"CIDv0 only supports {SHA2_256_NAME}", next_step="Ask for CID version 1")
 
     @property
     def form(self) -> Form:
         """How blocks are written."""
-        return Form(self.cid_version, self.cid_version == 1 if self.raw_leaves is None else self.raw_leaves)
+        raw_leaves = self.cid_version == 1 if self.raw_leaves is None else self.raw_leaves
+        return Form(self.cid_version, raw_leaves, self.hash_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,21 +219,22 @@ class _Adding:
         await self._report(added)
 
     async def _add_file(self, name: str, pieces: AsyncIterator[bytes]) -> Link:
-        file = FileLayout(self._form)
-        chunker = Chunker(self._options.chunk_bytes)
-        chunks: list[bytes] = []
-        waiting = read = reported = 0
+        file = TrickleLayout(self._form) if self._options.trickle else BalancedLayout(self._form)
+        chunker = self._options.chunking.chunker()
+        batch_bytes = min(ADD_BATCH_BYTES, ADD_BATCH_BLOCKS * self._options.chunking.bytes_min)
+        waiting: deque[bytes] = deque()
+        waiting_bytes = read = reported = 0
         async for piece in pieces:
             read += len(piece)
-            waiting += len(piece)
-            chunks += chunker.feed(piece)
-            if waiting >= ADD_BATCH_BYTES or len(chunks) >= ADD_BATCH_BLOCKS:
-                await self._outlet.put(await _hash(file, chunks))
-                chunks, waiting = [], 0
+            waiting_bytes += len(piece)
+            waiting.append(piece)
+            if waiting_bytes >= batch_bytes or len(waiting) >= ADD_BATCH_PIECES:
+                await self._outlet.put(await _hash(file, chunker, waiting))
+                waiting_bytes = 0
             if read - reported >= ADD_PROGRESS_BYTES:
                 reported = read
                 await self._report(Progress(name, read))
-        await self._outlet.put(await _hash(file, chunks + chunker.rest()))
+        await self._outlet.put(await _hash(file, chunker, waiting, complete=True))
         await self._report(Progress(name, read))
         blocks, part = file.finish()
         await self._outlet.put(blocks)
@@ -307,10 +323,21 @@ async def _outlet(put_many: PutMany) -> AsyncIterator[_Outlet]:
         raise failure
 
 
-async def _hash(file: FileLayout, chunks: list[bytes]) -> list[Block]:
-    if sum(map(len, chunks)) <= HASHED_IN_LOOP_BYTES_MAX:
-        return file.add(chunks)
-    return await trio.to_thread.run_sync(file.add, chunks)
+async def _hash(file: FileLayout, chunker: Chunker, pieces: deque[bytes], *, complete: bool = False) -> list[Block]:
+    """Take the next pieces of a file away from ``pieces``; return the blocks that are complete with them."""
+    if chunker.waiting_bytes + sum(map(len, pieces)) <= HASHED_IN_LOOP_BYTES_MAX:
+        return _hash_now(file, chunker, pieces, complete)
+    return await trio.to_thread.run_sync(_hash_now, file, chunker, pieces, complete)
+
+
+def _hash_now(file: FileLayout, chunker: Chunker, pieces: deque[bytes], complete: bool) -> list[Block]:
+    blocks: list[Block] = []
+    # Each piece goes once its bytes are in chunks: they would be in memory twice.
+    while pieces:
+        blocks += file.add(chunker.feed(pieces.popleft()))
+    if complete:
+        blocks += file.add(chunker.rest())
+    return blocks
 
 
 def _folder_block(links: list[Link]) -> bytes:

@@ -1,7 +1,7 @@
-"""From chunks to the blocks of a file, in Kubo's balanced layout.
+"""From chunks to the blocks of a file, in Kubo's balanced layout; `node.trickle` has its other one.
 
 Leaves hold the chunks. A node links to up to 174 children of the level below it, all of them full but the last one on
-each level; one chunk alone is a file without a node above it. A `FileLayout` keeps only the links of the nodes that
+each level; one chunk alone is a file without a node above it. A `BalancedLayout` keeps only the links of the nodes that
 are not full yet, one list a level, so that a file of any size takes little memory.
 
 It is used from one thread at a time; what hashes many bytes (`add`) may be called in a thread of its own.
@@ -9,34 +9,40 @@ It is used from one thread at a time; what hashes many bytes (`add`) may be call
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pincrew.node import dag_pb, unixfs
 from pincrew.node.dag_pb import Link
-from pincrew.node.multihash import cid_of
+from pincrew.node.multihash import DAG_PB, RAW, SHA2_256_NAME, cid_of, prefix_for
 from pincrew.node.unixfs import Data, Kind
 
 LINKS_PER_NODE = 174  # Kubo's default: 8 KiB by a rough size of a link
-_NODE_PREFIXES = (b"\x00\x70\x12\x20", b"\x01\x70\x12\x20")
-_RAW_START = b"\x01\x55\x12\x20"
 
 Block = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How blocks are written: the CID version of nodes, and whether a leaf is its chunk alone or framed by dag-pb."""
+    """How blocks are written.
+
+    The CID version of nodes, whether a leaf is its chunk alone or framed by dag-pb, and the hash function by its name.
+    """
 
     cid_version: int
     raw_leaves: bool
+    hash_name: str = SHA2_256_NAME
 
     @property
     def node_prefix(self) -> bytes:
         """What comes before the digest in the CID of a node."""
-        return _NODE_PREFIXES[self.cid_version]
+        return prefix_for(self.cid_version, DAG_PB, self.hash_name)
+
+    @property
+    def raw_prefix(self) -> bytes:
+        """What comes before the digest in the CID of a leaf that is its chunk alone."""
+        return prefix_for(1, RAW, self.hash_name)
 
 
 class Part(NamedTuple):
@@ -47,23 +53,65 @@ class Part(NamedTuple):
     content_bytes: int
 
 
-class FileLayout:
+class FileLayout(Protocol):
     """One file in the making: ``add`` its chunks in their order, then ``finish``."""
 
+    def add(self, chunks: Sequence[bytes]) -> list[Block]:
+        """Take the next chunks; return the blocks that are complete with them, children before parents."""
+
+    def finish(self) -> tuple[list[Block], Part]:
+        """Return the remaining blocks and the file."""
+
+
+class PartWriter:
+    """Writes the leaves and nodes of one file, whatever its layout; a framed leaf says that it is ``framed_kind``."""
+
+    def __init__(self, form: Form, framed_kind: Kind) -> None:
+        self._raw_leaves = form.raw_leaves
+        self._raw_prefix = form.raw_prefix
+        self._node_prefix = form.node_prefix
+        self._framed_kind = framed_kind
+
+    def leaf(self, chunk: bytes, blocks: list[Block]) -> Part:
+        """Return the leaf of a chunk; its block is put behind ``blocks``."""
+        if self._raw_leaves:
+            block, cid = chunk, cid_of(self._raw_prefix, chunk)
+        else:
+            # A chunk without bytes is an absent field, as in Kubo.
+            block = dag_pb.encode([], unixfs.encode(Data(self._framed_kind, chunk or None, len(chunk))))
+            cid = cid_of(self._node_prefix, block)
+        blocks.append((cid, block))
+        return Part(cid, len(block), len(chunk))
+
+    def node(self, parts: Sequence[Part], blocks: list[Block]) -> Part:
+        """Return the node above ``parts``; its block is put behind ``blocks``."""
+        sizes = tuple(part.content_bytes for part in parts)
+        content_bytes = sum(sizes)
+        block = dag_pb.encode(
+            [Link(part.cid, b"", part.size) for part in parts],
+            unixfs.encode(Data(Kind.FILE, file_size=content_bytes, block_sizes=sizes)),
+        )
+        cid = cid_of(self._node_prefix, block)
+        blocks.append((cid, block))
+        return Part(cid, len(block) + sum(part.size for part in parts), content_bytes)
+
+
+class BalancedLayout:
+    """A file whose leaves are all equally deep. One without chunks is one empty leaf."""
+
     def __init__(self, form: Form) -> None:
-        self._form = form
+        self._writer = PartWriter(form, Kind.FILE)
         self._levels: list[list[Part]] = [[]]
 
     def add(self, chunks: Sequence[bytes]) -> list[Block]:
         """Take the next chunks; return the blocks that are complete with them, children before parents."""
         blocks: list[Block] = []
         for chunk in chunks:
-            leaf = self._raw_leaf(chunk, blocks) if self._form.raw_leaves else self._framed_leaf(chunk, blocks)
-            self._put(0, leaf, blocks)
+            self._put(0, self._writer.leaf(chunk, blocks), blocks)
         return blocks
 
     def finish(self) -> tuple[list[Block], Part]:
-        """Return the remaining blocks and the file. A file without chunks is one empty leaf."""
+        """Return the remaining blocks and the file."""
         blocks = [] if any(self._levels) else self.add([b""])
         for level, parts in enumerate(self._levels):
             if level == len(self._levels) - 1 and len(parts) == 1:
@@ -81,29 +129,8 @@ class FileLayout:
 
     def _close(self, level: int, blocks: list[Block]) -> None:
         """Put a node above what is gathered at ``level``."""
-        parts = self._levels[level]
-        self._levels[level] = []
-        sizes = tuple(part.content_bytes for part in parts)
-        content_bytes = sum(sizes)
-        block = dag_pb.encode(
-            [Link(part.cid, b"", part.size) for part in parts],
-            unixfs.encode(Data(Kind.FILE, file_size=content_bytes, block_sizes=sizes)),
-        )
-        cid = cid_of(self._form.node_prefix, block)
-        blocks.append((cid, block))
-        self._put(level + 1, Part(cid, len(block) + sum(part.size for part in parts), content_bytes), blocks)
-
-    def _raw_leaf(self, chunk: bytes, blocks: list[Block]) -> Part:
-        cid = _RAW_START + hashlib.sha256(chunk).digest()
-        blocks.append((cid, chunk))
-        return Part(cid, len(chunk), len(chunk))
-
-    def _framed_leaf(self, chunk: bytes, blocks: list[Block]) -> Part:
-        # A chunk without bytes is an absent field, as in Kubo.
-        block = dag_pb.encode([], unixfs.encode(Data(Kind.FILE, chunk or None, len(chunk))))
-        cid = cid_of(self._form.node_prefix, block)
-        blocks.append((cid, block))
-        return Part(cid, len(block), len(chunk))
+        parts, self._levels[level] = self._levels[level], []
+        self._put(level + 1, self._writer.node(parts, blocks), blocks)
 
 
 def symlink(form: Form, target: bytes) -> tuple[Block, Link]:

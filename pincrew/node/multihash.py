@@ -81,10 +81,21 @@ _HASHES: dict[int, _Hash] = {
 }
 
 
+SHA2_256_NAME = "sha2-256"
+# What content is added with, by Kubo's names: the function's code, and the bytes of its digest.
+_NAMED = {
+    SHA2_256_NAME: (SHA2_256, 32),
+    "sha2-512": (0x13, 64),
+    "sha3-512": (0x14, 64),
+    "sha3-256": (0x16, 32),
+    "blake3": (0x1E, 32),
+    "blake2b-256": (0xB220, 32),
+}
+HASH_NAMES = tuple(_NAMED)
+
 # The multihashes of no bytes, by the functions and lengths that are in use: an empty file is not rare.
 _OF_NOTHING = frozenset(
-    varint(code) + varint(length) + _HASHES[code].compute(b"", length)
-    for code, length in ((SHA2_256, 32), (0x13, 64), (0x14, 64), (0x16, 32), (0x1E, 32), (0xB220, 32))
+    varint(code) + varint(length) + _HASHES[code].compute(b"", length) for code, length in _NAMED.values()
 )
 
 
@@ -122,6 +133,11 @@ def prefix_of(cid: bytes) -> bytes:
     at = read_varint(cid, 1)[1]
     at = read_varint(cid, at)[1]
     return cid[: read_varint(cid, at)[1]]
+
+
+def prefix_for(version: int, codec: int, hash_name: str) -> bytes:
+    """Return the prefix of CIDs of that version and codec, by one of HASH_NAMES."""
+    return b"".join(map(varint, (version, codec, *_NAMED[hash_name])))
 
 
 def cid_of(prefix: bytes, data: bytes) -> bytes:

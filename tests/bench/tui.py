@@ -20,7 +20,8 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-from pincrew.tui.paged_table import Column, Page, PagedTable
+from pincrew.tui.line_table import Column
+from pincrew.tui.paged_table import Page, PagedTable
 from textual.app import App, ComposeResult
 
 from tests.bench.machine import Machine, machines

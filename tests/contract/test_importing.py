@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -12,7 +13,9 @@ import trio
 
 from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import NotFound
-from pincrew.node.importing import FOLDER_LINK_BYTES_MAX, AddOptions, FileEntry, FolderEntry
+from pincrew.node.chunking import Buzhash, Chunking, FixedSize, Rabin, chunking_of
+from pincrew.node.importing import FOLDER_LINK_BYTES_MAX, AddOptions, FileEntry, FolderEntry, SymlinkEntry
+from pincrew.node.multihash import HASH_NAMES, SHA2_256_NAME
 from pincrew.node.reading import Get, cat, ls, resolve, status
 from pincrew.node.unixfs import Kind
 from support.kubo_process import KuboProcess
@@ -23,16 +26,29 @@ pytestmark = [pytest.mark.kubo, pytest.mark.slow]
 _BOUNDARY = "a-boundary-that-no-content-holds"
 # By CID version and kind of leaf, each with a chunk size that small files have many of, and the default.
 _FORMS = [(0, None), (0, True), (1, None), (1, False)]
-_CHUNKS = [64, 262_144]
+_CHUNKS = [FixedSize(64), FixedSize(262_144)]
+_MORE_CHUNKS = [Rabin(16, 64, 200), Rabin.around(4_096), Buzhash()]
+_MIB = 1024 * 1024
+
+
+def name_of(chunking: Chunking) -> str:
+    """Return Kubo's option for it."""
+    if isinstance(chunking, FixedSize):
+        return f"size-{chunking.chunk_bytes}"
+    if isinstance(chunking, Rabin):
+        return f"rabin-{chunking.bytes_min}-{chunking.average_bytes}-{chunking.bytes_max}"
+    return "buzhash"
 
 
 def kubo_adds(
-    kubo: KuboProcess, items: Iterable[Item], options: AddOptions, *, store: bool = True
+    kubo: KuboProcess, items: Iterable[Item], options: AddOptions, *, store: bool = True, chunker: str = ""
 ) -> list[tuple[str, str, str]]:
-    """Add with Kubo; return its lines as (name, CID, size)."""
+    """Add with Kubo, with the chunker of that name where there is one; return its lines as (name, CID, size)."""
     parameters = {
         "cid-version": str(options.cid_version),
-        "chunker": f"size-{options.chunk_bytes}",
+        "chunker": chunker or name_of(options.chunking),
+        "trickle": str(options.trickle).lower(),
+        "hash": options.hash_name,
         "wrap-with-directory": str(options.wrap).lower(),
         "pin": "false",
         "only-hash": str(not store).lower(),
@@ -60,11 +76,11 @@ def lines_of(outcome: Outcome) -> list[tuple[str, str, str]]:
 
 
 def assert_same(
-    kubo: KuboProcess, items: list[Item], options: AddOptions, *, store: bool = False
+    kubo: KuboProcess, items: list[Item], options: AddOptions, *, store: bool = False, chunker: str = ""
 ) -> tuple[Outcome, Blocks]:
     blocks = Blocks()
     ours = we_add(items, options, blocks)
-    theirs = kubo_adds(kubo, items, options, store=store)
+    theirs = kubo_adds(kubo, items, options, store=store, chunker=chunker)
     assert sorted(lines_of(ours)) == sorted(theirs)
     assert lines_of(ours)[-1] == theirs[-1]
     return ours, blocks
@@ -101,6 +117,13 @@ def check_tree(kubo: KuboProcess, seed: int) -> None:
     chance = random.Random(seed)
     version, raw_leaves = chance.choice(_FORMS)
     options = AddOptions(version, raw_leaves, chance.choice(_CHUNKS), wrap=chance.random() < 0.3)
+    if seed % 2:
+        options = replace(
+            options,
+            chunking=chance.choice(_CHUNKS + _MORE_CHUNKS),
+            trickle=chance.random() < 0.5,
+            hash_name=chance.choice(HASH_NAMES) if version else SHA2_256_NAME,
+        )
     # 64-byte chunks make nodes of three levels out of the biggest of these files.
     items = random_tree(chance, sizes=(0, 1, 63, 64, 65, 300, 64 * 174, 64 * 174 + 1, 64 * 174 * 3, 2_000_000 // 8))
     print("seed", seed, options, len(items), "entries")
@@ -118,15 +141,80 @@ def test_files_have_the_same_cids(
     kubo: KuboProcess, version: int, raw_leaves: bool | None, size: int, chunk_bytes: int
 ) -> None:
     item = Item("file", FileEntry, random.Random(size).randbytes(size))
-    assert_same(kubo, [item], AddOptions(version, raw_leaves, chunk_bytes))
+    assert_same(kubo, [item], AddOptions(version, raw_leaves, FixedSize(chunk_bytes)))
 
 
 @pytest.mark.parametrize("leaves", [173, 174, 175, 174 * 174, 174 * 174 + 1])
 @pytest.mark.parametrize("version", [0, 1])
 def test_files_of_many_leaves_have_the_same_cids(kubo: KuboProcess, version: int, leaves: int) -> None:
     item = Item("file", FileEntry, random.Random(leaves).randbytes(8 * leaves))
-    ours, blocks = assert_same(kubo, [item], AddOptions(version, chunk_bytes=8))
+    ours, blocks = assert_same(kubo, [item], AddOptions(version, chunking=FixedSize(8)))
     assert trio.run(_content, blocks.get, ours.roots[0].cid, "") == item.content
+
+
+@pytest.mark.parametrize("leaves", [0, 1, 173, 174, 175, 348, 349, 870, 871, 1_045, 4_350, 4_351])
+@pytest.mark.parametrize(("version", "raw_leaves"), _FORMS)
+def test_trickled_files_have_the_same_cids(
+    kubo: KuboProcess, version: int, raw_leaves: bool | None, leaves: int
+) -> None:
+    """Full nodes of each depth, and one leaf more."""
+    item = Item("file", FileEntry, random.Random(leaves).randbytes(8 * leaves))
+    options = AddOptions(version, raw_leaves, FixedSize(8), trickle=True)
+    ours, blocks = assert_same(kubo, [item], options)
+    assert trio.run(_content, blocks.get, ours.roots[0].cid, "") == item.content
+
+
+def _contents(size: int) -> Iterator[bytes]:
+    """Random bytes, no pattern at all, and text with much in it that comes again and again."""
+    yield random.Random(size).randbytes(size)
+    yield bytes(size)
+    yield b"".join(b"line %d of many\n" % (number % 1_000) for number in range(size // 14 + 1))[:size]
+
+
+@pytest.mark.parametrize("size", [0, 1, 131_072, 524_289, _MIB])
+@pytest.mark.parametrize(
+    "chunker",
+    ["buzhash", "rabin", "rabin-2048", "rabin-131071", "rabin-131072", "rabin-1397930", "rabin-16-300000-2096896"],
+)
+def test_content_is_cut_where_kubo_cuts_it(kubo: KuboProcess, chunker: str, size: int) -> None:
+    check_cuts(kubo, chunker, size)
+
+
+@pytest.mark.parametrize("size", [15, 16, 17, 32, 33_000])
+@pytest.mark.parametrize(
+    "chunker", ["rabin-48", "rabin-49", "rabin-16-17-18", "rabin-100-3000-9999", "rabin-min:20-avg:60-max:100"]
+)
+def test_tiny_chunks_end_where_kubos_do(kubo: KuboProcess, chunker: str, size: int) -> None:
+    check_cuts(kubo, chunker, size)
+
+
+def check_cuts(kubo: KuboProcess, chunker: str, size: int) -> None:
+    for content in _contents(size):
+        item = Item("file", FileEntry, content)
+        assert_same(kubo, [item], AddOptions(1, chunking=chunking_of(chunker)), chunker=chunker)
+
+
+@pytest.mark.parametrize(
+    ("chunker", "trickle"), [("size-262144", True), ("buzhash", False), ("rabin", False), ("rabin-2048", True)]
+)
+def test_files_of_50_mib_have_the_same_cids(kubo: KuboProcess, chunker: str, trickle: bool) -> None:
+    item = Item("file", FileEntry, random.Random(50).randbytes(50 * _MIB))
+    assert_same(kubo, [item], AddOptions(1, chunking=chunking_of(chunker), trickle=trickle), chunker=chunker)
+
+
+@pytest.mark.parametrize("hash_name", HASH_NAMES)
+@pytest.mark.parametrize("raw_leaves", [None, False])
+def test_hash_functions_are_kubos(kubo: KuboProcess, hash_name: str, raw_leaves: bool | None) -> None:
+    """Of leaves, nodes, symbolic links, folders and their shards."""
+    items = [
+        Item("top", FolderEntry),
+        Item("top/empty", FileEntry),
+        Item("top/file", FileEntry, random.Random(3).randbytes(2_000)),
+        Item("top/link", SymlinkEntry, b"file"),
+        *(Item(f"top/many/{number:0100}", FileEntry, b"same") for number in range(2_000)),
+    ]
+    ours, blocks = assert_same(kubo, items, AddOptions(1, raw_leaves, FixedSize(256), hash_name=hash_name))
+    assert_reads_back(items[:3], ours.roots[0].cid, blocks)
 
 
 def test_several_at_the_top_and_files_without_a_name(kubo: KuboProcess) -> None:
@@ -218,7 +306,7 @@ def test_listings_are_kubos(kubo: KuboProcess) -> None:
 
 def test_ranges_are_kubos(kubo: KuboProcess) -> None:
     item = Item("file", FileEntry, random.Random(5).randbytes(20_000))
-    ours, blocks = assert_same(kubo, [item], AddOptions(1, chunk_bytes=100), store=True)
+    ours, blocks = assert_same(kubo, [item], AddOptions(1, chunking=FixedSize(100)), store=True)
     cid = ours.roots[0].cid
     for offset, length in ((0, 1), (99, 2), (100, 100), (17_399, 2), (19_999, 10), (20_000, 1), (5_000, 0)):
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from pincrew.cid import cid_text
 from pincrew.errors import NodeDown, NodeRefused, NoProgress
 from pincrew.kubo_process import KuboProcess
 from pincrew.kubo_rpc import KuboRpc
 from pincrew.limits import NODE_DIRECT_PINS_LISTED_MAX, NODE_PINS_LISTED_PER_CID_MAX
 from pincrew.node_address import NodeAddress, parse_address
-from pincrew.node_client import Added, NodeIdentity, NodePin
+from pincrew.node_client import Added, Collected, NodeIdentity, NodePin
 from pincrew.values import PinMode
 from support.embedded_process import EmbeddedProcess
 from support.fake_node import FakeKubo, Orders
@@ -195,6 +196,30 @@ def test_block_and_size_claims(subject: Subject) -> None:
         with pytest.raises(NodeRefused):
             await node.block_get(absent_cid(), bytes_max=500, timeout_s=0.2)
         assert await node.claimed_size(bytes.fromhex("01711220") + bytes(32)) is None  # dag-cbor says nothing
+
+    subject.run(test)
+
+
+def test_paths_end_at_cids(subject: Subject) -> None:
+    async def test(node: KuboRpc) -> None:
+        [added] = await node.add(stream(os.urandom(100)), pin=False)
+        assert await node.resolve(f"/ipfs/{cid_text(added.cid)}") == added.cid
+        with pytest.raises(NodeRefused):
+            await node.resolve(f"/ipfs/{cid_text(added.cid)}/no%20/ such?file=#")
+
+    subject.run(test)
+
+
+def test_garbage_goes_and_is_named_and_what_is_pinned_stays(subject: Subject) -> None:
+    async def test(node: KuboRpc) -> None:
+        [gone] = await node.add(stream(os.urandom(100)), pin=False)
+        [kept] = await node.add(stream(os.urandom(100)), pin=False)
+        await node.pin(kept.cid, RECURSIVE, "mine", [], ignore)
+        async with aclosing(node.collect()) as collected:
+            found = [one async for one in collected]
+        assert Collected(gone.cid) in found and Collected(kept.cid) not in found
+        async with aclosing(node.cat(kept.cid)) as chunks:
+            assert [chunk async for chunk in chunks]
 
     subject.run(test)
 

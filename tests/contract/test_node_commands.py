@@ -119,6 +119,7 @@ def test_who_may_call(asked: Asked) -> None:
         ("refs", "ipfs-path"),
         ("swarm/connect", "address"),
         ("routing/findprovs", "key"),
+        ("resolve", "name"),
     ],
 )
 def test_missing_arguments(asked: Asked, command: str, name: str) -> None:
@@ -350,6 +351,18 @@ def test_references(asked: Asked) -> None:
     assert named == f"{cid}-{deep[0]}-a.txt"
     lost = asked.lines(f"refs?arg={cid_text(bytes.fromhex('01701220') + os.urandom(32))}&offline=true")
     assert len(lost) == 1 and lost[0]["Ref"] == "" and lost[0]["Err"].startswith("block was not found locally")
+
+
+def test_paths_are_resolved(asked: Asked) -> None:
+    parts, _ = tree()
+    cid = asked.add(*parts)
+    leaf = asked.one(f"block/stat?arg={cid}/e/big")["Key"]
+    assert asked.one(f"resolve?arg=/ipfs/{cid}") == {"Path": f"/ipfs/{cid}"}
+    assert asked.one(f"resolve?arg=/ipfs/{cid}/e/big") == {"Path": f"/ipfs/{leaf}"}
+    assert asked.one(f"resolve?arg=/ipfs/{leaf}") == {"Path": f"/ipfs/{leaf}"}
+    for below in ("nix", "e/nix"):
+        assert "nix" in asked.refusal(f"resolve?arg=/ipfs/{cid}/{below}")
+    assert asked.refusal(f"resolve?arg=/ipfs/{cid}/a.txt/nix"), "a file has nothing below it"
 
 
 # ---- the store and other nodes --------------------------------------------------------------------------------------

@@ -1754,7 +1754,7 @@ VERIFYING: tuple[Mutant, ...] = (
     Mutant(
         "mending: nobody notes what is set aside",
         "mending.py",
-        "                await note_aside()\n",
+        "                await note_aside(True)\n",
         "",
         MENDING + "test_a_damaged_block_is_replaced_with_the_rest_set_aside",
     ),
@@ -1883,6 +1883,99 @@ DOCTOR: tuple[Mutant, ...] = (
     ),
 )
 
+ALLOCATION, REPINNING = "tests/unit/test_allocation.py::", "tests/unit/test_repinning.py::"
+CARETAKER, WATCHED = "tests/unit/trusted/test_caretaker.py::", "tests/unit/store/test_watched_rows.py::"
+ALLOCATING: tuple[Mutant, ...] = (
+    Mutant(
+        "allocation: all that is claimed of free space counts",
+        "allocation.py",
+        "float(min(self._free[peer], self._free_counted))",
+        "float(self._free[peer])",
+        ALLOCATION + "test_a_liar_gets_at_most_four_medians_worth",
+        True,
+    ),
+    Mutant(
+        "allocation: regions do not alternate",
+        "allocation.py",
+        'if copies[one.tags.get(tag, "")] == fewest',
+        "if True",
+        ALLOCATION + "test_example[regions alternate]",
+    ),
+    Mutant(
+        "allocation: anybody may hold",
+        "allocation.py",
+        "if may_hold is None or one.key in may_hold",
+        "if True",
+        ALLOCATION + "test_only_who_may_hold_is_chosen_and_a_follower_that_holds_it_stays_one",
+    ),
+    Mutant(
+        "repinning 1: pins with enough copies are given to more",
+        "repinning.py",
+        "    if len(standing) < pin.replication_min:\n",
+        "    if len(standing) < pin.replication_max:\n",
+        REPINNING + "test_what_holds_of_any_pin",
+    ),
+    Mutant(
+        "repinning 3: who is gone is struck off at once",
+        "repinning.py",
+        "        return Change((*standing, *added, *left)[: limits.PIN_ALLOCATIONS_MAX])\n",
+        "        return Change((*standing, *added)[: limits.PIN_ALLOCATIONS_MAX])\n",
+        "tests/sim/test_allocating.py::test_who_comes_back_before_others_have_it_keeps_it[0]",
+        True,
+    ),
+    Mutant(
+        "repinning 4: whoever is last goes, also the only one to have it",
+        "repinning.py",
+        "    if len(has_it) >= pin.replication_min:\n        for",
+        "    if True:\n        for",
+        REPINNING + "test_4_nobody_is_sent_away_who_may_be_the_only_one_to_have_it",
+    ),
+    Mutant(
+        "repinning: everybody re-pins everything",
+        "repinning.py",
+        "    if not _is_our_turn(pin, outlook, left):\n",
+        "    if False:\n",
+        REPINNING + "test_only_the_closest_of_those_that_are_alive_does_it",
+        True,
+    ),
+    Mutant(
+        "repinning: who lost its own line takes all others for gone",
+        "repinning.py",
+        "            self._since = None\n        elif",
+        "            pass\n        elif",
+        REPINNING + "test_silence_counts_while_somebody_is_connected",
+    ),
+    Mutant(
+        "repinning: everybody deletes at once what expired",
+        "repinning.py",
+        "limits.ALLOCATION_LOOK_INTERVAL_S\n    return up_s",
+        "0\n    return up_s",
+        REPINNING + "test_the_closest_deletes_at_once_and_each_further_one_a_look_later[1]",
+    ),
+    Mutant(
+        "a decision overwrites what was written meanwhile",
+        "trusted/author.py",
+        "if over is not None and (live is None or self._operation_id(live) != over):",
+        "if False:",
+        WATCHED + "test_a_decision_about_another_put_writes_nothing",
+        True,
+    ),
+    Mutant(
+        "those that wait for others stand in the way of the rest",
+        "trusted/caretaker.py",
+        "self._after = rows[-1].row if len(rows) == limits.WATCHED_ROWS_PER_SLICE else 0",
+        "self._after = 0",
+        CARETAKER + "test_what_one_look_does_is_bounded_and_the_next_goes_on",
+    ),
+    Mutant(
+        "a clock that was set back makes a peer vanish",
+        "announcer.py",
+        "return max(self._now_ms(), 0 if last is None else last.announcement.time_ms + 1)",
+        "return self._now_ms()",
+        "tests/unit/test_announcer.py::test_a_clock_that_was_set_back_makes_nobody_vanish",
+    ),
+)
+
 MUTANTS = (
     *MANNERS,
     *INVARIANTS,
@@ -1895,4 +1988,5 @@ MUTANTS = (
     *A_PART,
     *VERIFYING,
     *DOCTOR,
+    *ALLOCATING,
 )

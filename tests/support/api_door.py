@@ -74,8 +74,8 @@ class ApiDoor:
         self._noted("accept", request)
         return followed()
 
-    async def run_cluster(self, name: str, publish: str | None) -> shapes.Summary:
-        self._noted("run_cluster", name, publish)
+    async def run_cluster(self, name: str, publish: str | None, rest: str | None) -> shapes.Summary:
+        self._noted("run_cluster", name, publish, rest)
         return summary()
 
     async def stop_cluster(self, name: str) -> None:

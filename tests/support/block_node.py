@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pincrew.errors import Malformed, NodeRefused
+from pincrew.errors import Malformed, NodeDown, NodeRefused
 from pincrew.node.links import links_of
 from pincrew.node_client import NodeIdentity, NodePin, OnProgress
 from pincrew.values import PinMode
@@ -22,6 +22,7 @@ class BlockNode:
         self.kept_aside: set[bytes] = set()
         self.needed: dict[bytes, str] = {}  # blocks that another pin needs, and the node's word on that
         self.takes_aside = True
+        self.is_busy = False  # pins are under way: no block is removed meanwhile
         self.calls: list[tuple[str, bytes]] = []
         self._peer_id = peer_id
 
@@ -59,6 +60,8 @@ class BlockNode:
         return self.stored.get(cid)
 
     async def remove_block(self, cid: bytes) -> str:
+        if self.is_busy:
+            raise NodeDown("The IPFS node did not answer `block/rm` in 30 s")
         if cid in self.needed:
             return self.needed[cid]
         self.calls.append(("remove", cid))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import urllib.parse
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class FakeKubo:
     counts_bytes: bool = True
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
+    paths: dict[str, bytes] = field(default_factory=dict)  # beside those of single blocks
     sent: int = 0
     unpin_gate: trio.Event | None = None
     pinning: int = 0
@@ -203,6 +205,22 @@ class FakeKubo:
         size = sum(map(len, self.blocks.values()))
         await exchange.lines([{"RepoSize": size, "StorageMax": 10**10, "NumObjects": len(self.blocks)}])
 
+    async def _repo_gc(self, exchange: _Exchange, _arguments: dict[str, str]) -> None:
+        gone = [cid for cid in self.blocks if cid not in self.pins]
+        for cid in gone:
+            del self.blocks[cid]
+        await exchange.lines([{"Key": {"/": cid_text(cid)}} for cid in gone])
+
+    async def _resolve(self, exchange: _Exchange, arguments: dict[str, str]) -> None:
+        path = arguments["arg"]
+        root, _, below = path.removeprefix("/ipfs/").partition("/")
+        if path in self.paths:
+            await exchange.lines([{"Path": f"/ipfs/{cid_text(self.paths[path])}"}])
+        elif below or not path.startswith("/ipfs/"):
+            await exchange.error(f'no link named "{below}" under {root}')
+        else:
+            await exchange.lines([{"Path": f"/ipfs/{root}"}])
+
     async def _stats_bw(self, exchange: _Exchange, _arguments: dict[str, str]) -> None:
         await exchange.lines([{"TotalIn": 7_000, "TotalOut": self.sent, "RateIn": 0.0, "RateOut": 0.0}])
 
@@ -234,6 +252,28 @@ class FakeKubo:
             text = urllib.parse.unquote(name[1].decode())
             lines.append({"Name": text, "Hash": cid_text(cid), "Size": str(len(content))})
         await exchange.lines(lines)
+
+
+@contextmanager
+def fake_kubo_in_thread(peer_id: str) -> Iterator[FakeKubo]:
+    """Serve a node for processes, beside a test that runs in no loop."""
+    kubo, started, ended = FakeKubo(peer_id=peer_id), threading.Event(), trio.Event()
+    tokens: list[trio.lowlevel.TrioToken] = []
+
+    async def main() -> None:
+        async with kubo.served():
+            tokens.append(trio.lowlevel.current_trio_token())
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=trio.run, args=(main,))
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield kubo
+    finally:
+        tokens[0].run_sync_soon(ended.set)
+        thread.join()
 
 
 class _Exchange:

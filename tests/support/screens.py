@@ -12,8 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pincrew.tui.app import Options, TerminalView
+from rich.segment import Segment
 from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
+from textual.strip import Strip
 
 from pincrew.api.client import Client
 
@@ -40,9 +43,14 @@ class Clock:
 
 
 def text_of(app: App[None]) -> str:
-    """Return what stands on the screen."""
+    """Return what stands on the screen; of one with a dialog the dialog alone, for the rest is dimmed behind it."""
     # The one place that reads what Textual keeps to itself.
     strips = app.screen._compositor.render_strips()
+    boxes = [each.region for each in app.screen.children if not (each.id or "").startswith("textual-")]
+    if isinstance(app.screen, ModalScreen) and boxes and boxes[0].area:
+        box = boxes[0]
+        inside = [strip.crop(box.x, box.right) for strip in strips[box.y : box.bottom]]
+        strips = [Strip.blank(0)] * box.y + [Strip([Segment(" " * box.x), *strip]) for strip in inside]
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips).rstrip() + "\n"
 
 

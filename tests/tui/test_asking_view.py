@@ -21,7 +21,7 @@ async def test_a_hidden_view_asks_nothing(key: str) -> None:
         await pilot.press(key)
         await until(pilot, lambda: VIEWS[key] in client.asked)
         await settled(pilot)
-        view = next(each for each in app.query(AskingView) if each.key == key)
+        view = next(each for each in app.query(AskingView) if each.is_open)
         await pilot.press("2")
         await settled(pilot)
         client.asked.clear()

@@ -75,7 +75,7 @@ def test_disk() -> None:
     assert text(cards.disk_lines(a_summary(bytes=unseen, db_bytes=None), 24)) == [
         "1.00 GB kept",
         "no limit: l sets one",
-        "volume not seen from here",
+        "volume not seen here",
         "",
     ]
 

@@ -12,7 +12,7 @@ async def test_every_list_in_a_line_and_enter_shows_it() -> None:
     client = ActingClient(lists)
     async with shown(client, (140, 36), cluster="films") as (app, pilot):
         await pilot.press("0")
-        await has(pilot, "3 clusters, 3.93 TB kept; 3.40 TB free", "● following", "❚❚ paused", "[red]maps", "curator")
+        await has(pilot, "3 clusters, 3.93 TB kept   3.40 TB free", "● following", "❚❚ paused", "[red]maps", "curator")
         client.say(lists[0], a_summary("films", state="complete"), lists[2])
         await has(pilot, "✓ complete")
         await pilot.press("up", "enter")

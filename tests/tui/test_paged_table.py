@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from pincrew.tui.paged_table import Column, Page, PagedTable, fitted
+from pincrew.tui.line_table import Column
+from pincrew.tui.paged_table import Page, PagedTable
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
@@ -74,10 +75,10 @@ class TableApp(App[None]):
     def on_paged_table_failed(self, message: PagedTable.Failed) -> None:
         self.said.append(message.error)
 
-    def on_paged_table_selected(self, message: PagedTable.Selected) -> None:
+    def on_line_table_selected(self, message: PagedTable.Selected) -> None:
         self.said.append(message.index)
 
-    def on_paged_table_head_clicked(self, message: PagedTable.HeadClicked) -> None:
+    def on_line_table_head_clicked(self, message: PagedTable.HeadClicked) -> None:
         self.said.append(message.column)
 
 
@@ -308,17 +309,3 @@ def test_while_asleep_nothing_is_fetched() -> None:
             assert stage.line(23).split()[:2] == ["row", "999999"]
 
     run(play())
-
-
-@pytest.mark.parametrize(
-    ("content", "width", "is_right", "text"),
-    [
-        ("abc", 5, False, "abc  "),
-        ("abc", 5, True, "  abc"),
-        ("abcdefghij", 7, False, "ab…ghij"),
-        ("世界", 5, True, " 世界"),
-        ("世界世界世界", 5, False, "世…界"),
-    ],
-)
-def test_cells_fill_their_width(content: str, width: int, is_right: bool, text: str) -> None:
-    assert fitted(content, width, is_right=is_right) == text

@@ -11,7 +11,7 @@ async def test_curators_come_first_and_names_are_harmless() -> None:
     client.peer_count = 6
     async with shown(client, (100, 30)) as (app, pilot):
         await pilot.press("3")
-        screen = await has(pilot, "6 peers, 6 connected  ★ 3 curators")
+        screen = await has(pilot, "6 peers, 6 connected   ★ 3 curators")
         lines = [line.strip() for line in screen.splitlines()[4:10]]
         assert [line.startswith("★") for line in lines] == [True, True, True, False, False, False]
         assert "\x1b" not in screen and "�evil�[2J" in screen and "[red]markup[/red]" in screen

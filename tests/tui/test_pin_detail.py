@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from pincrew.tui.pin_detail import about
 
-from support.fake_client import FakeClient, a_pin
-from support.screens import FROZEN
+from support.acting_client import ActingClient
+from support.fake_client import FakeClient, a_pin, a_summary
+from support.screens import FROZEN, has, shown
+
+KEYS = (("r", "retry"), ("x", "skip"))
 
 
-def said(number: int, *, with_detail: bool = True, is_read_only: bool = False) -> str:
+def said(number: int, *, with_detail: bool = True, keys: Sequence[tuple[str, str]] = KEYS, room: int = 60) -> str:
     pin = a_pin(number)
     detail = FakeClient().pin("gutenberg-es", pin.cid) if with_detail else None
-    lines = about(pin, detail, FROZEN, is_read_only=is_read_only)
+    lines = about(pin, detail, FROZEN, keys=keys, room=room)
     return "\n".join("".join(piece.text for piece in line) for line in lines)
 
 
@@ -35,5 +40,18 @@ def test_what_the_list_knows_is_said_at_once() -> None:
 
 
 def test_who_only_looks_is_offered_nothing_else() -> None:
-    assert "retry" in said(4) and "retry" not in said(4, is_read_only=True)
-    assert "copy CID" in said(4, is_read_only=True)
+    assert "retry" in said(4) and "retry" not in said(4, keys=())
+    assert "copy CID" in said(4, keys=())
+
+
+def test_what_is_long_goes_on_below_itself() -> None:
+    lines = said(0, room=34).splitlines()
+    first = lines.index("copies   about 38 peers, by what")
+    assert lines[first + 1] == "         they announce"
+
+
+async def test_each_role_is_offered_what_it_can_do() -> None:
+    for role, there, absent in (("curator", "D remove", "x skip"), ("follower", "x skip", "D remove")):
+        async with shown(ActingClient([a_summary(role=role)]), (140, 36)) as (_, pilot):
+            screen = await has(pilot, "copy CID", there)
+            assert absent not in screen

@@ -16,7 +16,7 @@ from pincrew.announcement import Announcement, Announcements, Counters, KeptPart
 from pincrew.errors import Forged, Malformed, PeerFault
 from pincrew.keys import SigningKey, peer_id
 from sim.swarm import key_of
-from unit.golden.vectors import BEN, CLUSTER, PART, announcement
+from unit.golden.vectors import BEN, CLUSTER, PART, SERVICE, announcement
 
 
 def sealed(name: str = "a", time_ms: int = 1, **more: Any) -> bytes:
@@ -39,7 +39,7 @@ def test_what_is_written_is_read() -> None:
 
 
 def test_a_longer_one_of_a_later_version_is_read() -> None:
-    assert read_announcement(resigned(lambda fields: fields.append("more")), CLUSTER).name == "attic"
+    assert read_announcement(resigned_with_tags(lambda fields: fields.append("more")), CLUSTER).name == "attic"
     assert read_announcement(resigned(lambda fields: fields[15].append("more")), CLUSTER).part == PART
 
 
@@ -53,6 +53,61 @@ def test_the_kept_part_is_read_and_older_readers_need_not_know_it() -> None:
     read = read_announcement(sealed(part=everything), CLUSTER)
     assert read.part == everything and read.share is None
     assert len(announcement(PART)) - len(announcement()) < 100
+
+
+def resigned_with_tags(change: Any) -> bytes:
+    fields = cbor2.loads(cbor2.loads(announcement(PART, **SERVICE))[0])
+    change(fields)
+    body = cbor2.dumps(fields, canonical=True)
+    return cbor2.dumps([body, BEN.sign(domains.ANNOUNCEMENT, body)], canonical=True)
+
+
+def test_tags_and_queue_are_read_and_older_readers_need_not_know_them() -> None:
+    read = read_announcement(announcement(PART, **SERVICE), CLUSTER)
+    assert (read.tags, read.queue, read.repins) == ((("region", "eu"), ("zone", "b")), 17, True)
+    assert read.sealed(BEN) == announcement(PART, **SERVICE)
+    assert cbor2.loads(cbor2.loads(announcement(PART, **SERVICE))[0])[:16] == cbor2.loads(
+        cbor2.loads(announcement(PART))[0]
+    ), "what older readers read is as it was"
+
+
+def test_older_ones_without_them_are_read() -> None:
+    for part in (None, PART):
+        read = read_announcement(announcement(part), CLUSTER)
+        assert (read.tags, read.queue, read.repins) == ((), None, False)
+    shorter = read_announcement(resigned_with_tags(lambda fields: fields.__delitem__(slice(17, None))), CLUSTER)
+    assert shorter.tags and (shorter.queue, shorter.repins) == (None, False)
+    longer = read_announcement(resigned_with_tags(lambda fields: fields.append("more")), CLUSTER)
+    assert longer.tags and longer.queue == 17
+
+
+def test_tags_without_a_part_are_told() -> None:
+    read = read_announcement(sealed(tags=(("zone", "b"),)), CLUSTER)
+    assert (read.part, read.tags, read.queue) == (None, (("zone", "b"),), None)
+    assert read_announcement(sealed(queue=0), CLUSTER).queue == 0
+    many = tuple(
+        (f"{n:02}" + "n" * (limits.TAG_BYTES_MAX - 2), "v" * limits.TAG_BYTES_MAX) for n in range(limits.TAGS_MAX)
+    )
+    assert read_announcement(sealed(tags=many), CLUSTER).tags == many
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.__setitem__(16, ["region", "eu"]),
+        lambda f: f.__setitem__(16, None),
+        lambda f: f.__setitem__(16, {f"t{n}": "x" for n in range(limits.TAGS_MAX + 1)}),
+        lambda f: f[16].__setitem__("x" * (limits.TAG_BYTES_MAX + 1), "y"),
+        lambda f: f[16].__setitem__("y", "ä" * limits.TAG_BYTES_MAX),
+        lambda f: f[16].__setitem__(1, "y"),
+        lambda f: f[16].__setitem__("y", 1),
+        lambda f: f.__setitem__(17, -1),
+        lambda f: f.__setitem__(17, True),
+    ],
+)
+def test_tags_and_queues_that_are_refused(change: Any) -> None:
+    with pytest.raises(Malformed):
+        read_announcement(resigned_with_tags(change), CLUSTER)
 
 
 BAD: dict[str, Any] = {

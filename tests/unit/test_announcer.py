@@ -98,6 +98,20 @@ def test_in_a_crowd_each_speaks_more_rarely_but_well_before_it_expires() -> None
     announcing(test)
 
 
+def test_a_clock_that_was_set_back_makes_nobody_vanish() -> None:
+    async def test(heard: Heard) -> None:
+        await trio.sleep(1)
+        (_, first), *_ = heard.said
+        back = -600_000
+        heard.announcer._now_ms = lambda: heard.now_ms() + back
+        await trio.sleep(limits.ANNOUNCEMENT_TTL_S + 60)
+        times = [one.time_ms for _, one in heard.said]
+        assert len(times) >= 7 and times == sorted(set(times)) and times[0] == first.time_ms
+        assert [one.announcement.key for one in heard.member.heard.current(trio.current_time())] == [ME.public]
+
+    announcing(test)
+
+
 def test_what_others_should_not_wait_for_is_said_soon() -> None:
     async def test(heard: Heard) -> None:
         await trio.sleep(1)

@@ -8,6 +8,7 @@ import pytest
 from pincrew.follow.follower import Follower
 
 from pincrew.api.shapes import LimitsRequest
+from pincrew.denylist import parse
 from pincrew.errors import Conflict, Misuse, NotAllowed
 from pincrew.paths import Home
 from pincrew.roster import Roster
@@ -127,6 +128,8 @@ async def test_choices_are_taken_for_what_is_listed(home: Home) -> None:
         with pytest.raises(Misuse, match="not a choice"):
             await follower.limits.choose([CIDS[0]], "perhaps")
         assert (await follower.limits.choose([CIDS[0]], None)).pins == 1
+        follower.peer.pinner.selection.denylists = [parse([f"/ipfs/{CIDS[0]}".encode()])]
+        assert (await follower.limits.choose(CIDS[:2], "next")).denied == [CIDS[0]]
 
 
 @trio_test

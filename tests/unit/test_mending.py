@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from trio.testing import trio_test
 
-from pincrew.mending import NO_FILE, NOWHERE, SHARED, Mending
+from pincrew.mending import BUSY, NO_FILE, NOWHERE, SHARED, Mending
 from pincrew.node_client import NodePin
 from pincrew.values import Pin, PinMode
 from support.block_node import BlockNode
@@ -29,9 +29,9 @@ class Scene:
         self.dag = dag
         self.asides = 0
 
-    async def _note(self) -> None:
+    async def _note(self, is_aside: bool) -> None:
         assert ("unpin", self.dag.root) not in self.node.calls, "it is noted before anything is unpinned"
-        self.asides += 1
+        self.asides += 1 if is_aside else -1
 
     async def mend(self, *bad: bytes) -> tuple[str, bool]:
         return await self.mending.mend(Pin(self.dag.root), NODE_ID, bad, self._note)
@@ -130,4 +130,14 @@ async def test_what_cannot_be_set_aside_is_not_unpinned(tmp_path: Path) -> None:
         at.node.stored[bad] = b"rotten"
         at.node.takes_aside = False
         assert await at.mend(bad) == (NO_FILE, True)
-        assert at.node.calls == []
+        assert at.node.calls == [] and not at.asides
+
+
+@trio_test
+async def test_a_node_that_removes_nothing_now_leaves_the_pin_to_be_fetched_anew(tmp_path: Path) -> None:
+    async with scene(tmp_path) as at:
+        bad, root = at.dag.children[0].root, at.dag.root
+        at.node.stored[bad] = b"rotten"
+        at.node.is_busy = True
+        assert await at.mend(bad) == (BUSY, False)
+        assert root not in at.node.pinned and at.node.kept_aside == {root}

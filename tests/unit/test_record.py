@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cbor2
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pincrew import limits
 from pincrew.errors import Misuse
-from pincrew.record import decode_record, encode_record
+from pincrew.record import decode_record, encode_record, with_allocations
 from pincrew.values import Pin, PinMode
 
 CID = b"\x01\x55\x12\x20" + bytes(32)
@@ -93,3 +94,13 @@ def test_an_absurd_size_counts_as_none() -> None:
 )
 def test_odd_cbor_shows_as_a_pin_without_fields(data: bytes) -> None:
     assert decode_record(CID, data) == Pin(CID)
+
+
+def test_other_allocations_leave_all_else_as_it_is() -> None:
+    fields = {"added": 5, "name": "x", "allocations": ["a"], "replication": [1, 2], "of a later version": {"k": [1]}}
+    record = cbor2.dumps(fields, canonical=True)
+    assert cbor2.loads(with_allocations(record, ("b", "c"))) == {**fields, "allocations": ["b", "c"]}
+    assert with_allocations(record, ("a",)) == record
+    assert "allocations" not in cbor2.loads(with_allocations(record, ()))
+    pin = Pin(b"cid", name="x", allocations=("a",), replication_min=1, replication_max=2)
+    assert with_allocations(encode_record(pin), ("b",)) == encode_record(replace(pin, allocations=("b",)))

@@ -23,7 +23,7 @@ from pincrew.requests import (
 )
 
 CID = b"\x01\x55\x12\x20" + bytes(32)
-ANSWER = Answer("ana", "0.1.0", "12D3KooW", ("/ip4/127.0.0.1/tcp/1",), (CidStatus(CID, "error", 5, "why", 2),), 3)
+ANSWER = Answer("ana", "0.1.0", "12D3KooW", ("/ip4/127.0.0.1/tcp/1",), (CidStatus(CID, "error", 5, "why", 2),), 3, ("P",))
 
 
 def test_the_example_of_the_protocol_page() -> None:
@@ -38,6 +38,8 @@ def test_requests_round_trip(method: Method) -> None:
 
 def test_answers_round_trip() -> None:
     assert decode_answer(encode_answer(ANSWER)) == ANSWER
+    crowd = ANSWER._replace(peers=tuple(f"peer {number}" for number in range(limits.ANSWER_PEERS_MAX)))
+    assert decode_answer(encode_answer(crowd)) == crowd
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,10 @@ def test_other_requests_are_refused(fields: list[object]) -> None:
         (5, [[CID, "pinned", 1, ""]]),
         (5, [[CID, "pinned", -1, "", 0]]),
         (6, True),
+        (7, "P"),
+        (7, [7]),
+        (7, ["x" * 2_000]),
+        (7, ["P"] * (limits.ANSWER_PEERS_MAX + 1)),
     ],
 )
 def test_other_answers_are_refused(position: int, value: object) -> None:

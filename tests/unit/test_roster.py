@@ -39,7 +39,7 @@ def made(home: Home, *names: str) -> None:
 async def calling(home: Home) -> AsyncIterator[Roster]:
     holdings = Holdings(home.holdings)
     settings = Settings(mdns=False)
-    roster = Roster(home, settings, Nodes(home, settings, {}), Ownership(holdings), "unix:/nowhere")
+    roster = Roster(home, settings, Nodes(home, settings, {}), Ownership(holdings), "unix:/nowhere", {})
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)

@@ -86,6 +86,22 @@ def test_counters_and_room_are_those_of_now(database: Database) -> None:
     assert report(database, Asked(), PUBLIC).own().free_bytes is None
 
 
+def test_tags_queue_and_duty_are_told(database: Database) -> None:
+    said = SelfReport(
+        "attic",
+        pinner=Asked(),  # type: ignore[arg-type]
+        listing=Listing(database, 4),
+        statuses=Statuses(database, 4),
+        addresses=tuple,
+        free_bytes=lambda: None,
+        tags=(("region", "eu"),),
+        repins=lambda: True,
+    ).own()
+    assert (said.tags, said.queue, said.repins) == ((("region", "eu"),), 1, True), "one is queued"
+    own = report(database, Asked()).own()
+    assert (own.tags, own.repins) == ((), False)
+
+
 def test_others_hear_which_part_is_kept_and_how_much_of_it_is_here(database: Database) -> None:
     assert report(database, Asked()).own().part == KeptPart(None, None, 2, 2, 0)
     part = Settled(2**62, 5_000, 3, 77)

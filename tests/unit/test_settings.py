@@ -19,6 +19,7 @@ from pincrew.settings import (
     load_cluster,
     load_settings,
     save,
+    tags_of,
     with_texts,
 )
 
@@ -28,6 +29,64 @@ ID = "ab" * 32
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('rest_users = "ana:hush"', "list of texts"),
+        ('rest_users = ["hush"]', "a name and a password"),
+        ('rest_users = [":hush"]', "a name and a password"),
+        ('rest_users = ["hush:"]', "a name and a password"),
+        ('rest_users = ["a\\nb:hush"]', "printable"),
+        (f'rest_users = ["{"a" * 65}:hush"]', "at most 64"),
+        ('rest_users = ["ana:hush", "ana:hush2"]', "twice"),
+        ('rest_users = ["ana:hush", 7]', "list of texts"),
+        ('rest_users = ["ana:hush', "not TOML"),
+    ],
+)
+def test_passwords_are_in_no_complaint(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(Misuse, match=words) as caught:
+        load_cluster(write(tmp_path / "cluster.toml", f'cluster_id = "{ID}"\n{text}\n'))
+    assert "hush" not in caught.value.sentence
+
+
+def test_passwords_are_kept_and_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.toml"
+    save(path, ClusterSettings(cluster_id=ID, rest_users=("ana:hush:hush", "bo: ")))
+    assert path.stat().st_mode & 0o077 == 0
+    read = load_cluster(path)
+    assert read.rest_users == ("ana:hush:hush", "bo: ") and "hush" not in repr(read) and "hush" not in str(read)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "pins.example.org",
+        "https://pins.example.org/",
+        "https://pins.example.org/x",
+        "https://Pins.example.org",
+        "https://ana@pins.example.org",
+        "ftp://pins.example.org",
+        "https://",
+        "https://:80",
+        "https://[::1",
+        "null",
+        "",
+        "https://*.example.org?",
+    ],
+)
+def test_what_is_no_origin(origin: str) -> None:
+    with pytest.raises(Misuse, match="no origin of web pages"):
+        ClusterSettings(cluster_id=ID, rest_cors_origins=(origin,))
+
+
+def test_origins_and_certificates() -> None:
+    ClusterSettings(cluster_id=ID, rest_cors_origins=("*", "http://localhost:8080", "https://[::1]:1"))
+    ClusterSettings(cluster_id=ID, rest_tls_cert="a.pem", rest_tls_key="b.pem")
+    for pair in ({"rest_tls_cert": "a.pem"}, {"rest_tls_key": "b.pem"}):
+        with pytest.raises(Misuse, match="its key alone"):
+            ClusterSettings(cluster_id=ID, **pair)
 
 
 def test_without_a_file_all_is_default(tmp_path: Path) -> None:
@@ -185,3 +244,49 @@ def test_a_secret_of_the_wrong_kind_is_not_shown(tmp_path: Path) -> None:
 def test_a_command_that_cannot_be_taken_apart_is_refused(line: str) -> None:
     with pytest.raises(Misuse, match="cannot be taken apart"):
         Settings(on_event=line)
+
+
+def test_allocation_is_set_per_cluster(tmp_path: Path) -> None:
+    text = (
+        f'cluster_id = "{ID}"\ntags = ["region=eu", "zone = b"]\nreplication_min = 2\nreplication_max = 3\n'
+        'allocate_by = ["tag:region", "pinqueue"]\nallocate_followers = true\nrepin_after = "never"\n'
+    )
+    path = write(tmp_path / "cluster.toml", text)
+    read = load_cluster(path)
+    assert tags_of(read.tags) == (("region", "eu"), ("zone", "b"))
+    assert (read.replication_min, read.replication_max) == (2, 3)
+    assert read.allocate_by == ("tag:region", "pinqueue") and read.allocate_followers and read.repin_after is None
+    save(path, read)
+    assert path.read_text().startswith(text), "what is set already stays as it was written"
+    save(path, replace(read, repin_after=600.0))
+    assert 'repin_after = "10m"' in path.read_text() and load_cluster(path).repin_after == 600.0
+    default = load_cluster(write(tmp_path / "c.toml", f'cluster_id = "{ID}"\n'))
+    assert default.repin_after == 300.0 and default.allocate_by == ("tag:group", "freespace")
+    assert (default.replication_min, default.replication_max, default.tags) == (-1, -1, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('repin_after = "0s"', "at once"),
+        ("repin_after = 300", 'a time like "5m", or "never"'),
+        ('repin_after = "sometimes"', "sometimes"),
+        ("replication_min = 2", "from 2 to -1"),
+        ("replication_min = 0\nreplication_max = 0", "from 0 to 0"),
+        ("replication_min = 3\nreplication_max = 2", "from 3 to 2"),
+        ('replication_min = "2"', "or -1"),
+        ("replication_min = true", "or -1"),
+        ('allocate_by = ["free"]', "'free'"),
+        ('allocate_by = ["tag:"]', "'tag:'"),
+        ('allocate_by = ["freespace", "freespace"]', "twice"),
+        ('tags = ["region"]', "'region' is no tag"),
+        ('tags = ["=eu"]', "is no tag"),
+        ('tags = ["region="]', "is no tag"),
+        ('tags = ["a=1", "a=2"]', "twice"),
+        ('tags = ["region=' + "x" * 65 + '"]', "is no tag"),
+        (f"tags = [{', '.join(repr(f't{n}=x') for n in range(17))}]", "17 tags"),
+    ],
+)
+def test_allocation_that_makes_no_sense_is_refused(tmp_path: Path, line: str, words: str) -> None:
+    with pytest.raises(Misuse, match=words):
+        load_cluster(write(tmp_path / "c.toml", f'cluster_id = "{ID}"\n{line}\n'))

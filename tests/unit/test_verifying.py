@@ -143,7 +143,7 @@ async def test_damage_of_what_is_not_kept_any_more_is_forgotten(tmp_path: Path) 
         at.node.kept_aside = {at.dags[0].root}
         at.book.settle([StatusUpdate(at.dags[0].root, PinState.SKIPPED)], None)
         verifying = at.verifying()
-        assert (await at.verify(verifying, at.dags[0])).text == "it is skipped, and not pinned"
+        assert (await at.verify(verifying, at.dags[0])).text == "it is not pinned here (skipped)"
         assert not at.node.kept_aside and list(at.checks.kept.damaged) == [b"\x01\x55\x00\x00"]
 
 
@@ -152,7 +152,8 @@ async def test_what_another_task_works_on_is_left_alone(tmp_path: Path) -> None:
     async with scene(tmp_path) as at:
         root = at.dags[0].root
         at.keeper.begin(Work(root, None, Progress(PinState.PINNED), 0))
-        assert (await at.verify(at.verifying(), at.dags[0])).result == "absent"
+        verdict = await at.verify(at.verifying(), at.dags[0])
+        assert (verdict.result, verdict.text) == ("absent", "it is just being worked on")
 
 
 @trio_test

@@ -16,6 +16,7 @@ class Field(Horizontal):
     Field { height: auto; }
     Field > Label { width: 16; }
     Field > Input { width: 24; height: 1; border: none; padding: 0 1; background: $foreground 10%; }
+    Field > Input > .input--placeholder { color: $text-muted; }
     Field > Input:focus { background: $primary-muted; border: none; }
     Field > .hint { width: 1fr; height: auto; padding: 0 0 0 1; color: $text-muted; }
     Field.-wide > Input { width: 1fr; }

@@ -175,15 +175,14 @@ class JoinDialog(Dialog[str]):
             join_words.identity(offer),
         ]
         identity = Static(words.text(offer.cluster_id), classes="finding")
-        lines = [
-            Static(words.text(f"{_SIGNS[tone]} {words.safe(text)}"), classes=f"finding {tone}")
-            for tone, text in join_words.findings(prospect, request)
-        ]
-        warnings = [Static(words.text(f"! {words.safe(text)}"), classes="finding warn") for text in offer.warnings]
+        findings = join_words.findings(prospect, request)
+        lines = [_finding(_SIGNS[tone], text, tone) for tone, text in findings]
+        # What is said against it stands where nobody has to scroll for it.
+        warnings = [_finding("!", text, "warn") for text in offer.warnings]
         first = [_row(*row) for row in (*join_words.origin(offer, now), *terms[:_TERMS_FIRST])]
         for part, widgets in (
-            ("#terms", first),
-            ("#rest", [*(_row(*row) for row in rest), identity, *lines, *warnings]),
+            ("#terms", [*first, *warnings]),
+            ("#rest", [*(_row(*row) for row in rest), identity, *lines]),
         ):
             place = self.query_one(part, Vertical)
             await place.remove_children()
@@ -290,6 +289,10 @@ def _node(prospect: Prospect) -> str:
     if join_words.is_own_node(prospect):
         return join_words.OWN_NODE
     return "your Kubo" if prospect.node_version is not None else "your Kubo, once it is started"
+
+
+def _finding(sign: str, text: str, tone: str) -> Static:
+    return Static(words.text(f"{sign} {words.safe(text)}"), classes=f"finding {tone}")
 
 
 def _row(word: str, text: str) -> Horizontal:

@@ -47,8 +47,13 @@ class LimitsDialog(Planned):
 
     DEFAULT_CSS = """
     LimitsDialog .part { color: $text-muted; margin: 1 0 0 0; }
-    LimitsDialog #plan { margin: 0 0 0 1; }
+    LimitsDialog #plan { color: $text-warning; }
+    LimitsDialog.-spacious #kept { margin: 0 0 1 0; }
+    LimitsDialog #same { margin: 0; }
+    LimitsDialog.-spacious #same { margin: 1 0 0 0; }
     """
+
+    VERTICAL_BREAKPOINTS = [*Planned.VERTICAL_BREAKPOINTS, (28, "-spacious")]  # noqa: RUF012 - as textual has it
 
     def __init__(self, cluster: str) -> None:
         super().__init__(cluster)
@@ -62,7 +67,7 @@ class LimitsDialog(Planned):
         """Yield the form, empty until the limits are here."""
         yield Static("looking what holds now …", id="kept", markup=False)
         yield Field("Hold at most", name="limit", hint="200GB, 500GiB or none")
-        yield Field("Keep free", name="keep_free", hint="% of the volume")
+        yield Field("Keep free", name="keep_free", hint="of the volume")
         yield Field("If larger", name="part", hint="auto, part, or all until full")
         yield Static("", id="plan", markup=False)
         yield Static("For all clusters together", classes="part", markup=False)
@@ -141,7 +146,7 @@ class LimitsDialog(Planned):
         """Put what holds now into the form."""
         self._before = {
             "limit": _typed(shown.limit),
-            "keep_free": str(shown.keep_free),
+            "keep_free": f"{shown.keep_free} %",
             "part": shown.part,
             **{name: _typed(getattr(line, name)) for name, _, _ in _LINE},
         }
@@ -163,7 +168,7 @@ class LimitsDialog(Planned):
         self.query_one("#kept", Static).update(words.text(" ".join(kept)))
         if shown.volume_total is not None and shown.volume_free is not None:
             free = f"{figures.size(shown.volume_free)} of {figures.size(shown.volume_total)}"
-            self.query_one("#field-keep_free", Field).hint(f"% stays; {free} free")
+            self.query_one("#field-keep_free", Field).hint(f"{free} are free")
         self.query_one("#note", Static).update(words.text(_note(line)))
 
     def _changed(self, name: str) -> str | None:

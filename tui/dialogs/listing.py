@@ -74,7 +74,7 @@ class AddDialog(_Written):
     async def look(self) -> str:
         """Say what that means."""
         summary = self.terminal_view.summary(self.named_cluster)
-        pins = "" if summary is None else f" It has {figures.plural(summary.pins.total, 'pin')}."
+        pins = "" if summary is None else f" The list has {figures.plural(summary.pins.total, 'pin')} now."
         return f"\nEverybody who follows {words.safe(self.named_cluster)} will fetch and keep it.{pins}"
 
     def answers(self) -> Sequence[Answer[str]]:
@@ -117,6 +117,10 @@ class EditDialog(_Written):
         yield from super().body()
         yield Field("Name", name="name")
         yield Field("Expires", name="expire", placeholder="as it is", hint=_EXPIRY_HINT)
+
+    def on_mount(self) -> None:
+        """Let the name be typed at once: nothing is written until something else stands there."""
+        self.call_after_refresh(self.query_one("#name", Input).focus)
 
     async def look(self) -> str:
         """Ask what stands on the list now."""
@@ -180,8 +184,9 @@ class RemoveDialog(Planned):
         cluster, cids = self.named_cluster, self._marked.cids
         self._marked = await self.ask(lambda client: look_at(client, cluster, cids))
         summary = self.terminal_view.summary(cluster)
-        peers = "" if summary is None else f" {figures.plural(summary.peers.known, 'peer')} are known to follow it."
-        lets_go = "Followers keep them for a day before they unpin them; it can be put back until then."
+        known = 0 if summary is None else summary.peers.known
+        peers = f" {figures.plural(known, 'peer')} {'is' if known == 1 else 'are'} known to have it." if known else ""
+        lets_go = "Followers keep them for a day before they unpin them; they can be put back until then."
         return f"{self._marked.amount}:\n{self._marked.names}\n\n{lets_go}{peers}"
 
     def answers(self) -> Sequence[Answer[str]]:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pincrew.tui import words
+from pincrew.tui.view import Narrowing
 
 from pincrew import figures
 from pincrew.api.client import Client
 from pincrew.api.shapes import PinLine
-from pincrew.limits import VIEW_MARKED_LOOKED_AT_MAX
+from pincrew.limits import VIEW_CAUSE_PINS_MAX, VIEW_CAUSE_PINS_READ_MAX, VIEW_MARKED_LOOKED_AT_MAX
 
 _NAMES_SHOWN = 3
 _NAME_CELLS = 60
@@ -56,3 +57,15 @@ def look_at(client: Client, cluster: str, cids: Sequence[str]) -> Marked:
     for cid in cids[:VIEW_MARKED_LOOKED_AT_MAX]:
         found += list(client.pins(cluster, [("find", f"cid:{cid}")], limit=1))
     return Marked(tuple(cids), tuple(found))
+
+
+def in_error(client: Client, cluster: str, narrowing: Narrowing) -> list[PinLine]:
+    """Return the first pins in error of those that are shown, and looked through for a cause. Raises PincrewError."""
+    query = [("state", "error"), *([("find", narrowing.find)] if narrowing.find else [])]
+    found: list[PinLine] = []
+    for pin in client.pins(cluster, query, limit=VIEW_CAUSE_PINS_READ_MAX):
+        if not narrowing.cause or pin.cause == narrowing.cause:
+            found.append(pin)
+            if len(found) == VIEW_CAUSE_PINS_MAX:
+                break
+    return found

@@ -3,6 +3,7 @@ can be given."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -28,17 +29,17 @@ class Planned(Dialog[str]):
 
     # ---- what one is made of ---------------------------------------------------------------------------------------
 
+    @abstractmethod
     async def look(self) -> str:
         """Ask what would come of it, and return that in words. Raises PincrewError; then it is asked again."""
-        raise NotImplementedError
 
     def possible(self) -> frozenset[str]:
         """Return the values of the answers that can be given, once ``look`` has returned."""
         return frozenset(answer.value for answer in self.answers())
 
+    @abstractmethod
     async def act(self, value: str) -> str:
         """Do what a button says, and return what was done as a sentence. Raises PincrewError, which is shown."""
-        raise NotImplementedError
 
     # ---- how -------------------------------------------------------------------------------------------------------
 

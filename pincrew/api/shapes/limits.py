@@ -107,9 +107,10 @@ class ChoiceRequest(msgspec.Struct, frozen=True):
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """How many pins the word was taken for; ``absent`` are not on the list."""
+    """How many pins the word was taken for; ``absent`` are not on the list, ``denied`` stay out by a denylist."""
 
     cluster: str
     choice: str | None
     pins: int
     absent: list[str]
+    denied: list[str]

@@ -72,14 +72,16 @@ class PinPlace(msgspec.Struct, frozen=True):
 
 class PinRequest(msgspec.Struct, frozen=True):
     """One line of a batch: a pin to add, or with ``remove`` to take out. Names are those of ipfs-cluster's export;
-    what is missing takes the defaults (recursive, everywhere). Unknown names are ignored, as the Go import does.
-    ``timestamp``: when it was put on the list; null is now."""
+    what is missing takes the defaults: recursive, and with replication 0 as many copies as the cluster usually has
+    (`replication_min` and `replication_max` in cluster.toml). Unknown names are ignored, as the Go import does.
+    ``timestamp``: when it was put on the list; null is now. ``user_allocations`` are preferred where peers are chosen
+    to keep it; ``allocations`` say who is to, and choose nobody else."""
 
     cid: str
     name: str = ""
     mode: str = "recursive"
-    replication_factor_min: int = -1
-    replication_factor_max: int = -1
+    replication_factor_min: int = 0
+    replication_factor_max: int = 0
     allocations: list[str] | None = None
     metadata: dict[str, str] | None = None
     origins: list[str] | None = None
@@ -88,6 +90,7 @@ class PinRequest(msgspec.Struct, frozen=True):
     pin_update: str | None = None
     timestamp: str | None = None
     remove: bool = False
+    user_allocations: list[str] | None = None
 
 
 class PinsWritten(msgspec.Struct, frozen=True):

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
-
 from pincrew.cid import cid_text
-from pincrew.limits import ADD_LINES_BYTES_MAX, RPC_SYMLINK_BYTES_MAX
-from pincrew.multipart import FOLDER, SYMLINK
+from pincrew.limits import ADD_LINES_BYTES_MAX
 from pincrew.node import importing
 from pincrew.node.answering import printable
-from pincrew.node.chunking import CHUNK_BYTES
-from pincrew.node.importing import Added, AddOptions, Entry, FileEntry, FolderEntry, Progress, SymlinkEntry
+from pincrew.node.chunking import chunking_of
+from pincrew.node.importing import Added, AddOptions, Progress
 from pincrew.node.layout import Block
+from pincrew.node.multihash import SHA2_256_NAME
 from pincrew.node.rpc.arguments import Form, Refused
 from pincrew.node.rpc.call import Call, Command
-from pincrew.node.rpc.multipart_body import MultipartBody
+from pincrew.node.rpc.entries import Entries
 
-_CHUNKER = re.compile(r"size-(\d{1,9})")
 _UNSUPPORTED = (
-    "trickle", "nocopy", "fscache", "inline", "preserve-mode", "preserve-mtime", "mode", "mtime", "to-files",
+    "nocopy", "fscache", "inline", "preserve-mode", "preserve-mtime", "mode", "mtime", "to-files",
     "max-file-links", "max-directory-links", "max-hamt-fanout",
 )  # fmt: skip
 
@@ -41,7 +37,7 @@ async def add(call: Call) -> None:
         elif shows_progress:
             await call.answer.line({"Name": printable(what.name), "Bytes": what.bytes_read})
 
-    entries = _Entries(call.files())
+    entries = Entries(call.files())
     if arguments.flag("only-hash"):
         await importing.add(entries, options, _forget, report)
     else:
@@ -51,63 +47,37 @@ async def add(call: Call) -> None:
 
 def _options(call: Call) -> AddOptions:
     arguments = call.arguments
-    version = arguments.number("cid-version", 0)
+    hash_name = arguments.text("hash").lower() or SHA2_256_NAME
+    # As Kubo: whoever wants another hash function and says no version wants the one that can have it.
+    version = arguments.number("cid-version", 0 if hash_name == SHA2_256_NAME else 1)
     if version not in (0, 1):
         raise Refused(f"unknown CID version: {version}")
-    if arguments.text("hash", "sha2-256") != "sha2-256":
-        raise Refused("this node adds with sha2-256 only")
-    chunk_bytes = CHUNK_BYTES
-    if (chunker := arguments.text("chunker")) not in ("", "default"):
-        found = _CHUNKER.fullmatch(chunker)
-        if found is None:
-            raise Refused(f"unrecognized chunker option: {chunker}")
-        chunk_bytes = int(found[1])
-    raw_leaves = arguments.flag("raw-leaves") if arguments.text("raw-leaves") else None
-    return AddOptions(version, raw_leaves, chunk_bytes, wrap=arguments.flag("wrap-with-directory"))
+    return AddOptions(
+        cid_version=version,
+        raw_leaves=arguments.flag("raw-leaves") if arguments.text("raw-leaves") else None,
+        chunking=chunking_of(arguments.text("chunker")),
+        wrap=arguments.flag("wrap-with-directory"),
+        trickle=arguments.flag("trickle"),
+        hash_name=hash_name,
+    )
 
 
 async def _forget(_: list[Block]) -> None:
     """Take blocks of which only the hashes are wanted."""
 
 
-class _Entries(AsyncIterator[Entry]):
-    """The parts of a body as what `importing.add` takes. What it did not read of a file is skipped."""
-
-    def __init__(self, files: MultipartBody) -> None:
-        self._files = files
-        self._has_any = False
-
-    async def __anext__(self) -> Entry:
-        part = await self._files.next_part()
-        if part is None:
-            if not self._has_any:
-                raise Refused("expected a file argument")
-            raise StopAsyncIteration
-        self._has_any = True
-        if part.content_type == FOLDER:
-            return FolderEntry(part.path)
-        if part.content_type == SYMLINK:
-            target = await self._files.whole(RPC_SYMLINK_BYTES_MAX, "the target of a symbolic link")
-            return SymlinkEntry(part.path, target.decode("utf-8", "surrogateescape"))
-        return FileEntry(part.path, _Pieces(self._files))
-
-
-class _Pieces(AsyncIterator[bytes]):
-    def __init__(self, files: MultipartBody) -> None:
-        self._files = files
-
-    async def __anext__(self) -> bytes:
-        piece = await self._files.read()
-        if piece is None:
-            raise StopAsyncIteration
-        return piece
-
-
 COMMANDS = {
     "add": Command(
         Form(
             takes_files=True,
-            short={"r": "recursive", "w": "wrap-with-directory", "n": "only-hash", "s": "chunker", "p": "progress"},
+            short={
+                "r": "recursive",
+                "w": "wrap-with-directory",
+                "n": "only-hash",
+                "s": "chunker",
+                "p": "progress",
+                "t": "trickle",
+            },
             unsupported=_UNSUPPORTED,
         ),
         add,

@@ -194,7 +194,14 @@ def _laid_out(layout: str, source: bytes, target: bytes, name: str) -> str:
     return layout.replace("<src>", cid_text(source)).replace("<dst>", cid_text(target)).replace("<linkname>", name)
 
 
+async def resolve(call: Call) -> None:
+    """`resolve`: the path of the block that another path leads to."""
+    [path] = call.arguments.paths[:1]
+    await call.answer.one({"Path": f"/ipfs/{cid_text(await call.resolve(path))}"})
+
+
 COMMANDS = {
+    "resolve": Command(Form(arguments=("name",), short={"r": "recursive"}), resolve),
     "dag/import": Command(Form(takes_files=True), bring_in),
     "dag/export": Command(Form(arguments=("root",), short={"p": "progress"}), export),
     "dag/stat": Command(Form(arguments=("root...",), short={"p": "progress"}), stat),

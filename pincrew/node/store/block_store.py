@@ -234,9 +234,8 @@ class BlockStore:
                 size += len(row[2])
                 if size > STORE_SLICE_BYTES:
                     break
-        damaged = tuple(multihash for _, multihash, data in rows if not matches(multihash, data))
-        for multihash in damaged:
-            self._lost.damaged(multihash)
+        wrong = [multihash for _, multihash, data in rows if not matches(multihash, data)]
+        damaged = tuple(multihash for multihash in wrong if isinstance(self._lost.damaged(multihash), BlockCorrupt))
         return Verified(rows[-1][0] if rows else None, len(rows), size, damaged)
 
     def lost(self, limit: int = 1_000) -> list[bytes]:

@@ -167,10 +167,10 @@ class Collection:
     def _links(self, entry: int, row: tuple[bytes, bytes] | None) -> Sequence[bytes]:
         """Return the links of a marked block; none where it was damaged, before or since it was marked."""
         codec = _CODECS[entry >> _WAY_SHIFT & (len(_CODECS) - 1)]
-        if row is not None and matches(*row):
-            return self._links_in(cid_from(codec, row[0]), row[1])
         if row is not None:
-            self._lost.damaged(row[0])
+            data = row[1] if matches(*row) else self._lost.damaged(row[0])
+            if isinstance(data, bytes):
+                return self._links_in(cid_from(codec, row[0]), data)
         if entry & _STRICT_BIT:
             self._broken = cid_text(cid_from(codec, row[0])) if row is not None else "one that was removed just now"
         return ()

@@ -51,12 +51,21 @@ class Lost:
         if self._anything:
             database.execute("DELETE FROM lost WHERE id <= ?", (number,))
 
-    def damaged(self, multihash: bytes) -> BlockCorrupt:
-        """Delete a block that was read wrongly, unless it is right when read again, and note it; return the error."""
+    def damaged(self, multihash: bytes) -> bytes | BlockCorrupt:
+        """Read a block again that was read wrongly: return it if it is right now, else delete it, note it, return why.
+
+        It is right where the writer's connection still holds what the disk has lost: it is written anew, or whoever
+        else reads it would read it wrongly for ever.
+        """
         with self._file.transaction(Purpose.FREEING) as database:
-            row = database.execute(f"SELECT {DATA} FROM blocks WHERE multihash=?", (multihash,)).fetchone()
-            if row is not None and not matches(multihash, row[0]):
-                database.execute("DELETE FROM blocks WHERE multihash=?", (multihash,))
+            row = database.execute(f"SELECT id, {DATA} FROM blocks WHERE multihash=?", (multihash,)).fetchone()
+            if row is not None:
+                number, data = row
+                database.execute("DELETE FROM blocks WHERE id=?", (number,))
+                if matches(multihash, data):
+                    # No UPDATE: that leaves alone what it takes to be on the disk already.
+                    database.execute("INSERT INTO blocks VALUES (?,?,?)", (number, multihash, data))
+                    return bytes(data)
                 self.note(database, [multihash])
         return BlockCorrupt(
             where=str(self._file.path),

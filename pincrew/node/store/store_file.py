@@ -257,7 +257,8 @@ class StoreFile:
             raise NoRoom(
                 "No room: the limit for the block store is reached",
                 where=str(self.path),
-                means="Nothing that is kept is lost",
+                means=f"{(STORE_JOURNAL_BYTES_MAX + spare) // 1024**2} MiB of it are for its own log and for pins;"
+                " nothing that is kept is lost",
                 next_step="Raise the limit, or unpin something",
             )
 

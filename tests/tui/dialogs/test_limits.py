@@ -27,7 +27,7 @@ async def test_what_holds_is_shown_and_nothing_can_be_done_yet() -> None:
     async with shown(client, (100, 30)) as (app, pilot):
         await opened(pilot)
         fields = {each.id: each.value for each in app.screen.query(Input)}
-        assert fields["limit"] == "2TB" and fields["keep_free"] == "10" and fields["monthly_cap"] == "none"
+        assert fields["limit"] == "2TB" and fields["keep_free"] == "10 %" and fields["monthly_cap"] == "none"
         assert fields["download"] == "6MB" and fields["quiet_hours"] == "mon-fri 09:00-18:00"
         assert "Change" not in text_of(app) and "same as" not in text_of(app)
         await pilot.press("enter")

@@ -23,7 +23,9 @@ async def test_a_cid_is_put_on_the_list() -> None:
     client = ActingClient([CURATED])
     async with shown(client) as (app, pilot):
         await pilot.press("A")
-        await reads(pilot, "Everybody who follows gutenberg-es will fetch and keep it. It has 1,204,311 pins.")
+        await reads(
+            pilot, "Everybody who follows gutenberg-es will fetch and keep it. The list has 1,204,311 pins now."
+        )
         assert "Add" not in text_of(app).splitlines()[-6]
         field(pilot, "cid").value = CID
         field(pilot, "name").value = "books/quijote"

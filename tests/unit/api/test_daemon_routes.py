@@ -30,12 +30,14 @@ def test_joining() -> None:
 def test_running_moving_and_leaving() -> None:
     door = ApiDoor()
     send(door, "POST", "/clusters", body={"name": "books", "publish": "127.0.0.1:0"})
+    send(door, "POST", "/clusters", body={"name": "books", "rest": ""})
     send(door, "DELETE", "/clusters/books")
     send(door, "POST", "/clusters/books/leave", body={"dry_run": True})
     send(door, "POST", "/clusters/books/leave")
     send(door, "POST", "/clusters/books/node", body={"ipfs": "embedded", "keep_old": True})
     assert door.asked == [
-        ("run_cluster", "books", "127.0.0.1:0"),
+        ("run_cluster", "books", "127.0.0.1:0", None),
+        ("run_cluster", "books", None, ""),
         ("stop_cluster", "books"),
         ("leave", "books", True),
         ("leave", "books", False),

@@ -30,7 +30,7 @@ class Door(ApiDoor):
 
     async def choose(self, cids: Sequence[str], choice: str | None) -> shapes.Chosen:
         self._noted("choose", list(cids), choice)
-        return shapes.Chosen("books", choice, len(cids), [])
+        return shapes.Chosen("books", choice, len(cids), [], [])
 
 
 def test_limits_are_shown_and_changed() -> None:

@@ -27,7 +27,7 @@ def test_a_word_is_taken(
     shell: Shell, daemon: FakeDaemon, arguments: list[str], choice: str | None, words: str
 ) -> None:
     shell.followed()
-    daemon.on("POST", ROUTE, Chosen("books", choice, 1, []))
+    daemon.on("POST", ROUTE, Chosen("books", choice, 1, [], []))
     said = shell(*arguments)
     assert said.code == 0 and words in said.out
     assert daemon.asked("POST", ROUTE)[0].json == {"cids": [CID], "choice": choice}
@@ -35,11 +35,18 @@ def test_a_word_is_taken(
 
 def test_what_is_not_on_the_list_is_exit_1(shell: Shell, daemon: FakeDaemon) -> None:
     shell.followed()
-    daemon.on("POST", ROUTE, Chosen("books", "skip", 1, [CID_2]))
+    daemon.on("POST", ROUTE, Chosen("books", "skip", 1, [CID_2], []))
     said = shell("skip", CID, CID_2)
     assert said.code == 1 and f"{CID_2} is not on the list" in said.err and "1 pin" in said.out
     found = json.loads(shell("skip", CID, CID_2, "--json").out)
-    assert found == {"schema": 1, "cluster": "books", "choice": "skip", "pins": 1, "absent": [CID_2]}
+    assert found == {"schema": 1, "cluster": "books", "choice": "skip", "pins": 1, "absent": [CID_2], "denied": []}
+
+
+def test_what_a_denylist_keeps_out_is_named(shell: Shell, daemon: FakeDaemon) -> None:
+    shell.followed()
+    daemon.on("POST", ROUTE, Chosen("books", "next", 1, [], [CID]))
+    said = shell("next", CID)
+    assert said.code == 0 and f"{CID} does not come: your denylist" in said.err and not said.out
 
 
 @pytest.mark.parametrize("arguments", [["skip"], ["next"], ["skip", "nonsense"]])

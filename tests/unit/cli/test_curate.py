@@ -115,15 +115,19 @@ def test_a_follower_publishes_nothing(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_within_a_running_daemon(shell: Shell, daemon: FakeDaemon, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "option", "rest"), [(signal.SIGINT, [], ""), (signal.SIGTERM, ["--rest", "127.0.0.1:9"], "127.0.0.1:9")]
+)
+def test_serve_within_a_running_daemon(
+    shell: Shell, daemon: FakeDaemon, number: signal.Signals, option: list[str], rest: str
+) -> None:
     shell.curated()
     daemon.on("POST", "/clusters", summary())
     daemon.on("DELETE", "/clusters/books", {})
     ready = {"cluster": "books", "peer": "P", "p2p": ["/a", "/b"], "api": "unix:/s", "publish": "http://h:1/books.toml"}
     daemon.on("GET", "/clusters/books/ready", ready)
     with subprocess.Popen(
-        [sys.executable, "-m", "pincrew", "serve", "books", "--publish", "h:1"],
+        [sys.executable, "-m", "pincrew", "serve", "books", "--publish", "h:1", *option],
         env=os.environ.copy(),
         stdout=subprocess.PIPE,
         text=True,
@@ -131,7 +135,7 @@ def test_serve_within_a_running_daemon(shell: Shell, daemon: FakeDaemon, number:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line == "ready books peer=P p2p=/a,/b api=unix:/s publish=http://h:1/books.toml\n"
-        assert daemon.asked("POST", "/clusters")[0].json == {"name": "books", "publish": "h:1"}
+        assert daemon.asked("POST", "/clusters")[0].json == {"name": "books", "publish": "h:1", "rest": rest}
         assert not daemon.asked("DELETE", "/clusters/books")
         process.send_signal(number)
         assert process.wait(10) == 0

@@ -37,6 +37,22 @@ def test_help_fits_a_terminal(line: str, command: Any, shell: Shell, monkeypatch
     assert max(map(len, result.out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        ("follow", "pincrew follow [OPTIONS] SOURCE"),
+        ("skip", "pincrew skip [OPTIONS] CID..."),
+        ("retry", "pincrew retry [OPTIONS] [CID...]"),
+        ("add", "pincrew add [OPTIONS] {PATH|-}..."),
+        ("compat install", "pincrew compat install [OPTIONS] [DIR]"),
+        ("status", "pincrew status [OPTIONS]"),
+    ],
+)
+def test_usage_is_written_as_people_write_it(line: str, usage: str, shell: Shell) -> None:
+    said = shell(*line.split(), "--help").out
+    assert said.splitlines()[0] == f"Usage: {usage}" and "<" not in said.partition("Options:")[0]
+
+
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_those_of_each_shell(name: str, shell: Shell, tmp_path: Path) -> None:
     script = shell("completion", name).out

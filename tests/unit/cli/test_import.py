@@ -96,10 +96,14 @@ COMMANDS: dict[str, int] = {
     f"trust keeper {PEER} -c books": 1,
     "trust sign no-such-file": 1,
     "trust key .": 1,
+    "token new -c books": 0,
+    "token ls -c books": 0,
+    "token revoke no-such -c books": 1,
     "node status": 3,
     "node gc": 1,
     "node switch embedded -c books": 0,
     "demo --ipfs kubo": 1,
+    "ctl --host /ip4/127.0.0.1/tcp/1 id": 1,
 }
 WITHOUT_CLUSTER = {"pins", "peers", "errors", "events", "retry --all-errors"}
 

@@ -57,7 +57,7 @@ def test_what_holds_is_shown(shell: Shell, daemon: FakeDaemon) -> None:
     daemon.on("GET", LINE, NETWORK)
     said = shell("limits")
     assert said.code == 0
-    for words in ("200.0 GB", "120.0 GB, 1.00 GB more under way", "10 % of the volume: 400.0 GB of 1.00 TB", "7 pins"):
+    for words in ("200.0 GB", "120.0 GB, 1.00 GB more reserved", "10 % of the volume: 400.0 GB of 1.00 TB", "7 pins"):
         assert words in said.out
     assert "/x/cluster.toml" in said.err
     for words in ("2.00 MB/s down, any up\n", "mon-fri 23:00-07:00", "any down, 500.0 kB/s up  (now)"):

@@ -17,7 +17,7 @@ TIME = "2026-01-01T00:00:00.000Z"
 SOUND = Verified("books", CID, "a\x1bname", "sound", 4, 1_000_000, 0, 0, None, TIME)
 REPAIRED = Verified("books", CID_2, "", "repaired", 3, 5_000, 1, 2, None, TIME)
 DAMAGED = Verified("books", CID, "b", "damaged", 3, 5_000, 1, 0, "nobody has it", None)
-ABSENT = Verified("books", CID, "c", "absent", 0, 0, 0, 0, "it is queued, and not pinned", None)
+ABSENT = Verified("books", CID, "c", "absent", 0, 0, 0, 0, "it is not pinned here (queued)", None)
 
 
 def test_sound_and_repaired_pins(shell: Shell, daemon: FakeDaemon) -> None:
@@ -31,7 +31,7 @@ def test_sound_and_repaired_pins(shell: Shell, daemon: FakeDaemon) -> None:
     assert daemon.asked("POST", ROUTE)[0].json == {"cids": [], "which": "all"}
 
 
-@pytest.mark.parametrize(("line", "words"), [(DAMAGED, "nobody has it"), (ABSENT, "it is queued")])
+@pytest.mark.parametrize(("line", "words"), [(DAMAGED, "nobody has it"), (ABSENT, "it is not pinned")])
 def test_what_is_not_well_is_exit_1(shell: Shell, daemon: FakeDaemon, line: Verified, words: str) -> None:
     shell.followed()
     daemon.on("POST", ROUTE, [SOUND, line])

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import zlib
 from pathlib import Path
+from typing import Any
 
 from pincrew.announcement import Announcement, Counters, KeptPart
 from pincrew.base_form import Row, blob_hash, encode_cut, encode_header, encode_rows, seal
@@ -115,7 +116,11 @@ def base() -> dict[str, bytes]:
 PART = KeptPart(2**62, 50_000_000_000, 1_200, 3, 1_699_000_000_000)
 
 
-def announcement(part: KeptPart | None = None) -> bytes:
+# What a curator's peer says besides.
+SERVICE = {"tags": (("region", "eu"), ("zone", "b")), "queue": 17, "repins": True}
+
+
+def announcement(part: KeptPart | None = None, **more: Any) -> bytes:
     """What a follower says about itself, and of the part that it keeps."""
     return Announcement(
         cluster=CLUSTER,
@@ -131,6 +136,7 @@ def announcement(part: KeptPart | None = None) -> bytes:
         free_bytes=1_000_000_000,
         time_ms=1_700_000_004_000,
         ttl_s=180,
+        **more,
     ).sealed(BEN)
 
 
@@ -165,7 +171,11 @@ def files() -> dict[str, dict[str, bytes]]:
     return {
         "envelope_v1.cbor.hex": {name: forged.sealed for name, forged in envelopes().items()},
         "frame_v1.cbor.hex": {name: encode_frame(frame) for name, frame in frames().items()},
-        "announcement_v1.cbor.hex": {"announcement": announcement(), "announcement of a part": announcement(PART)},
+        "announcement_v1.cbor.hex": {
+            "announcement": announcement(),
+            "announcement of a part": announcement(PART),
+            "announcement with tags": announcement(PART, **SERVICE),
+        },
         "base_v1.cbor.hex": base(),
     }
 

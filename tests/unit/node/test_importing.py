@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 import trio
@@ -8,8 +11,14 @@ import trio.testing
 
 from pincrew.cid import cid_text
 from pincrew.errors import Conflict, Misuse, WorldFault
-from pincrew.limits import ADD_BATCH_BLOCKS, ADD_BATCH_BYTES, ADD_PROGRESS_BYTES, CHUNK_BYTES_MAX
-from pincrew.node.chunking import CHUNK_BYTES
+from pincrew.limits import (
+    ADD_BATCH_BLOCKS,
+    ADD_BATCH_BYTES,
+    ADD_PROGRESS_BYTES,
+    CHUNK_BYTES_MAX,
+    HASHED_IN_LOOP_BYTES_MAX,
+)
+from pincrew.node.chunking import CHUNK_BYTES, Buzhash, Chunker, Chunking, FixedSize, Rabin
 from pincrew.node.importing import Added, AddOptions, Entry, FileEntry, FolderEntry, Progress, SymlinkEntry, add
 from pincrew.node.layout import Block
 from pincrew.node.multihash import multihash_of
@@ -96,9 +105,9 @@ def test_what_makes_no_tree_is_refused(items: list[Item]) -> None:
 
 
 def test_options_that_there_are_not() -> None:
-    for version, chunk_bytes in ((2, 1_000), (1, 0), (1, 2**21)):
+    for version, hash_name in ((2, "sha2-256"), (0, "sha3-512"), (1, "md5"), (1, "")):
         with pytest.raises(Misuse):
-            AddOptions(version, chunk_bytes=chunk_bytes)
+            AddOptions(version, hash_name=hash_name)
     assert AddOptions(0).form.raw_leaves is False
     assert AddOptions(1).form.raw_leaves is True
 
@@ -121,8 +130,16 @@ def test_blocks_are_stored_in_batches_children_first() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chunk_bytes", [CHUNK_BYTES, CHUNK_BYTES_MAX])
-def test_little_waits_in_memory_however_big_the_file_is(chunk_bytes: int) -> None:
+@pytest.mark.parametrize(
+    ("chunking", "chunk_bytes"),
+    [
+        (FixedSize(CHUNK_BYTES), CHUNK_BYTES),
+        (FixedSize(CHUNK_BYTES_MAX), CHUNK_BYTES_MAX),
+        (Rabin.around(2**20), 3 * 2**19),
+        (Buzhash(), 512 * 1024),
+    ],
+)
+def test_little_waits_in_memory_however_big_the_file_is(chunking: Chunking, chunk_bytes: int) -> None:
     """What was read and is not stored yet never exceeds a few batches, while the store is the slow part."""
     stored = read = most = 0
 
@@ -144,9 +161,46 @@ def test_little_waits_in_memory_however_big_the_file_is(chunk_bytes: int) -> Non
     async def report(_: Added | Progress) -> None:
         pass
 
-    trio.run(add, entries(), AddOptions(1, chunk_bytes=chunk_bytes), put_many, report)
+    trio.run(add, entries(), AddOptions(1, chunking=chunking), put_many, report)
     assert stored >= read
     assert most <= 3 * ADD_BATCH_BYTES + chunk_bytes + 2**20
+
+
+@pytest.mark.parametrize("chunking", [FixedSize(100), Rabin(16, 64, 200), Buzhash()])
+@pytest.mark.parametrize("trickle", [False, True])
+def test_the_same_in_pieces_of_any_size(chunking: Chunking, trickle: bool) -> None:
+    options = AddOptions(1, chunking=chunking, trickle=trickle)
+    item = file("f", random.Random(6).randbytes(300_000))
+    first, *others = (
+        trio.run(lambda size=size: add_items([item], options, Blocks(), piece_bytes=size)) for size in (7, 1_000, 10**6)
+    )
+    assert all(other.roots == first.roots for other in others)
+
+
+def test_what_takes_long_is_not_done_in_the_loop() -> None:
+    """Pieces are cut and hashed together: those of a large file in a thread, whatever their own size."""
+    in_loop: list[bool] = []
+
+    @dataclass(frozen=True)
+    class Watched(FixedSize):
+        def chunker(self) -> Chunker:
+            return WatchedChunker()
+
+    class WatchedChunker:
+        waiting_bytes = 0
+
+        def feed(self, piece: bytes) -> list[bytes]:
+            in_loop.append(threading.current_thread() is threading.main_thread())
+            return [piece]
+
+        def rest(self) -> list[bytes]:
+            return []
+
+    for size in (HASHED_IN_LOOP_BYTES_MAX, 2 * ADD_BATCH_BYTES):
+        item = file("f", bytes(size))
+        trio.run(lambda item=item: add_items([item], AddOptions(chunking=Watched()), Blocks(), piece_bytes=2**14))
+    small = HASHED_IN_LOOP_BYTES_MAX // 2**14
+    assert in_loop == [True] * small + [False] * (2 * ADD_BATCH_BYTES // 2**14)
 
 
 def test_a_root_is_reported_once_it_is_stored() -> None:

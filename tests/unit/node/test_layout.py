@@ -4,14 +4,14 @@ import pytest
 
 from pincrew.cid import cid_text
 from pincrew.node import dag_pb, unixfs
-from pincrew.node.layout import LINKS_PER_NODE, FileLayout, Form, Part, symlink
+from pincrew.node.layout import LINKS_PER_NODE, BalancedLayout, Form, Part, symlink
 from pincrew.node.multihash import matches, multihash_of
 
 V0, V1 = Form(0, False), Form(1, True)
 
 
 def lay_out(form: Form, chunks: list[bytes]) -> tuple[dict[bytes, bytes], Part]:
-    file = FileLayout(form)
+    file = BalancedLayout(form)
     blocks = file.add(chunks)
     rest, part = file.finish()
     return dict(blocks + rest), part
@@ -70,7 +70,7 @@ def test_all_levels_are_full_but_at_their_ends(form: Form, leaves: int, levels: 
 def test_the_same_in_any_batches() -> None:
     chunks = [bytes([number]) for number in range(200)]
     whole = lay_out(V1, chunks)
-    file = FileLayout(V1)
+    file = BalancedLayout(V1)
     blocks = [block for chunk in chunks for block in file.add([chunk])]
     rest, part = file.finish()
     assert (dict(blocks + rest), part) == whole

@@ -15,6 +15,7 @@ from pincrew.node.multihash import (
     DAG_CBOR,
     DAG_JSON,
     DAG_PB,
+    HASH_NAMES,
     RAW,
     CidFields,
     check_allowed,
@@ -29,6 +30,7 @@ from pincrew.node.multihash import (
     is_usual,
     matches,
     multihash_of,
+    prefix_for,
     prefix_of,
 )
 from pincrew.node.protobuf import varint
@@ -148,6 +150,21 @@ def test_version_0() -> None:
     assert fields_of(V0) == CidFields(0, DAG_PB, 0x12, DIGEST)
     assert is_usual(V0) and is_usual(V1) and not is_usual(V1 + b"x")
     check_allowed(V0)
+
+
+@pytest.mark.parametrize("hash_name", HASH_NAMES)
+def test_prefixes_by_the_name_of_a_hash_function(hash_name: str) -> None:
+    """Each is that of a digest in its usual length, which is the only one that names of functions stand for."""
+    cid = cid_of(prefix_for(1, DAG_JSON, hash_name), b"x")
+    fields = fields_of(cid)
+    bits = 512 if hash_name.endswith("512") else 256
+    assert (fields.version, fields.codec, len(fields.digest)) == (1, DAG_JSON, bits // 8)
+    assert matches(multihash_of(cid), b"x") and prefix_of(cid) == prefix_for(1, DAG_JSON, hash_name)
+    assert inlined(multihash_of(cid_of(prefix_for(1, RAW, hash_name), b""))) == b""
+
+
+def test_the_prefix_of_version_0() -> None:
+    assert prefix_for(0, DAG_PB, "sha2-256") == prefix_of(V0)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pincrew.errors import Malformed, Misuse, NoProgress, NotFound
 from pincrew.limits import FILE_DEPTH_MAX, READ_AHEAD_BLOCKS
 from pincrew.node import dag_pb, unixfs
+from pincrew.node.chunking import FixedSize
 from pincrew.node.dag_pb import Link
 from pincrew.node.hamt import name_hash
 from pincrew.node.importing import AddOptions, FileEntry, FolderEntry, SymlinkEntry
@@ -80,7 +81,7 @@ def added(items: list[Item], options: AddOptions) -> tuple[Blocks, bytes]:
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("options", [AddOptions(0, chunk_bytes=7), AddOptions(1, chunk_bytes=7)])
+@pytest.mark.parametrize("options", [AddOptions(0, chunking=FixedSize(7)), AddOptions(1, chunking=FixedSize(7))])
 def test_ranges_of_a_file(options: AddOptions) -> None:
     content = random.Random(1).randbytes(5_000)
     blocks, cid = added([Item("f", FileEntry, content)], options)
@@ -101,14 +102,16 @@ def test_ranges_of_a_file(options: AddOptions) -> None:
 
 
 def test_a_range_reads_only_what_it_takes() -> None:
-    blocks, cid = added([Item("f", FileEntry, bytes(range(200)) * 500)], AddOptions(1, chunk_bytes=100))
+    blocks, cid = added([Item("f", FileEntry, bytes(range(200)) * 500)], AddOptions(1, chunking=FixedSize(100)))
     blocks.got.clear()
     assert read(blocks, cid, 90_000, 10) == (bytes(range(200)) * 500)[90_000:90_010]
     assert len(blocks.got) == 3
 
 
 def test_blocks_are_fetched_ahead_and_never_more_than_a_few() -> None:
-    blocks, cid = added([Item("f", FileEntry, random.Random(2).randbytes(10_000))], AddOptions(1, chunk_bytes=100))
+    blocks, cid = added(
+        [Item("f", FileEntry, random.Random(2).randbytes(10_000))], AddOptions(1, chunking=FixedSize(100))
+    )
     under_way = most = 0
 
     async def get(wanted: bytes) -> bytes:
@@ -128,7 +131,9 @@ def test_blocks_are_fetched_ahead_and_never_more_than_a_few() -> None:
 
 
 def test_reading_stops_with_whoever_reads() -> None:
-    blocks, cid = added([Item("f", FileEntry, random.Random(2).randbytes(100_000))], AddOptions(1, chunk_bytes=100))
+    blocks, cid = added(
+        [Item("f", FileEntry, random.Random(2).randbytes(100_000))], AddOptions(1, chunking=FixedSize(100))
+    )
 
     async def main() -> None:
         async with cat(blocks.get, cid) as pieces:
@@ -140,7 +145,7 @@ def test_reading_stops_with_whoever_reads() -> None:
 
 
 def test_an_absent_block_is_what_the_reader_is_told() -> None:
-    blocks, cid = added([Item("f", FileEntry, bytes(1_000))], AddOptions(1, chunk_bytes=100))
+    blocks, cid = added([Item("f", FileEntry, bytes(1_000))], AddOptions(1, chunking=FixedSize(100)))
 
     async def get(wanted: bytes) -> bytes:
         if wanted == cid:
@@ -282,7 +287,7 @@ def test_a_folder_is_listed_with_what_its_entries_are() -> None:
         Item("d/link", SymlinkEntry, b"big"),
         Item("d/sub", FolderEntry),
     ]
-    blocks, cid = added(items, AddOptions(1, chunk_bytes=100))
+    blocks, cid = added(items, AddOptions(1, chunking=FixedSize(100)))
     entries = {entry.name: entry.status for entry in listed(blocks, cid)}
     assert entries == {
         "big": Status(Kind.FILE, 1_000),

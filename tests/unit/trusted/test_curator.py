@@ -1,50 +1,99 @@
-"""What a curator makes of a request of the API."""
+"""A running curator gives new pins to peers that are alive. Real clusters on loopback, peers that only announce."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from pincrew.trusted.curator import write_request
+import trio
+from pincrew.trusted.curator import Curator
 
+from pincrew.announcement import Announcement
 from pincrew.api.shapes import PinRequest
-from pincrew.errors import Misuse
-from pincrew.record import decode_record
-from pincrew.values import Pin
-from support.shape_examples import CID
+from pincrew.errors import Conflict
+from pincrew.keys import peer_id
+from pincrew.paths import Home
+from pincrew.roster import Roster
+from pincrew.settings import load_cluster, save
+from sim.swarm import key_of
+from support.machines import made_up_cids
+from unit.test_roster import calling, home, made, trio_test
 
-NOW = 1_800_000_000_000
-
-
-def written(**fields: Any) -> Pin:
-    request = write_request(PinRequest(CID, **fields), NOW)
-    assert request.record is not None
-    return decode_record(request.cid, request.record)
-
-
-@pytest.mark.parametrize(
-    ("timestamp", "added_ms"),
-    [
-        (None, NOW),
-        ("0001-01-01T00:00:00Z", NOW),
-        ("2023-11-14T22:13:20Z", 1_700_000_000_000),
-        ("2023-11-14T22:13:20.5+00:00", 1_700_000_000_500),
-        ("2999-01-01T00:00:00Z", NOW),
-        ("1960-01-01T00:00:00Z", 0),
-    ],
-)
-def test_when_it_was_added(timestamp: str | None, added_ms: int) -> None:
-    assert written(timestamp=timestamp).added_ms == added_ms
+__all__ = ["home"]
+CIDS = made_up_cids(8, "curator")
 
 
-def test_when_it_expires() -> None:
-    assert written(expire_at="2999-01-01T00:00:00Z").expire_ms == 32_472_144_000_000
-    assert written(expire_at="0001-01-01T00:00:00Z").expire_ms is None
-    with pytest.raises(Misuse, match="in the past"):
-        written(expire_at="2023-11-14T22:13:20Z")
+def configured(home: Home, **fields: Any) -> None:
+    made(home, "books")
+    path = home.cluster("books").settings
+    save(path, replace(load_cluster(path), **fields))
 
 
-@pytest.mark.parametrize("field", ["timestamp", "expire_at"])
-def test_what_is_no_time(field: str) -> None:
-    with pytest.raises(Misuse, match="is not a time"):
-        written(**{field: "soon"})
+async def curator(roster: Roster) -> Curator:
+    await roster.start("books", None)
+    cluster = roster.cluster("books")
+    assert isinstance(cluster, Curator)
+    return cluster
+
+
+def announce(cluster: Curator, name: str, **said: Any) -> str:
+    key = key_of(name)
+    one = Announcement(cluster.peer.member.chain.cluster_id, key.public, name=name, time_ms=1, **said)
+    cluster.peer.member.heard.accept(one.sealed(key), trio.current_time())
+    return peer_id(key.public)
+
+
+async def allocations(cluster: Curator, cid: str) -> list[str]:
+    ((pin,),) = [pins async for pins in cluster.pinset([cid])]
+    return pin.allocations
+
+
+@trio_test
+async def test_new_pins_are_given_to_the_crew_and_stay_where_they_are(home: Home) -> None:
+    configured(
+        home, replication_min=2, replication_max=2, allocate_followers=True, allocate_by=("tag:zone", "freespace")
+    )
+    async with calling(home) as roster:
+        cluster = await curator(roster)
+        north = [announce(cluster, name, free_bytes=10**9, tags=(("zone", "n"),)) for name in ("a", "b")]
+        south = [announce(cluster, name, free_bytes=10**9, tags=(("zone", "s"),)) for name in ("c", "d")]
+        await cluster.write([PinRequest(cid) for cid in CIDS])
+        for cid in CIDS:
+            chosen = await allocations(cluster, cid)
+            assert len(chosen) == 2 and len(set(chosen) & set(north)) == 1 == len(set(chosen) & set(south))
+        before = [await allocations(cluster, cid) for cid in CIDS]
+        await cluster.write([PinRequest(cid, name="again", user_allocations=north) for cid in CIDS])
+        assert [await allocations(cluster, cid) for cid in CIDS] == before, "who has it keeps it"
+        await cluster.write([PinRequest(CIDS[0], replication_factor_min=-1, replication_factor_max=-1)])
+        assert await allocations(cluster, CIDS[0]) == []
+        await cluster.write([PinRequest(CIDS[0], user_allocations=[south[1]])])
+        assert (await allocations(cluster, CIDS[0]))[0] == south[1], "a wish comes first"
+
+
+@trio_test
+async def test_without_enough_peers_nothing_is_written(home: Home) -> None:
+    configured(home, replication_min=2, replication_max=3)
+    async with calling(home) as roster:
+        cluster = await curator(roster)
+        announce(cluster, "follower", free_bytes=10**9)
+        announce(cluster, "other follower", free_bytes=10**9)
+        with pytest.raises(Conflict, match=r"Needed at least: 2\. Wanted at most: 3\. Available candidates: 0"):
+            await cluster.write(
+                [PinRequest(CIDS[0], replication_factor_min=-1, replication_factor_max=-1), PinRequest(CIDS[1])]
+            )
+        assert sum(cluster.peer.statuses.counts().values()) == 0
+        await cluster.write([PinRequest(CIDS[1], allocations=[cluster.peer.id])])
+        assert await allocations(cluster, CIDS[1]) == [cluster.peer.id], "who is named is asked nothing"
+
+
+@trio_test
+async def test_what_it_says_of_itself(home: Home) -> None:
+    configured(home, tags=("region=eu",), repin_after=None)
+    async with calling(home) as roster:
+        said = (await curator(roster)).peer.self_report.own()
+        assert (said.tags, said.queue, said.repins) == ((("region", "eu"),), 0, False)
+    path = home.cluster("books").settings
+    save(path, replace(load_cluster(path), repin_after=60.0))
+    async with calling(home) as roster:
+        assert (await curator(roster)).peer.self_report.own().repins

@@ -47,9 +47,11 @@ def test_progress_wrapping_and_nothing_but_hashes() -> None:
     ("options", "sentence"),
     [
         ("cid-version=9", "unknown CID version: 9"),
-        ("chunker=rabin", "unrecognized chunker option: rabin"),
+        ("chunker=fastcdc", "unrecognized chunker option: fastcdc"),
         ("chunker=size-99999999", "chunk"),
-        ("hash=blake3", "sha2-256 only"),
+        ("chunker=rabin-15-64-128", "Rabin chunks of 15, 64 and 128 bytes cannot be"),
+        ("hash=md5", "unrecognized hash function: 'md5'"),
+        ("hash=blake3&cid-version=0", "CIDv0 only supports sha2-256"),
     ],
 )
 def test_options_that_cannot_be_had(options: str, sentence: str) -> None:
@@ -64,7 +66,30 @@ def test_nothing_to_add() -> None:
     async def test(rpc: Rpc) -> None:
         assert await rpc.refusal("add", files()) == "expected a file argument"
         assert (await rpc.post("add")).text == "file argument 'path' is required\n"
-        assert (await rpc.post("add?trickle=true", files(("a", BYTES, b"x")))).status_code == 400
+        assert (await rpc.post("add?nocopy=true", files(("a", BYTES, b"x")))).status_code == 400
+        assert (await rpc.post("add?inline=true", files(("a", BYTES, b"x")))).status_code == 400
+
+    with_rpc(test)
+
+
+@pytest.mark.parametrize(
+    ("options", "cid"),
+    [
+        # What Kubo 0.43.1 says of 100,000 zeros; another hash function than sha2-256 implies version 1.
+        ("trickle=true", "QmXCP4HrAHxbNuwm92VTbqdRnn59Ht1jUKD6fum2Z7AW9b"),
+        ("t=true&raw-leaves=true", "QmWZ7cerWdKvsy8qH6UsBiaXXsnHW8VZnT47cDUnp665tA"),
+        ("chunker=rabin-512-1024-2048&cid-version=1", "bafybeid52pehkw4tjv24crraxnn5cqo22qiftc7vpqpchb4gta6j2tmyei"),
+        ("chunker=buzhash", "QmYgKa25YqEGpQmmZtPPFMNK3kpqqneHk6nMSEUYryEX1C"),
+        (
+            "hash=sha3-512",
+            "bafkriqbyttdmytj7kba47dfpgmtuoshfxq3fufaseaovk2ivxm4mh7h7wdujgkd72oblagu7psg2dm7q3r3fquxr6djuusv3wvitxqt25ywq2",
+        ),
+        ("hash=Blake3&raw-leaves=false", "bafyb4iekanpxnoobzrurhqmoh5j35f4noiz4bma4audvncaf4zkikyifj4"),
+    ],
+)
+def test_layouts_chunkers_and_hash_functions(options: str, cid: str) -> None:
+    async def test(rpc: Rpc) -> None:
+        assert (await rpc.one(f"add?{options}", files(("a", BYTES, bytes(100_000)))))["Hash"] == cid
 
     with_rpc(test)
 

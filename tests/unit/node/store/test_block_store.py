@@ -112,6 +112,21 @@ def test_a_spoilt_block_is_told_once_then_absent_and_comes_back(store: BlockStor
     assert store.get(put[1][0]) == put[1][1] and store.lost() == []
 
 
+def test_what_the_disk_spoils_while_it_is_in_memory_is_written_anew(store: BlockStore, tmp_path: Path) -> None:
+    put = [leaf("".join(str(number) for number in range(begin, begin + 4_000))).block for begin in (0, 10_000, 20_000)]
+    store.put_many(put)
+    # The bytes on the disk change, and SQLite's own copy, from which they were written, does not.
+    wal = tmp_path / "blocks.db-wal"
+    raw = wal.read_bytes()
+    assert raw.count(put[1][1][9_000:9_064]) == 1
+    with wal.open("r+b") as file:
+        file.seek(raw.index(put[1][1][9_000:9_064]))
+        file.write(b"X" * 64)
+    assert [store.get(multihash) for multihash, _ in put] == [data for _, data in put] and store.lost() == []
+    store.close()
+    assert BlockStore(tmp_path / "blocks.db").get(put[1][0]) == put[1][1]
+
+
 def test_many_are_read_around_a_spoilt_one(store: BlockStore, tmp_path: Path) -> None:
     put = blocks(3)
     store.put_many(put)

@@ -1,0 +1,174 @@
+"""Adding to a cluster of two curators, one on a Kubo, with a follower: whose nodes get the blocks, and what fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from pincrew.cid import cid_text
+from pincrew.errors import PincrewError
+from pincrew.kubo_process import KuboProcess
+from pincrew.node.car import header_of, section_of
+from pincrew.node.multihash import cid_of
+from support.machines import Crew, Machine, crew_in, read_content, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.kubo]
+NAME = "films"
+
+
+@dataclass
+class Added:
+    """What a request answered."""
+
+    status: int
+    lines: list[dict[str, Any]]
+
+    @property
+    def root(self) -> str:
+        return str(self.lines[-1]["cid"])
+
+
+@dataclass
+class Two:
+    """Two curators and a follower."""
+
+    first: Machine
+    second: Machine
+    follower: Machine
+    kubo: KuboProcess
+    api: str
+
+    def add(self, *contents: bytes, query: str = "", kind: str = "application/octet-stream") -> Added:
+        """Add files at the first curator."""
+        files = [("file", (f"part{number}", content, kind)) for number, content in enumerate(contents)]
+        answer = httpx.post(f"{self.api}/add?{query}", files=files, timeout=60)
+        return Added(answer.status_code, [json.loads(line) for line in answer.text.splitlines()])
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, kubo: KuboProcess) -> Iterator[Two]:
+    with crew_in(tmp_path_factory.mktemp("adding")) as crew:
+        yield _met(crew, kubo)
+
+
+def _met(crew: Crew, kubo: KuboProcess) -> Two:
+    first, second, follower = (crew.machine(name) for name in ("first", "second", "follower"))
+    first.create(NAME, node="embedded")
+    ready = first.serve(NAME, "--rest", "127.0.0.1:0")
+    first.run("publish", "-o", "films.toml")
+    document = str(first.folder / "films.toml")
+    second.follow(document, node=kubo.url)
+    first.run("trust", "add", second.client.ready(NAME).peer)
+    until(lambda: second.client.trust(NAME).record == 1, "the second curator is named")
+    second.serve(NAME, "--rest", "none")
+    follower.follow(document, node="embedded")
+    for machine in (first, second, follower):
+        machine.until(NAME, lambda summary: summary.peers.connected > 1, f"{machine.name} has both neighbours")
+    return Two(first, second, follower, kubo, ready["api"])
+
+
+def holds(machine: Machine, cid: str) -> bool:
+    """Whether its own node has a block; it asks nobody else."""
+    try:
+        return bool(machine.node.object("block/stat", [("arg", cid), ("offline", "true")]))
+    except PincrewError:
+        return False
+
+
+def test_blocks_go_to_every_curators_node_at_once_and_to_no_follower(two: Two) -> None:
+    content = os.urandom(700_000)
+    added = two.add(content, query="no-pin=true&cid-version=1")
+    assert added.status == 200
+    [line] = added.lines
+    assert set(line["allocations"]) == {two.first.client.ready(NAME).peer, two.second.client.ready(NAME).peer}
+    assert two.first.held(added.root) == content
+    assert read_content(two.kubo, added.root) == content
+    assert not holds(two.follower, added.root)
+    assert added.root not in two.first.cids(NAME)
+
+
+def test_what_was_added_is_pinned_by_all(two: Two) -> None:
+    folder = two.add(b"one", b"two", query="wrap-with-directory=true&name=both&meta-kind=test")
+    assert [line["name"] for line in folder.lines] == ["part0", "part1", ""]
+    listed = httpx.get(f"{two.api}/allocations/{folder.root}").json()
+    assert (listed["name"], listed["metadata"]) == ("both", {"kind": "test"})
+    for machine in (two.first, two.second, two.follower):
+        machine.until(NAME, lambda summary: summary.state == "complete" and summary.pins.pinned, "all has come")
+        assert folder.root in machine.cids(NAME)
+    several = two.add(b"three", b"four")
+    assert {line["cid"] for line in several.lines} <= two.first.cids(NAME), "each of several files is pinned"
+
+
+def test_local_content_goes_nowhere_else(two: Two) -> None:
+    added = two.add(os.urandom(1_000), query="local=true&no-pin=true")
+    assert added.lines[-1]["allocations"] == [two.first.client.ready(NAME).peer]
+    assert holds(two.first, added.root)
+    offline = httpx.post(f"{two.kubo.url}/api/v0/block/stat?arg={added.root}&offline=true")
+    assert offline.status_code == 500
+
+
+def test_a_car_of_any_codec(two: Two) -> None:
+    leaf = b"\x01\x55\x12\x20", b"a leaf"
+    leaf_cid = cid_of(b"\x01\x55\x12\x20", leaf[1])
+    node = b"\xa1\x61l\xd8\x2a\x58\x25\x00" + leaf_cid  # dag-cbor: {"l": leaf}
+    root = cid_of(b"\x01\x71\x12\x20", node)
+    car = header_of([root]) + section_of(leaf_cid, leaf[1]) + section_of(root, node)
+    added = two.add(car, query="format=car&name=graph")
+    assert added.status == 200
+    assert added.root == cid_text(root)
+    assert holds(two.first, cid_text(leaf_cid))
+    assert httpx.post(f"{two.kubo.url}/api/v0/block/stat?arg={cid_text(leaf_cid)}&offline=true").status_code == 200
+    no_root, cut = header_of([]) + section_of(leaf_cid, leaf[1]), car[:-3]
+    for bad, why in ((no_root, "single root"), (cut, "CAR"), (b"junk", "CAR")):
+        refused = two.add(bad, query="format=car")
+        assert refused.status == 400, refused
+        assert why in refused.lines[0]["message"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["chunker=size-0", "cid-version=7", "raw-leaves=maybe", "format=zip", "layout=flat", "hash=md5", "nocopy=true"],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_read(two: Two, query: str) -> None:
+    before = two.first.cids(NAME)
+    assert two.add(b"x", query=query).status == 400
+    assert two.first.cids(NAME) == before
+
+
+def test_a_follower_takes_nothing(two: Two) -> None:
+    socket = two.follower.home.cluster(NAME).api_socket(two.follower.environment)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://restapi") as client:
+        answer = client.post("/add", files={"file": b"x"})
+    assert answer.status_code == 403
+
+
+def test_a_curator_that_dies_is_left_behind(two: Two) -> None:
+    """The last test here: the second curator does not come back."""
+    before = two.add(b"before it dies")
+    assert len(before.lines[-1]["allocations"]) == 2, (before, two.first.json_lines("peers"), two.first.log(), two.second.log())
+    sent = iter([os.urandom(300_000)] * 40)
+
+    def body() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="big"\r\n\r\n'
+        for number, piece in enumerate(sent):
+            if number == 10:
+                two.second.kill()
+            yield piece
+        yield b"\r\n--x--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = httpx.post(f"{two.api}/add?name=big", content=body(), headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    line = json.loads(answer.text.splitlines()[-1])
+    root = line["cid"]
+    assert line["allocations"] == [two.first.client.ready(NAME).peer]
+    assert len(line["failed"]) == 1
+    assert {root, before.root} <= two.first.cids(NAME)
+    two.first.until_state(NAME, "complete")
+    assert len(two.first.held(root)) == 12_000_000

@@ -1,0 +1,198 @@
+"""Where the REST API may be offered, and under which conditions."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from pincrew.errors import Misuse, PortInUse, StoreFault, unwrapped
+from pincrew.paths import ClusterPaths
+from pincrew.rest.access import Scope
+from pincrew.rest.contract import RestDoor
+from pincrew.rest_listener import serve_rest, serve_rest_socket
+from pincrew.settings import ClusterSettings
+from pincrew.tokens import TokenBook
+from support.certificates import certificate_in
+from support.rest_door import WritingDoor
+
+DEADLINE_S = 20.0
+
+
+@dataclass
+class Offered:
+    """What is asked of a cluster here."""
+
+    paths: ClusterPaths
+    rest: RestDoor
+    name: str = "books"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> ClusterPaths:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    return ClusterPaths(folder)
+
+
+def local(**settings: Any) -> ClusterSettings:
+    return ClusterSettings(cluster_id="ab" * 32, **settings)
+
+
+@asynccontextmanager
+async def offered(paths: ClusterPaths, settings: ClusterSettings, address: str) -> AsyncIterator[str]:
+    """Offer it; yield the URL."""
+    cluster: Any = Offered(paths, WritingDoor())
+    ended = trio.Event()
+    with unwrapped(), trio.fail_after(DEADLINE_S):
+        async with trio.open_nursery() as nursery:
+            yield await nursery.start(partial(serve_rest, cluster, settings, address, ended))
+            ended.set()
+
+
+def asked(test: Callable[[], Awaitable[None]]) -> None:
+    trio.run(test)
+
+
+async def status(url: str, verify: ssl.SSLContext | bool = True, **more: Any) -> int:
+    """Ask who is there; return the status of the answer."""
+    async with httpx.AsyncClient(verify=verify) as client:
+        return (await client.get(f"{url}/id", **more)).status_code
+
+
+def refused(paths: ClusterPaths, settings: ClusterSettings, address: str, words: str) -> None:
+    async def test() -> None:
+        with pytest.raises(Misuse, match=words):
+            async with offered(paths, settings, address):
+                raise AssertionError("it listens")
+
+    asked(test)
+
+
+def test_loopback_is_open_until_there_is_a_token(paths: ClusterPaths) -> None:
+    async def test() -> None:
+        async with offered(paths, local(), "127.0.0.1:0") as url:
+            assert url.startswith("http://127.0.0.1:") and not url.endswith("/")
+            assert await status(url) == 200
+            assert await status(url, headers={"Host": "evil.example"}) == 403
+            made, text = TokenBook(paths.tokens).make(Scope.READ, name="", now_ms=0, expires=None)
+            bearer = {"Authorization": f"Bearer {text}"}
+            assert (await status(url), await status(url, headers=bearer)) == (401, 200)
+            TokenBook(paths.tokens).revoke(made.id)
+            assert await status(url, headers=bearer) == 401
+
+    asked(test)
+
+
+def test_users_have_passwords(paths: ClusterPaths) -> None:
+    async def test() -> None:
+        async with offered(paths, local(rest_users=("ana:secret",)), "127.0.0.1:0") as url:
+            assert (await status(url), await status(url, auth=("ana", "secret"))) == (401, 200)
+
+    asked(test)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "127.0.0.2:0"])
+def test_a_public_address_wants_users_or_tokens(paths: ClusterPaths, address: str) -> None:
+    refused(paths, local(), address, r"could change the list of books.*Nothing listens.*`pincrew token new -c books`")
+
+
+def test_a_public_address_with_one_or_forced(paths: ClusterPaths) -> None:
+    async def test() -> None:
+        for settings, expected in (
+            (local(rest_unprotected=True), 200),
+            (local(rest_users=("ana:secret",)), 401),
+        ):
+            async with offered(paths, settings, "0.0.0.0:0") as url:
+                here = url.replace("0.0.0.0", "127.0.0.1")
+                assert await status(here, headers={"Host": "pins.example.org"}) == expected
+                assert await status(here, headers={"Origin": "https://evil.example"}) == 403
+        TokenBook(paths.tokens).make(Scope.READ, name="", now_ms=0, expires=1)
+        async with offered(paths, local(), "0.0.0.0:0") as url:
+            assert await status(url.replace("0.0.0.0", "127.0.0.1")) == 401, "a token that is over still has it asked"
+
+    asked(test)
+
+
+def test_every_page_wants_users_or_tokens(paths: ClusterPaths) -> None:
+    everyone = local(rest_cors_origins=("*",))
+    refused(paths, everyone, "127.0.0.1:0", r"Every web page.*`pincrew token new -c books`")
+
+    async def test() -> None:
+        async with offered(paths, local(rest_cors_origins=("*",), rest_users=("ana:secret",)), "127.0.0.1:0") as url:
+            assert await status(url, auth=("ana", "secret"), headers={"Origin": "https://any.example"}) == 200
+
+    asked(test)
+
+
+@pytest.mark.parametrize("address", ["9094", ":9094", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1"])
+def test_what_is_no_address(paths: ClusterPaths, address: str) -> None:
+    refused(paths, local(), address, "is not HOST:PORT")
+
+
+def test_a_port_that_is_taken(paths: ClusterPaths) -> None:
+    async def test() -> None:
+        async with offered(paths, local(), "127.0.0.1:0") as url:
+            with pytest.raises(PortInUse, match="--rest"):
+                async with offered(paths, local(), url.removeprefix("http://")):
+                    raise AssertionError("it listens")
+
+    asked(test)
+
+
+def test_damaged_tokens_open_no_door(paths: ClusterPaths) -> None:
+    paths.tokens.write_text("format = 1")
+
+    async def test() -> None:
+        with pytest.raises(StoreFault, match="Nobody gets in"):
+            async with offered(paths, local(), "127.0.0.1:0"):
+                raise AssertionError("it listens")
+
+    asked(test)
+
+
+def test_tls_with_files_of_the_cluster(paths: ClusterPaths) -> None:
+    certificate, _ = certificate_in(paths.folder / "tls")
+    settings = local(rest_tls_cert="tls/cert.pem", rest_tls_key=str(paths.folder / "tls" / "key.pem"))
+
+    async def test() -> None:
+        async with offered(paths, settings, "127.0.0.1:0") as url:
+            assert url.startswith("https://127.0.0.1:")
+            assert await status(url, verify=ssl.create_default_context(cafile=certificate)) == 200
+            with pytest.raises(httpx.ConnectError):
+                await status(url)
+
+    asked(test)
+
+
+def test_a_wrong_pair_opens_nothing(paths: ClusterPaths) -> None:
+    certificate_in(paths.folder / "one")
+    certificate_in(paths.folder / "two")
+    wrong = local(rest_tls_cert="one/cert.pem", rest_tls_key="two/key.pem")
+    refused(paths, wrong, "127.0.0.1:0", "cannot be served with.*rest_tls_cert and rest_tls_key")
+
+
+def test_the_socket_asks_nobody(paths: ClusterPaths) -> None:
+    TokenBook(paths.tokens).make(Scope.READ, name="", now_ms=0, expires=None)
+    path = paths.folder / "api-socket"
+
+    async def test() -> None:
+        cluster: Any = Offered(paths, WritingDoor())
+        ended = trio.Event()
+        with trio.fail_after(DEADLINE_S):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(partial(serve_rest_socket, cluster, path, ended))
+                assert path.stat().st_mode & 0o777 == 0o600
+                async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path))) as client:
+                    assert (await client.get("http://restapi/id")).status_code == 200
+                ended.set()
+
+    asked(test)

@@ -1,0 +1,154 @@
+"""The half of ipfs-cluster's REST API that writes (`rest.contract.WritingRestDoor`); only a curator's peer has it.
+
+The order of what is checked is ipfs-cluster's (`Cluster.Pin`): an update first, then replication, expiry and mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+from pincrew.trusted.adding import add_car, add_files, delivering
+
+from pincrew.api.lines import pin_object, time_text
+from pincrew.api.shapes import PinObject, PinRequest
+from pincrew.cid import cid_text
+from pincrew.errors import Conflict, Misuse, NotFound
+from pincrew.node.answering import printable
+from pincrew.node.importing import Added, Entry, Progress
+from pincrew.peer import Peer
+from pincrew.pin_statuses import PinStatuses
+from pincrew.rest import shapes
+from pincrew.rest.add_options import AddWish
+from pincrew.rest.contract import Emit
+from pincrew.rest.pin_options import PinOptions
+from pincrew.rest_desk import NOT_LISTED, RestDesk
+from pincrew.values import PinMode
+
+# Makes requests durable; returns added, removed, and the CIDs whose removal found nothing.
+Write = Callable[[Sequence[PinRequest]], Awaitable[tuple[int, int, list[str]]]]
+
+
+class WritingRestDesk(RestDesk):
+    """Speaks for a cluster that this daemon may write."""
+
+    def __init__(self, peer: Peer, statuses: PinStatuses, write: Write) -> None:
+        super().__init__(peer, statuses, asks_others=True)
+        self._write = write
+
+    async def pin(self, cid: bytes, options: PinOptions) -> PinObject:
+        """Put a pin on the list, or change it; return it as it stands there, durably. Raises Misuse or Conflict."""
+        if options.update_of is not None and options.update_of != cid:
+            request = await self._updated(cid, options)
+        else:
+            await self._check_mode(cid, options.mode)
+            request = _request(cid, options)
+        await self._write([request])
+        return pin_object(await self.listed(cid))
+
+    async def unpin(self, cid: bytes) -> PinObject:
+        """Take a pin off the list; return it as it was. Raises NotFound."""
+        before = pin_object(await self.listed(cid))
+        _, removed, _ = await self._write([PinRequest(cid=cid_text(cid), remove=True)])
+        if not removed:
+            raise NotFound(NOT_LISTED)
+        return before
+
+    async def _updated(self, cid: bytes, options: PinOptions) -> PinRequest:
+        """Return a pin with the options of the one that it takes the place of; of the request only these count:"""
+        assert options.update_of is not None
+        old = pin_object(await self.listed(options.update_of))
+        request = msgspec.structs.replace(
+            old.rewritten(), cid=cid_text(cid), timestamp=None, pin_update=cid_text(options.update_of)
+        )
+        if options.name:
+            request = msgspec.structs.replace(request, name=options.name)
+        if options.expire_ms is not None:
+            request = msgspec.structs.replace(request, expire_at=time_text(options.expire_ms))
+        return request
+
+    async def _check_mode(self, cid: bytes, mode: PinMode) -> None:
+        if mode is not PinMode.DIRECT:
+            return
+        try:
+            before = await self.listed(cid)
+        except NotFound:
+            return
+        if before.mode is PinMode.RECURSIVE:
+            raise Conflict(
+                "cannot repin a CID which is already pinned in recursive mode (new pin is pinned as direct)",
+                next_step="Unpin it first",
+            )
+
+    async def add(self, entries: AsyncIterator[Entry], wish: AddWish, options: PinOptions, emit: Emit) -> None:
+        """Add files and folders to the nodes of those who are to keep them, then pin what stands at the top."""
+
+        async def report(what: Added | Progress) -> None:
+            if isinstance(what, Progress):
+                if wish.shows_progress:
+                    await emit(shapes.AddedOutput(name=printable(what.name), cid=None, bytes=what.bytes_read))
+            elif not what.root:
+                await emit(_output(what))
+
+        keepers = await self._keepers(wish, options)
+        async with delivering(keepers, self._deliver) as blocks:
+            roots = await add_files(entries, wish.options, blocks, report)
+            for root in roots:
+                named = options if len(roots) == 1 else replace(options, name=options.name or printable(root.name))
+                await self._pin_added(root.cid, root.size, wish, named, keepers)
+                await emit(_output(root, keepers, blocks.failed()))
+
+    async def add_car(self, car: AsyncIterator[bytes], wish: AddWish, options: PinOptions, emit: Emit) -> None:
+        """Add what a CAR holds, whatever codecs its blocks are of, then pin its one root."""
+        keepers = await self._keepers(wish, options)
+        async with delivering(keepers, self._deliver) as blocks:
+            added = await add_car(car, blocks)
+            await self._pin_added(added.root, added.size, wish, options, keepers)
+            root = Added(options.name, added.root, added.size, root=True)
+            await emit(msgspec.structs.replace(_output(root, keepers, blocks.failed()), bytes=added.size))
+
+    async def _keepers(self, wish: AddWish, options: PinOptions) -> list[str]:
+        """Return the peers to whose nodes the blocks go."""
+        connected = [peer for peer in self._connected() if self.peer.is_curator(peer)]
+        return [self.peer.id] if wish.local else [self.peer.id, *sorted(connected)]
+
+    async def _deliver(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
+        if peer == self.peer.id:
+            await self.peer.node.import_car(pieces)
+        else:
+            assert self.peer.network is not None
+            await self.peer.network.hand_over(peer, pieces)
+
+    async def _pin_added(
+        self, cid: bytes, size: int, wish: AddWish, options: PinOptions, keepers: Sequence[str]
+    ) -> None:
+        if wish.pins:
+            await self._write([msgspec.structs.replace(_request(cid, options), size=size)])
+
+
+def _output(added: Added, keepers: Sequence[str] = (), failed: Mapping[str, str] | None = None) -> shapes.AddedOutput:
+    return shapes.AddedOutput(
+        name=printable(added.name),
+        cid=cid_text(added.cid),
+        size=added.size,
+        allocations=[peer for peer in keepers if peer not in (failed or {})],
+        failed=dict(failed or {}),
+    )
+
+
+def _request(cid: bytes, options: PinOptions) -> PinRequest:
+    minimum, maximum = options.replication_min, options.replication_max
+    if minimum < -1 or maximum < -1:
+        raise Misuse(f"Replication from {minimum} to {maximum} makes no sense", next_step="-1 is every peer")
+    return PinRequest(
+        cid=cid_text(cid),
+        name=options.name,
+        mode=options.mode.value,
+        replication_factor_min=minimum,
+        replication_factor_max=maximum,
+        metadata=dict(options.metadata) or None,
+        origins=list(options.origins) or None,
+        expire_at=time_text(options.expire_ms),
+        user_allocations=list(options.user_allocations) or None,
+    )
