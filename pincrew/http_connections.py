@@ -44,7 +44,8 @@ class _Connection(TCPServer):  # type: ignore[misc] # hypercorn's trio side has 
         try:
             await trio.sleep_forever()
         finally:
-            getattr(self.stream, "transport_stream", self.stream).socket.close()  # it wakes a send that is stuck
+            stream: Any = self.stream
+            getattr(stream, "transport_stream", stream).socket.close()  # it wakes a send that is stuck
 
 
 class _Stream(HTTPStream):  # type: ignore[misc]

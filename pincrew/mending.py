@@ -4,7 +4,8 @@ Asking for a block is enough where it is not there; the embedded node removes wh
 Kubo serves a damaged block for ever, and neither overwrites nor removes one that is pinned. So, where this cluster
 alone has the pin: what there is of the DAG is set aside first, so that no collection of garbage can take it meanwhile;
 then it is unpinned, the block removed, fetched, and all is pinned again. What somebody else pins is never unpinned for
-that: it is said what else can be done.
+that: it is said what else can be done. Kubo removes a block only while it pins nothing, so the cluster's other pins are
+interrupted for that moment.
 
 The caller keeps other tasks away from the pin. A crash in the middle leaves the row `pinned`, which reconciling puts
 right, and what was set aside, which the journal of `verifying` knows of.
@@ -13,7 +14,7 @@ right, and what was set aside, which the journal of `verifying` knows of.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import trio
 
@@ -31,6 +32,8 @@ SHARED = f"another pin of the IPFS node needs what is damaged, and is not pincre
 NO_FILE = f"what is left could not be kept from being collected while it is replaced: {_HEAL}"
 BUSY = "the IPFS node did not answer while it was replaced (a Kubo waits for other pins): it is fetched anew by itself"
 
+# Keeps the cluster's other pins away from the node while blocks of this one are removed.
+HoldOthers = Callable[[bytes], AbstractContextManager[None]]
 # Notes that something is set aside (True, before it is) or that it could not be (False).
 NoteAside = Callable[[bool], Awaitable[None]]
 
@@ -38,8 +41,9 @@ NoteAside = Callable[[bool], Awaitable[None]]
 class Mending:
     """Mends the pins of one cluster on one node."""
 
-    def __init__(self, node: Node, ownership: Ownership, cluster: bytes) -> None:
+    def __init__(self, node: Node, ownership: Ownership, cluster: bytes, hold: HoldOthers) -> None:
         self._node = node
+        self._hold = hold
         self._ownership = ownership
         self._cluster = cluster
 
@@ -98,12 +102,14 @@ class Mending:
                 except NodeRefused:
                     await note_aside(False)
                     return NO_FILE, True
-            await self._node.unpin(pin.cid)
-            try:
-                if any([await self._node.remove_block(cid) for cid in spoilt]):
-                    return SHARED, await self._pin(pin)
-            except NodeDown:  # Kubo removes blocks only while nothing is being pinned, however long that takes
-                return BUSY, False
+            with self._hold(pin.cid):
+                await self._node.unpin(pin.cid)
+                try:
+                    needed = any([await self._node.remove_block(cid) for cid in spoilt])
+                except NodeDown:  # somebody else has something pinned, and Kubo waits for that, however long it takes
+                    return BUSY, False
+            if needed:
+                return SHARED, await self._pin(pin)
         try:
             _, lacking = await self._fetch(spoilt)
             return (NOWHERE, False) if lacking else ("", await self._pin(pin))

@@ -163,6 +163,7 @@ class Peer:
             self.pinner.place,
             Checks(database, shard_bits),
             self._damaged,
+            hold=self.pinner.mending,
             is_paused=lambda: self.is_paused,
         )
         self._moving = Moving(

@@ -70,6 +70,7 @@ class Hold(Enum):
     USER = "user"  # he paused it
     LINE = "line"  # more arrived than is to
     MONTH = "month"  # nothing more may pass this month
+    MENDING = "mending"  # the node replaces a damaged block
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +221,11 @@ class Pinner:
                 if work.pin is not None and not work.finished.is_set():
                     self.room.begun(work.cid, work.size, work.bytes or 0)
 
-    def hold(self, why: Hold) -> None:
+    def hold(self, why: Hold, *, but: bytes | None = None) -> None:
         """Fetch nothing from now on; what is under way is interrupted, which is no attempt. Again is harmless."""
         self._holds.add(why)
-        for work in list(self._keeper.busy.values()):
-            if work.pin is not None and work.refusal is None and not work.finished.is_set():
+        for cid, work in list(self._keeper.busy.items()):
+            if cid != but and work.pin is not None and work.refusal is None and not work.finished.is_set():
                 work.scope.cancel()
 
     def go_on(self, why: Hold) -> None:
@@ -232,6 +233,15 @@ class Pinner:
         if why in self._holds:
             self._holds.discard(why)
             self._wake_pins()
+
+    @contextmanager
+    def mending(self, cid: bytes) -> Iterator[None]:
+        """Fetch nothing meanwhile, so that the node can remove blocks of ``cid``: Kubo removes none while it pins."""
+        self.hold(Hold.MENDING, but=cid)
+        try:
+            yield
+        finally:
+            self.go_on(Hold.MENDING)
 
     async def choose(self, cids: Sequence[bytes], choice: Choice | None) -> None:
         """Take the user's word on single pins; None takes back what he said before."""

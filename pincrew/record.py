@@ -92,11 +92,7 @@ def decode_record(cid: bytes, record: bytes) -> Pin:
         replication_min=replication[0],
         replication_max=replication[1],
         allocations=_texts(fields.get("allocations")),
-        metadata=tuple(
-            (key, value)
-            for key, value in (metadata.items() if isinstance(metadata, dict) else ())
-            if isinstance(key, str) and isinstance(value, str)
-        ),
+        metadata=_pairs(metadata) if isinstance(metadata, dict) else (),
         origins=_texts(fields.get("origins")),
         size=shown.size,
         added_ms=shown.added_ms,
@@ -122,8 +118,12 @@ def _shown(fields: dict[Any, Any]) -> Shown:
     )
 
 
+def _pairs(metadata: dict[Any, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple([pair for pair in metadata.items() if isinstance(pair[0], str) and isinstance(pair[1], str)])
+
+
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(x for x in value if isinstance(x, str)) if isinstance(value, list) else ()
+    return tuple([x for x in value if isinstance(x, str)]) if isinstance(value, list) else ()
 
 
 def _whole(value: object) -> int | None:

@@ -6,7 +6,7 @@ peers that are connected, and only a curator's peer may ask for what exactly oth
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from itertools import islice
 
@@ -15,9 +15,11 @@ import trio
 
 from pincrew import __version__, limits
 from pincrew.addresses import with_peer
-from pincrew.api.lines import pin_object
+from pincrew.alerts import Alert
+from pincrew.api.lines import ZERO_TIME, pin_object, time_text
 from pincrew.api.shapes import GlobalPinInfo, PinObject
 from pincrew.cid import cid_text, parse_cid
+from pincrew.crew_metrics import metric_names, metrics
 from pincrew.errors import Misuse, NodeRefused, NotFound, PincrewError
 from pincrew.node_client import NodeIdentity
 from pincrew.node_watch import NodeState
@@ -38,10 +40,19 @@ NOT_LISTED = "pin is not part of the pinset"
 class RestDesk:
     """Speaks for one cluster."""
 
-    def __init__(self, peer: Peer, statuses: PinStatuses, *, asks_others: bool) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        statuses: PinStatuses,
+        *,
+        asks_others: bool,
+        alerts: Callable[[], Sequence[Alert]] = tuple,
+    ) -> None:
+        """``alerts`` are those of a curator's peer, newest first."""
         self.peer = peer
         self.pin_statuses = statuses
         self._asks_others = asks_others
+        self._alerts = alerts
 
     # ---- peers --------------------------------------------------------------------------------------------------
 
@@ -153,6 +164,22 @@ class RestDesk:
             cluster_trust_links=trusted,
             cluster_to_ipfs=nodes,
         )
+
+    def alerts(self) -> list[shapes.Alert]:
+        """Return whose announcements expired, newest first. Like ipfs-cluster's, a follower keeps none."""
+        return [
+            shapes.Alert(**one.metric._asdict(), triggered_at=time_text(one.triggered_ms) or ZERO_TIME)
+            for one in self._alerts()
+        ]
+
+    def metric_names(self) -> list[str]:
+        """Return of what there are metrics."""
+        return metric_names(self.peer.member.heard.all(), trio.current_time())
+
+    def metrics(self, name: str) -> list[shapes.Metric]:
+        """Return the valid metrics of a name."""
+        found = metrics(self.peer.member.heard.all(), name, trio.current_time(), self.peer.clock_ms())
+        return [shapes.Metric(**one._asdict()) for one in found]
 
     async def collect_garbage(self) -> shapes.GlobalRepoGc:
         """Have this peer's node collect garbage. Nobody may make another peer's node do that."""

@@ -83,7 +83,8 @@ class Settings:
     """The gateway of the IPFS node, through which sources that are DNSLink or IPNS names are fetched."""
 
     api_listen: str = ""
-    """HOST:PORT on which pincrew's own API listens besides its socket; empty: nowhere."""
+    """HOST:PORT of this machine alone on which pincrew's own API listens besides its socket, and asks nobody who they
+    are; empty: nowhere."""
 
     log_level: str = "info"
     """How much the daemon tells: `error`, `warning`, `info` or `debug`."""

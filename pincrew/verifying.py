@@ -35,7 +35,7 @@ from pincrew.limits import (
     VERIFY_UNASKED_BYTES_PER_S,
     VERIFY_WEEK_S,
 )
-from pincrew.mending import NOWHERE, Mending
+from pincrew.mending import NOWHERE, HoldOthers, Mending
 from pincrew.store.checks import Damage, Journal
 from pincrew.tracker import Event, Progress
 from pincrew.values import Pin, PinMode, PinState
@@ -79,6 +79,7 @@ class Verifying:
         checks: CheckBook,
         on_damage: Callable[[int], None],
         *,
+        hold: HoldOthers,
         is_paused: Callable[[], bool] = lambda: False,
         start_delay_s: float = VERIFY_START_DELAY_S,
     ) -> None:
@@ -89,7 +90,7 @@ class Verifying:
         self._on_damage = on_damage
         self._is_paused = is_paused
         self._start_delay_s = start_delay_s
-        self._mending = Mending(place.node, place.ownership, place.cluster)
+        self._mending = Mending(place.node, place.ownership, place.cluster, hold)
         self._journal: Journal = checks.journal()
         self._later: dict[bytes, float] = {}  # when what is damaged is looked at again
         self._one = trio.Lock()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import trio
 from pincrew.trusted.author import Author, WriteRequest
 from pincrew.trusted.caretaker import AllocationRules
-from pincrew.trusted.pin_requests import WantedPin, allocated, wanted_pin
+from pincrew.trusted.pin_requests import Allocation, WantedPin, allocated, wanted_pin
 from pincrew.trusted.publishing import Published, publish, published
 from pincrew.trusted.repinner import Repinner
 from pincrew.trusted.rest_writing import WritingRestDesk
@@ -24,16 +24,18 @@ from pincrew.config_document import ConfigDocument
 from pincrew.errors import PincrewError
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.limits import CONFIG_FOLLOWERS_PUBLISHED_MAX
+from pincrew.node.multihash import cid_of
 from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
 from pincrew.record import decode_record
-from pincrew.settings import ClusterSettings, Settings
+from pincrew.settings import ClusterSettings, Settings, checked_replication
 from pincrew.store.watched_rows import WatchedRows
 from pincrew.values import PinState
 
 _CHECKED_PER_SLICE = 500
+_RAW = b"\x01\x55\x12\x20"
 NONCE_BYTES = 16
 
 
@@ -46,7 +48,6 @@ class Curator(Cluster):
     def __init__(self, peer: Peer, paths: ClusterPaths, api_address: str, rules: AllocationRules) -> None:
         super().__init__(peer, paths, api_address)
         self._rules = rules
-        self.rest = WritingRestDesk(peer, self.statuses, self.write)
         self.latest: ConfigDocument | None = None
         author = Author(peer.member.replica, peer.key, now_ms=now_ms, nonce=lambda: os.urandom(NONCE_BYTES))
         self._trust_bell = Bell()
@@ -57,6 +58,8 @@ class Curator(Cluster):
         peer.on_turned = lambda turned: self._writer.turned()
         self._rows = WatchedRows(peer.database, peer.member.replica.shard_bits)
         self.repinner = Repinner(peer, rules, self._writer.write)
+        alerts = self.repinner.alerts.newest_first
+        self.rest = WritingRestDesk(peer, self.statuses, self.write, self.allocate, alerts)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled."""
@@ -112,6 +115,17 @@ class Curator(Cluster):
             if one.record is None and one.cid in absent
         ]
         return sum(one.record is not None for one in wanted), removed, missing
+
+    def allocate(self, minimum: int, maximum: int, preferred: Sequence[str]) -> Allocation:
+        """Return who is to keep what is being added and has no CID yet. 0 is what is usual here.
+
+        Raises Misuse and Conflict.
+        """
+        minimum, maximum = minimum or self._rules.replication_min, maximum or self._rules.replication_max
+        checked_replication(minimum, maximum)
+        drawn = cid_of(_RAW, os.urandom(NONCE_BYTES))  # in its place: chances are all that CIDs are for here
+        found = self.repinner.allocator().allocate(drawn, minimum, maximum, preferred=preferred)
+        return Allocation(minimum, maximum, found)
 
     def _allocated(self, wanted: Sequence[WantedPin], allocator: Allocator) -> list[WantedPin]:
         rows = self._rows.of([one.cid for one in wanted if one.is_to_be_allocated])

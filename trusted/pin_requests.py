@@ -21,6 +21,14 @@ from pincrew.values import Pin, PinMode
 EVERYWHERE = -1
 
 
+class Allocation(NamedTuple):
+    """How many peers are to keep a pin, and which; none for everybody."""
+
+    minimum: int
+    maximum: int
+    peers: tuple[str, ...]
+
+
 class WantedPin(NamedTuple):
     """What is to be written of one CID: a pin, or None for its removal. ``preferred``: whom its user would have it."""
 

@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import msgspec
 from pincrew.trusted.adding import add_car, add_files, delivering
+from pincrew.trusted.pin_requests import Allocation
 
+from pincrew.alerts import Alert
 from pincrew.api.lines import pin_object, time_text
 from pincrew.api.shapes import PinObject, PinRequest
 from pincrew.cid import cid_text
@@ -26,6 +28,8 @@ from pincrew.rest.pin_options import PinOptions
 from pincrew.rest_desk import NOT_LISTED, RestDesk
 from pincrew.values import PinMode
 
+# Says who is to keep what is being added, by replication min and max (0: as is usual here) and whom its user prefers.
+Allocate = Callable[[int, int, Sequence[str]], Allocation]
 # Makes requests durable; returns added, removed, and the CIDs whose removal found nothing.
 Write = Callable[[Sequence[PinRequest]], Awaitable[tuple[int, int, list[str]]]]
 
@@ -33,9 +37,17 @@ Write = Callable[[Sequence[PinRequest]], Awaitable[tuple[int, int, list[str]]]]
 class WritingRestDesk(RestDesk):
     """Speaks for a cluster that this daemon may write."""
 
-    def __init__(self, peer: Peer, statuses: PinStatuses, write: Write) -> None:
-        super().__init__(peer, statuses, asks_others=True)
+    def __init__(
+        self,
+        peer: Peer,
+        statuses: PinStatuses,
+        write: Write,
+        allocate: Allocate,
+        alerts: Callable[[], Sequence[Alert]],
+    ) -> None:
+        super().__init__(peer, statuses, asks_others=True, alerts=alerts)
         self._write = write
+        self._allocate = allocate
 
     async def pin(self, cid: bytes, options: PinOptions) -> PinObject:
         """Put a pin on the list, or change it; return it as it stands there, durably. Raises Misuse or Conflict."""
@@ -45,7 +57,7 @@ class WritingRestDesk(RestDesk):
             await self._check_mode(cid, options.mode)
             request = _request(cid, options)
         await self._write([request])
-        return pin_object(await self.listed(cid))
+        return await self.allocation(cid)
 
     async def unpin(self, cid: bytes) -> PinObject:
         """Take a pin off the list; return it as it was. Raises NotFound."""
@@ -91,27 +103,38 @@ class WritingRestDesk(RestDesk):
             elif not what.root:
                 await emit(_output(what))
 
-        keepers = await self._keepers(wish, options)
+        allocation = self._allocation(wish, options)
+        keepers = self._destinations(wish, allocation.peers)
         async with delivering(keepers, self._deliver) as blocks:
             roots = await add_files(entries, wish.options, blocks, report)
             for root in roots:
                 named = options if len(roots) == 1 else replace(options, name=options.name or printable(root.name))
-                await self._pin_added(root.cid, root.size, wish, named, keepers)
+                await self._pin_added(root.cid, root.size, wish, named, allocation)
                 await emit(_output(root, keepers, blocks.failed()))
 
     async def add_car(self, car: AsyncIterator[bytes], wish: AddWish, options: PinOptions, emit: Emit) -> None:
         """Add what a CAR holds, whatever codecs its blocks are of, then pin its one root."""
-        keepers = await self._keepers(wish, options)
+        allocation = self._allocation(wish, options)
+        keepers = self._destinations(wish, allocation.peers)
         async with delivering(keepers, self._deliver) as blocks:
             added = await add_car(car, blocks)
-            await self._pin_added(added.root, added.size, wish, options, keepers)
+            await self._pin_added(added.root, added.size, wish, options, allocation)
             root = Added(options.name, added.root, added.size, root=True)
             await emit(msgspec.structs.replace(_output(root, keepers, blocks.failed()), bytes=added.size))
 
-    async def _keepers(self, wish: AddWish, options: PinOptions) -> list[str]:
-        """Return the peers to whose nodes the blocks go."""
-        connected = [peer for peer in self._connected() if self.peer.is_curator(peer)]
-        return [self.peer.id] if wish.local else [self.peer.id, *sorted(connected)]
+    def _allocation(self, wish: AddWish, options: PinOptions) -> Allocation:
+        """Return who is to keep it. ``local`` content stays here, in place of whoever comes last."""
+        preferred = options.user_allocations
+        found = self._allocate(options.replication_min, options.replication_max, preferred)
+        if wish.local and found.peers and not preferred and self.peer.id not in found.peers:
+            return found._replace(peers=(*found.peers[:-1], self.peer.id))
+        return found
+
+    def _destinations(self, wish: AddWish, allocations: Sequence[str]) -> list[str]:
+        """Return the peers to whose nodes the blocks go: curators that are here, of those who are to keep it."""
+        here = [self.peer.id, *sorted(peer for peer in self._connected() if self.peer.is_curator(peer))]
+        chosen = [peer for peer in here if peer in allocations] if allocations else here
+        return [self.peer.id] if wish.local or not chosen else chosen
 
     async def _deliver(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
         if peer == self.peer.id:
@@ -121,10 +144,12 @@ class WritingRestDesk(RestDesk):
             await self.peer.network.hand_over(peer, pieces)
 
     async def _pin_added(
-        self, cid: bytes, size: int, wish: AddWish, options: PinOptions, keepers: Sequence[str]
+        self, cid: bytes, size: int, wish: AddWish, options: PinOptions, allocation: Allocation
     ) -> None:
         if wish.pins:
-            await self._write([msgspec.structs.replace(_request(cid, options), size=size)])
+            chosen = replace(options, replication_min=allocation.minimum, replication_max=allocation.maximum)
+            request = _request(cid, chosen)
+            await self._write([msgspec.structs.replace(request, size=size, allocations=list(allocation.peers) or None)])
 
 
 def _output(added: Added, keepers: Sequence[str] = (), failed: Mapping[str, str] | None = None) -> shapes.AddedOutput:

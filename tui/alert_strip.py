@@ -18,13 +18,14 @@ from pincrew.api.shapes import Summary
 _GRAVE = ("node_down", "trust_conflict", "session_stopped", "disk_low", "handshake_failed", "damaged")
 # What the daemon says of these needs nobody's eyes all the time: doctor and `status` tell it.
 _QUIET = ("owner_key_here", "curator_named", "config_from_cache")
+_DOCTOR = "d doctor"
 _NEXT = {
-    "node_down": "d doctor",
-    "no_peers": "d doctor",
-    "no_curator": "d doctor",
-    "source_unreachable": "d doctor",
-    "handshake_failed": "d doctor",
-    "damaged": "d doctor",
+    "node_down": _DOCTOR,
+    "no_peers": _DOCTOR,
+    "no_curator": _DOCTOR,
+    "source_unreachable": _DOCTOR,
+    "handshake_failed": _DOCTOR,
+    "damaged": _DOCTOR,
     "config_changed": "c shows what changes, and asks",
     "mass_removal": "c shows what would go, and asks",
     "limit": "l limits",
@@ -94,8 +95,10 @@ def alerts(summary: Summary | None, connection: Connection, now: datetime) -> Se
         return []
     if not connection.is_live and connection.state != "new":
         return [_lost(connection, now)]
+    is_failed = summary.state == "failed"
+    usual = _DOCTOR if is_failed else ""
     found = [
-        Alert(_sentence(reason.text), reason.code in _GRAVE or summary.state == "failed", _NEXT.get(reason.code, ""))
+        Alert(_sentence(reason.text), reason.code in _GRAVE or is_failed, _NEXT.get(reason.code, usual))
         for reason in summary.reasons
         if reason.code not in _QUIET
     ]
@@ -106,7 +109,7 @@ def alerts(summary: Summary | None, connection: Connection, now: datetime) -> Se
     ):
         where = f" at {summary.node.address}" if summary.node.address else ""
         text = f"The IPFS node{where} does not answer. Nothing is lost; pinning goes on when it is back."
-        found.append(Alert(text, True, "d doctor"))
+        found.append(Alert(text, True, _DOCTOR))
     over = summary.bytes.pinned - summary.bytes.limit if summary.bytes.limit is not None else 0
     if over > 0:
         text = f"{figures.size(over)} more is kept than the limit allows. Nothing new is fetched."

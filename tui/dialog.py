@@ -42,6 +42,7 @@ class Dialog(ModalScreen[T | None]):
 
     DEFAULT_CSS = """
     Dialog { align: center middle; }
+    Dialog:ansi { background: ansi_default; }
     Dialog > #dialog {
         width: 78; max-width: 100%; height: auto; max-height: 100%;
         background: $surface; border: round $primary; padding: 0 1; scrollbar-size-vertical: 1;

@@ -8,7 +8,8 @@ from pincrew.tui import words
 from pincrew.tui.asking_view import AskingView
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Static
 
 from pincrew import figures, limits
@@ -26,6 +27,9 @@ class DoctorView(AskingView):
     DEFAULT_CSS = """
     DoctorView #checks { height: 1fr; padding: 0 1; }
     DoctorView #checks Static { height: auto; }
+    DoctorView .check { height: auto; }
+    DoctorView .check > .sign { width: 2; }
+    DoctorView .check > .text { width: 1fr; }
     DoctorView .FAIL { color: $text-error; }
     DoctorView .note { color: $text-warning; }
     DoctorView .fix { color: $text-muted; padding: 0 0 0 4; }
@@ -69,10 +73,11 @@ class DoctorView(AskingView):
         place.scroll_relative(y=1 if where == "down" else -1, animate=False)
 
 
-def _lines(check: Check) -> list[Static]:
-    text = f"{_SIGNS.get(check.result, '?')} {words.safe(check.check)}: {words.safe(check.text)}"
+def _lines(check: Check) -> list[Widget]:
+    text = f"{words.safe(check.check)}: {words.safe(check.text)}"
     result = check.result if check.result in _SIGNS else "note"
-    lines = [Static(words.text(text), classes=result)]
+    sign = Static(words.text(_SIGNS.get(check.result, "?")), classes=f"sign {result}")
+    lines: list[Widget] = [Horizontal(sign, Static(words.text(text), classes=f"text {result}"), classes="check")]
     if check.fix:
         lines.append(Static(words.text(f"→ {words.safe(check.fix)}"), classes="fix"))
     return lines

@@ -29,6 +29,7 @@ class KeyHelp(ModalScreen[None]):
 
     DEFAULT_CSS = """
     KeyHelp { align: center middle; }
+    KeyHelp:ansi { background: ansi_default; }
     KeyHelp > VerticalScroll {
         width: 72; max-width: 100%; height: auto; max-height: 100%;
         background: $surface; border: round $primary; padding: 0 1; scrollbar-size-vertical: 1;

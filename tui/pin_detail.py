@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from pincrew.tui import words
@@ -12,6 +13,7 @@ from pincrew.tui.painted import Line, Painted, Piece
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.timer import Timer
+from textual.worker import Worker
 
 from pincrew import figures, limits
 from pincrew.api.shapes import PinDetail, PinLine
@@ -91,7 +93,7 @@ class PinDetails(VerticalScroll, can_focus=True):
     def _ask(self) -> None:
         self._timer = None
         if self._is_following and self.is_on_screen and self._pin is not None:
-            self.run_worker(self._fetch(self._pin), group="detail", exclusive=True)
+            _: Worker[None] = self.run_worker(partial(self._fetch, self._pin), group="detail", exclusive=True)
 
     def clear(self) -> None:
         """Show nothing: there is no pin."""

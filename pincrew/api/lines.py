@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from pincrew.api import shapes
 from pincrew.cid import check_cid, cid_text
 from pincrew.errors import Malformed
@@ -47,29 +49,29 @@ def pin_line(cluster: str, row: PinRow) -> shapes.PinLine:
 
 def pin_object(pin: Pin) -> shapes.PinObject:
     """Return a pin as ipfs-cluster writes it (second resolution, as stored there)."""
-    return shapes.PinObject(**pin_fields(pin))
+    return shapes.PinObject(
+        replication_factor_min=pin.replication_min,
+        replication_factor_max=pin.replication_max,
+        name=pin.name,
+        mode=pin.mode.value,
+        shard_size=0,
+        user_allocations=None,
+        expire_at=_seconds(pin.expire_ms),
+        metadata=dict(pin.metadata) or None,
+        pin_update=None if pin.update_of is None else _cid_or_none(pin.update_of),
+        origins=list(pin.origins),
+        cid=cid_text(pin.cid),
+        type="pin",
+        allocations=list(pin.allocations),
+        max_depth=-1 if pin.mode is PinMode.RECURSIVE else 0,
+        reference=None,
+        timestamp=_seconds(pin.added_ms),
+    )
 
 
 def pin_fields(pin: Pin) -> dict[str, Any]:
     """Return the fields of ipfs-cluster's Pin, in its order."""
-    return {
-        "replication_factor_min": pin.replication_min,
-        "replication_factor_max": pin.replication_max,
-        "name": pin.name,
-        "mode": pin.mode.value,
-        "shard_size": 0,
-        "user_allocations": None,
-        "expire_at": _seconds(pin.expire_ms),
-        "metadata": dict(pin.metadata) or None,
-        "pin_update": _cid_or_none(pin.update_of),
-        "origins": list(pin.origins),
-        "cid": cid_text(pin.cid),
-        "type": "pin",
-        "allocations": list(pin.allocations),
-        "max_depth": -1 if pin.mode is PinMode.RECURSIVE else 0,
-        "reference": None,
-        "timestamp": _seconds(pin.added_ms),
-    }
+    return msgspec.structs.asdict(pin_object(pin))
 
 
 def error_line(cluster: str, row: CauseRow) -> shapes.ErrorLine:
@@ -90,19 +92,19 @@ def event_line(cluster: str, row: EventRow) -> shapes.EventLine:
     return shapes.EventLine(row.id, cluster, time_text(row.time_ms) or ZERO_TIME, row.kind, row.text, row.fields)
 
 
-def _cid_or_none(cid: bytes | None) -> str | None:
+def _cid_or_none(cid: bytes) -> str | None:
     """Return the text of a CID inside a record, which a writer of another version may have made."""
     try:
-        check_cid(cid or b"")
+        check_cid(cid)
     except Malformed:
         return None
-    return cid_text(cid or b"")
+    return cid_text(cid)
 
 
 def _seconds(milliseconds: int | None) -> str:
     if milliseconds is None or milliseconds >= TIME_MS_BELOW:
         return ZERO_TIME
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat().replace("+00:00", "Z")
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()[: -len("+00:00")] + "Z"
 
 
 def lifetime_figures(since_ms: int | None, now_ms: int, pins: int, fetched: int, served: int | None) -> shapes.Lifetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +23,7 @@ _HASH = "sha2-256"
 def _add(call: Call) -> None:
     sources = _sources(call)
     where = with_query("/add", _query(call, len(sources)))
-    boundary = secrets.token_hex(24)
+    boundary = os.urandom(24).hex()
     added = call.client.stream(
         "POST",
         where,

@@ -73,11 +73,11 @@ def _ipfs_links(graph: ConnectGraph, *, all_ipfs_peers: bool) -> dict[str, list[
 
 
 def _vertex(name: str, label: str, group: str, color: str, shape: str) -> str:
-    return f'{name} [label={label} group="{html.escape(group)}" color="{color}" {_COMMON} {shape} ]'
+    return f'{name} [label={label} group="{html.escape(printable(group))}" color="{color}" {_COMMON} {shape} ]'
 
 
 def _label(name: str, identity: str) -> str:
-    return f"< <B> {html.escape(printable(name))} </B> <BR/> <B> {html.escape(identity)} </B> >"
+    return f"< <B> {html.escape(printable(name))} </B> <BR/> <B> {html.escape(printable(identity))} </B> >"
 
 
 def _shorten(identity: str) -> str:

@@ -11,13 +11,14 @@ import msgspec
 from pincrew.ctl import text
 from pincrew.ctl.faults import Refused
 
-# Go's encoder escapes what browsers could take for markup, and two ends of lines.
-_GO_ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+# Go's encoder escapes what browsers could take for markup, and two ends of lines; we also what terminals could obey.
+_ESCAPED = "<>&\u2028\u2029" + "".join(map(chr, range(0x7F, 0xA0)))
+_ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in _ESCAPED})
 
 
 def pretty(value: Any) -> str:
     """Return a value as Go's ``MarshalIndent`` writes it."""
-    return json.dumps(value, indent=4, ensure_ascii=False).translate(_GO_ESCAPES)
+    return json.dumps(value, indent=4, ensure_ascii=False).translate(_ESCAPES)
 
 
 class Output:

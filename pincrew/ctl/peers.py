@@ -9,6 +9,7 @@ from pincrew.ctl.call import Call, target
 from pincrew.ctl.faults import Stopped
 from pincrew.ctl.grammar import Command
 from pincrew.ctl.peer_ids import canonical_peer
+from pincrew.figures import printable
 from pincrew.rest.shapes import Id, Version
 
 
@@ -33,7 +34,7 @@ def _version(call: Call) -> None:
 
 
 def _version_text(told: Version) -> Iterator[str]:
-    yield told.version
+    yield printable(told.version)
 
 
 ID = Command("id", "Show the peer that is asked, and its IPFS node", action=_id)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +79,9 @@ def _parts(path: Path, name: str, *, hidden: bool) -> Iterator[Part]:
 
 
 def _downloaded(url: str) -> Iterator[bytes]:
+    import urllib.error
+    import urllib.request  # takes as long as half of the others together, and few commands need it
+
     try:
         with urllib.request.urlopen(url, timeout=CTL_DOWNLOAD_STALL_TIMEOUT_S) as answer:
             missing = int(answer.headers.get("Content-Length") or -1)

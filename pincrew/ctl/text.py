@@ -138,7 +138,7 @@ def collected(told: GlobalRepoGc) -> Iterator[str]:
         error = f" | ERROR: {printable(of_peer.error)}" if of_peer.error else ""
         yield f"{printable(of_peer.peername or peer):<15}{error}"
         yield "  > CIDs:"
-        yield from (f"    - ERROR: {printable(key.error)}" if key.error else f"    - {key.key}" for key in of_peer.keys)
+        yield from (f"    - {printable(f'ERROR: {key.error}' if key.error else key.key or '')}" for key in of_peer.keys)
 
 
 def fault(told: Fault) -> Iterator[str]:

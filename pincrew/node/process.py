@@ -22,7 +22,7 @@ import trio
 
 from pincrew import __version__
 from pincrew.addresses import free_port
-from pincrew.doors import LOCAL_HOSTS, checked_local, serve_socket, serve_tcp
+from pincrew.doors import LOCAL_HOSTS, serve_socket, serve_tcp
 from pincrew.errors import Misuse, unwrapped
 from pincrew.files import private_folder
 from pincrew.identity import load_or_create_key
@@ -82,10 +82,8 @@ async def _main(
         await nursery.start(node.run)
         told = [f"rpc=unix:{path}"]
         if rpc is not None:
-            chosen_by = "`--rpc HOST:PORT`"
-            checked_local(rpc, chosen_by, "do with this node and what it keeps whatever you can")
             app = build_rpc(node, hosts=LOCAL_HOSTS)
-            told.append("tcp=" + await nursery.start(partial(serve_tcp, app, rpc, chosen_by, node.stopping)))
+            told.append("tcp=" + await nursery.start(partial(serve_tcp, app, rpc, "`--rpc HOST:PORT`", node.stopping)))
         if node.settings.gateway_listen:
             address, chosen_by = node.settings.gateway_listen, "`gateway_listen` in node.toml"
             serve = partial(serve_tcp, build_gateway(node), address, chosen_by, node.stopping)

@@ -102,6 +102,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("DELETE", "/peers/{peer}"): Operation("Always refused: nobody removes a peer from a CRDT cluster."),
     ("POST", "/ipfs/gc"): Operation("Have this peer's node collect garbage.", shapes.GlobalRepoGc),
     ("GET", "/health/graph"): Operation("Who is connected to whom.", shapes.ConnectGraph),
+    ("GET", "/health/alerts"): Operation("Whose announcements expired, newest first.", list[shapes.Alert]),
+    ("GET", "/monitor/metrics"): Operation("Of what there are metrics.", list[str]),
+    ("GET", "/monitor/metrics/{name}"): Operation(
+        "The valid metrics of a name, one for each peer.", list[shapes.Metric]
+    ),
     ("GET", "/health/bandwidth"): Operation(
         "Always empty: nothing counts bytes by protocol.", dict[str, shapes.Bandwidth]
     ),

@@ -58,6 +58,15 @@ def routes(door: RestDoor) -> list[Route]:
     async def graph(_: Request) -> Response:
         return one(await door.graph())
 
+    async def alerts(_: Request) -> Response:
+        return one(door.alerts())
+
+    async def metric_names(_: Request) -> Response:
+        return one(door.metric_names())
+
+    async def metrics(request: Request) -> Response:
+        return one(door.metrics(request.path_params["name"]))
+
     async def bandwidth(_: Request) -> Response:
         return one(dict[str, Bandwidth]())
 
@@ -72,6 +81,9 @@ def routes(door: RestDoor) -> list[Route]:
         Route("DELETE", "/peers/{peer}", remove_peer, Scope.ADMIN),
         Route("POST", "/ipfs/gc", garbage, Scope.ADMIN),
         Route("GET", "/health/graph", graph, Scope.READ),
+        Route("GET", "/health/alerts", alerts, Scope.READ),
+        Route("GET", "/monitor/metrics", metric_names, Scope.READ),
+        Route("GET", "/monitor/metrics/{name}", metrics, Scope.READ),
         Route("GET", "/health/bandwidth", bandwidth, Scope.READ),
         Route("GET", "/health", health, Scope.FREE),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import trio
@@ -10,10 +11,12 @@ from starlette.responses import Response
 
 from pincrew import limits
 from pincrew.rest import answers
-from pincrew.rest.access import Caller, Scope
+from pincrew.rest.access import Caller, Scope, Token
 from pincrew.rest.doorkeeper import CALLER, Keys
 from pincrew.rest.routing import Route
 from pincrew.rest.shapes import BearerToken
+
+_log = logging.getLogger("pincrew.rest")
 
 
 def routes(keys: Keys | None, now_ms: Callable[[], int]) -> list[Route]:
@@ -26,9 +29,13 @@ def routes(keys: Keys | None, now_ms: Callable[[], int]) -> list[Route]:
         now = now_ms()
         expires = now + int(limits.TOKEN_LIFETIME_S * 1_000)
 
-        def make() -> str:
-            return keys.book.make(caller.scope, name=f"POST /token: {caller.user}", now_ms=now, expires=expires)[1]
+        def make() -> tuple[Token, str]:
+            return keys.book.make(caller.scope, name=f"POST /token: {caller.user}", now_ms=now, expires=expires)
 
-        return answers.one(BearerToken(token=await trio.to_thread.run_sync(make)))
+        made, text = await trio.to_thread.run_sync(make)
+        _log.info("token %s was made for the user %s", made.id, caller.user)
+        response = answers.one(BearerToken(token=text))
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     return [Route("POST", "/token", token, Scope.ADMIN)]

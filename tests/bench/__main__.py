@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bases, beside, crowd, latency, node, overhead, overwrites, scale, state, tui
+from tests.bench import bases, beside, crowd, latency, node, overhead, overwrites, scale, service, state, tui
 
 
 @dataclass
@@ -44,6 +44,7 @@ ROWS = {
     "beside": beside.measure,
     "overwrites": overwrites.measure,
     "tui": tui.measure,
+    "service": service.measure,
 }
 
 

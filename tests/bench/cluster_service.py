@@ -167,28 +167,7 @@ class ClusterService:
 
     def write_pins(self, pins: Iterable[PinRequest], timeout_s: float) -> int:
         """Add pins, some at once, for as long as there is time; return how many were accepted."""
-        return trio.run(self._write_pins, iter(pins), timeout_s)
-
-    async def _write_pins(self, pins: Iterator[PinRequest], timeout_s: float) -> int:
-        accepted = [0] * _CONNECTIONS
-
-        async def write_some(at: int) -> None:
-            async with await trio.open_tcp_stream("127.0.0.1", self.api_port) as stream:
-                for pin in pins:
-                    await stream.send_all(self._request(pin))
-                    await _answer(stream)
-                    accepted[at] += 1
-
-        with trio.move_on_after(timeout_s):
-            async with trio.open_nursery() as nursery:
-                for at in range(_CONNECTIONS):
-                    nursery.start_soon(write_some, at)
-        return sum(accepted)
-
-    def _request(self, pin: PinRequest) -> bytes:
-        metadata = "".join(f"&meta-{key}={quote(value)}" for key, value in (pin.metadata or {}).items())
-        query = f"name={quote(pin.name or '')}{metadata}"
-        return f"POST /pins/{pin.cid}?{query} HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n".encode()
+        return trio.run(post, self.api_port, iter(pins), _CONNECTIONS, timeout_s)
 
     @property
     def rss_mb(self) -> float:
@@ -202,6 +181,30 @@ class ClusterService:
         """What its folder takes, in MB."""
         files = (self._folder / "config").rglob("*")
         return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
+
+
+async def post(port: int, pins: Iterator[PinRequest], clients: int, timeout_s: float) -> int:
+    """Add pins by requests of one each, from several clients, while there is time; return how many were accepted."""
+    accepted = [0] * clients
+
+    async def write_some(at: int) -> None:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            for pin in pins:
+                await stream.send_all(_request(pin))
+                await _answer(stream)
+                accepted[at] += 1
+
+    with trio.move_on_after(timeout_s):
+        async with trio.open_nursery() as nursery:
+            for at in range(clients):
+                nursery.start_soon(write_some, at)
+    return sum(accepted)
+
+
+def _request(pin: PinRequest) -> bytes:
+    metadata = "".join(f"&meta-{key}={quote(value)}" for key, value in (pin.metadata or {}).items())
+    query = f"name={quote(pin.name or '')}{metadata}"
+    return f"POST /pins/{pin.cid}?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 async def _answer(stream: trio.SocketStream) -> None:

@@ -34,6 +34,7 @@ _SETTLE_S, _IDLE_S, _BUSY_S = 10.0, 15.0, 15.0
 _SIZE = (40, 120)
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _JUMPS = 20
+_STARTS = 7
 
 
 def measure(folder: Path, wanted: int, note: Note) -> None:
@@ -117,12 +118,23 @@ class Terminal:
         os.close(self._screen)
 
 
-def _process(machine: Machine, count: int, note: Note) -> None:
-    condition = f"120x40, {count:,} pins"
+def _first_frame(machine: Machine) -> tuple[float, float]:
+    """Return the seconds until it stands, and those of a processor that it took."""
     terminal = Terminal(machine)
     try:
-        frame = terminal.until("pincrew")
-        note("first frame", frame, "s", "< 0.4 s", frame < 0.4, f"{condition}, from exec")
+        return terminal.until("pincrew"), terminal.cpu_s()
+    finally:
+        terminal.end()
+
+
+def _process(machine: Machine, count: int, note: Note) -> None:
+    condition = f"120x40, {count:,} pins"
+    starts = sorted(_first_frame(machine) for _ in range(_STARTS))
+    frame, cpu = starts[_STARTS // 2]
+    how = f"{condition}, from exec, median of {_STARTS}; {cpu:.2f} s of a processor"
+    note("first frame", frame, "s", "< 0.4 s", frame < 0.4, how)
+    terminal = Terminal(machine)
+    try:
         page = terminal.until("queued")
         cpu = terminal.cpu_s()
         note("first figures and rows", page, "s", "< 0.9 s", page < 0.9, f"{condition}; {cpu:.2f} s of a processor")

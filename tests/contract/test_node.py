@@ -309,6 +309,20 @@ def test_a_stall_after_some_blocks_is_no_progress() -> None:
     with_fake(test, no_progress_timeout_s=0.2)
 
 
+def test_a_path_that_ends_within_a_block_has_no_cid() -> None:
+    async def main() -> None:
+        fake = FakeKubo()
+        cid = cid_text(absent_cid())
+        fake.paths = {f"/ipfs/{cid}/a": f"/ipfs/{cid}/a", "/ipns/x.org": "/ipns/y.org", "/ipld/x": f"/ipld/{cid}"}
+        async with fake.served(), KuboRpc(parse_address(fake.url)) as node:
+            for path in (f"/ipfs/{cid}/a", "/ipns/x.org"):
+                with pytest.raises(NodeRefused, match="leads to no CID of its own"):
+                    await node.resolve(path)
+            assert cid_text(await node.resolve("/ipld/x")) == cid
+
+    trio.run(main)
+
+
 def test_an_old_kubo_counts_no_bytes_and_has_no_names() -> None:
     async def test(fake: FakeKubo, node: KuboRpc) -> None:
         fake.agent, fake.counts_bytes = "kubo/0.22.0/abc", False

@@ -66,7 +66,7 @@ class Scene:
         self.bench = bench
         self.checks = checks
         self.root = root
-        self.verifying = Verifying(bench.pinner.place, checks, lambda _pins: None)
+        self.verifying = Verifying(bench.pinner.place, checks, lambda _pins: None, hold=bench.pinner.mending)
 
     async def leaves(self) -> list[bytes]:
         block = await self.source.stored_block(self.root)
@@ -79,9 +79,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(url: str, source: KuboProcess, ownership: Ownership) -> AsyncIterator[Scene]:
+async def scene(
+    url: str, source: KuboProcess, ownership: Ownership, *, no_progress_timeout_s: float = 10.0
+) -> AsyncIterator[Scene]:
     async with (
-        KuboRpc(parse_address(url), no_progress_timeout_s=10.0) as node,
+        KuboRpc(parse_address(url), no_progress_timeout_s=no_progress_timeout_s) as node,
         KuboRpc(parse_address(source.url)) as other,
         pinner_at_work(node, ownership) as bench,
     ):
@@ -148,6 +150,33 @@ def test_a_spoilt_first_block_is_mended_too(
             verdict = await at.verify()
             assert (verdict.result, verdict.blocks, verdict.damaged) == ("repaired", 1, 1)
             assert (await at.verify()).result == "sound"
+
+    trio.run(test)
+
+
+def test_a_kubo_that_waits_for_another_pin_is_mended_all_the_same(
+    kubo: KuboProcess, other_kubo: KuboProcess, tmp_path: Path
+) -> None:
+    """Kubo removes no block while it pins something, and that may take for ever."""
+
+    async def test() -> None:
+        async with (
+            ownership_at(tmp_path / "holdings.db") as ownership,
+            scene(kubo.url, other_kubo, ownership, no_progress_timeout_s=120.0) as at,
+        ):
+            holed = (await at.source.add(stream(os.urandom(1_000_000)), pin=False))[-1].cid
+            block = await at.source.stored_block(holed)
+            assert block is not None
+            hole = links_of(holed, block)[0]
+            assert not await at.source.remove_block(hole)
+            at.bench.put(Pin(holed, "holed", added_ms=2))
+            busy = at.bench.pinner.place.keeper.busy
+            await at.bench.until(lambda: holed in busy and bool(busy[holed].blocks))
+            [leaf, *_] = await at.leaves()
+            spoil_kubo(kubo, leaf)
+            assert (await at.verify()).result == "repaired"
+            assert at.bench.book.state(at.root) is PinState.PINNED
+            await at.bench.until(lambda: holed in busy)
 
     trio.run(test)
 

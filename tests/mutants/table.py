@@ -939,6 +939,27 @@ NODE_CODECS: tuple[Mutant, ...] = (
         "tests/unit/node/test_multihash.py::test_vectors",
     ),
     Mutant(
+        "chunks: smaller than the smallest",
+        "node/chunking.py",
+        "            self._at = end + self._bytes_min\n",
+        "            self._at = end + self._hash.window_bytes\n",
+        "tests/unit/node/test_chunking.py::test_chunks_end_at_the_first_border_behind_the_smallest_size",
+    ),
+    Mutant(
+        "chunks: the first look at a window decides",
+        "node/window_hash.py",
+        "        return not hashed\n",
+        "        return True\n",
+        "tests/unit/node/test_rabin.py::test_a_border_is_where_as_many_bits_are_not_set_as_make_the_average",
+    ),
+    Mutant(
+        "trickle: too deep by one",
+        "node/trickle.py",
+        "if depth < self._open[-1].depth_max:",
+        "if depth <= self._open[-1].depth_max:",
+        "tests/unit/node/test_trickle.py::test_leaves_come_first_then_nodes_that_are_deeper_and_deeper",
+    ),
+    Mutant(
         "dag-pb: links as they come",
         "node/dag_pb.py",
         "in sorted(links, key=itemgetter(1)):",
@@ -1899,7 +1920,7 @@ ALLOCATING: tuple[Mutant, ...] = (
         "allocation.py",
         'if copies[one.tags.get(tag, "")] == fewest',
         "if True",
-        ALLOCATION + "test_example[regions alternate]",
+        ALLOCATION + "test_what_holds_of_any_crew",
     ),
     Mutant(
         "allocation: anybody may hold",
@@ -1976,6 +1997,77 @@ ALLOCATING: tuple[Mutant, ...] = (
     ),
 )
 
+DOORKEEPER, ACCESS = "tests/unit/rest/test_doorkeeper.py::", "tests/unit/rest/test_access.py::"
+
+WHO_MAY: tuple[Mutant, ...] = (
+    Mutant(
+        "every scope is enough",
+        "rest/access.py",
+        "return order.index(self) >= order.index(need)",
+        "return True",
+        ACCESS + "test_a_scope_that_is_too_small_is_named",
+        True,
+    ),
+    Mutant(
+        "no route asks for a scope",
+        "rest/server.py",
+        "            check(request.scope[CALLER], route.scope, is_follower=is_follower)\n",
+        "",
+        DOORKEEPER + "test_matrix_of_callers_and_routes",
+    ),
+    Mutant(
+        "tokens never end",
+        "rest/access.py",
+        "return self.expires is not None and self.expires <= now_ms",
+        "return False",
+        DOORKEEPER + "test_a_token_counts_from_when_it_is_made_until_it_is_over_or_revoked",
+    ),
+    Mutant(
+        "a password is not compared",
+        "rest/access.py",
+        "fitting = [user for user in users if hmac.compare_digest(user.sha256, hashed)]",
+        "fitting = [user for user in users if user.name.encode() == name]",
+        ACCESS + "test_who_is_not",
+    ),
+    Mutant(
+        "the last token that goes opens the door",
+        "rest/doorkeeper.py",
+        "self._were_needed = self._were_needed or self.book.tokens() is not None",
+        "self._were_needed = self._were_needed or bool(self.book.tokens())",
+        DOORKEEPER + "test_after_the_last_token_callers_are_asked_over_restarts_too",
+    ),
+    Mutant(
+        "a file that vanishes opens the door",
+        "rest/doorkeeper.py",
+        "        return self._were_needed\n",
+        "        return bool(self.users) or self.book.tokens() is not None\n",
+        DOORKEEPER + "test_a_file_that_vanishes_opens_nothing",
+        True,
+    ),
+    Mutant(
+        "web pages are let in",
+        "rest/doorkeeper.py",
+        'if not is_ours or ("origin" in headers and not self._is_welcome(headers)):',
+        "if not is_ours:",
+        DOORKEEPER + "test_pages_are_refused_unless_they_are_named",
+    ),
+    Mutant(
+        "at a follower others may more than read",
+        "rest/access.py",
+        "if is_follower and not Scope.READ.covers(need):",
+        "if False:",
+        DOORKEEPER + "test_followers_let_others_only_read",
+    ),
+    Mutant(
+        "a public address asks nobody",
+        "rest_listener.py",
+        "if host not in LOCAL_HOSTS and not local.rest_unprotected:",
+        "if False:",
+        "tests/unit/test_rest_listener.py::test_a_public_address_wants_users_or_tokens",
+        True,
+    ),
+)
+
 MUTANTS = (
     *MANNERS,
     *INVARIANTS,
@@ -1989,4 +2081,5 @@ MUTANTS = (
     *VERIFYING,
     *DOCTOR,
     *ALLOCATING,
+    *WHO_MAY,
 )

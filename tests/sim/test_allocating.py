@@ -113,10 +113,12 @@ def test_a_partition_heals_and_nobody_is_above_the_maximum_within_two_looks(seed
 
 
 @seeds
-def test_two_curators_who_allocate_one_pin_end_with_one_list(seed: int) -> None:
+@pytest.mark.parametrize("is_parted", [False, True])
+def test_two_curators_who_allocate_one_pin_end_with_one_list(seed: int, is_parted: bool) -> None:
     made = crew(seed)
-    made.part(made.nodes[:2], made.nodes[2:])
-    made.live(5.0)
+    if is_parted:
+        made.part(made.nodes[:2], made.nodes[2:])
+        made.live(5.0)
     for node in (made.nodes[0], made.nodes[2]):
         made.add(node, range(100, 110), 2, 3)
     made.heal()

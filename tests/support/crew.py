@@ -64,6 +64,8 @@ class Recorder:
         self.on_gossip: Callable[[bytes], None] = lambda data: None
         self.answer: Callable[[str, bytes], Awaitable[bytes]] = self.echo
         self.speak: Callable[[str, FrameStream, bool], Awaitable[None]] = self.listen
+        self.taken: dict[str, list[bytes]] = {}
+        self.take: Callable[[str, AsyncIterator[bytes]], Awaitable[None]] = self.collect
 
     def validate(self, author: bytes, data: bytes) -> Verdict:
         self.judged.append((author, data))
@@ -78,6 +80,13 @@ class Recorder:
 
     async def serve_request(self, peer: str, request: bytes) -> bytes:
         return await self.answer(peer, request)
+
+    async def take_delivery(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
+        await self.take(peer, pieces)
+
+    async def collect(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
+        async for piece in pieces:
+            self.taken.setdefault(peer, []).append(piece)
 
     def connected(self, peer: str, dialled: bool) -> None:
         assert peer not in dict(self.neighbours), "one sync stream per peer"

@@ -50,7 +50,7 @@ class FakeKubo:
     counts_bytes: bool = True
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
-    paths: dict[str, bytes] = field(default_factory=dict)  # beside those of single blocks
+    paths: dict[str, str] = field(default_factory=dict)  # where they lead, beside those of single blocks
     sent: int = 0
     unpin_gate: trio.Event | None = None
     pinning: int = 0
@@ -215,7 +215,7 @@ class FakeKubo:
         path = arguments["arg"]
         root, _, below = path.removeprefix("/ipfs/").partition("/")
         if path in self.paths:
-            await exchange.lines([{"Path": f"/ipfs/{cid_text(self.paths[path])}"}])
+            await exchange.lines([{"Path": self.paths[path]}])
         elif below or not path.startswith("/ipfs/"):
             await exchange.error(f'no link named "{below}" under {root}')
         else:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import trio
 
 from pincrew.api.shapes import GlobalPinInfo, PinObject
 from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import NotFound
-from pincrew.node.importing import Entry
+from pincrew.node.importing import Entry, FileEntry
 from pincrew.rest import shapes
 from pincrew.rest.add_options import AddWish
 from pincrew.rest.contract import Emit, RestDoor
@@ -41,6 +42,20 @@ def identity(peer: str = PEER, error: str = "") -> shapes.Id:
         error=error,
         ipfs=shapes.IpfsId(id=NODE, addresses=[], error=""),
         peername="ana",
+    )
+
+
+def metric(name: str) -> shapes.Metric:
+    """What a peer said of itself."""
+    return shapes.Metric(
+        name=name,
+        peer=PEER,
+        value="1",
+        expire=2,
+        valid=True,
+        weight=0,
+        partitionable=False,
+        received_at=1,
     )
 
 
@@ -128,6 +143,18 @@ class FollowingDoor:
         keys = [shapes.GcKey(key=CID), shapes.GcKey(key=None, error="it is locked")]
         return shapes.GlobalRepoGc(peer_map={PEER: shapes.RepoGc(peer=PEER, peername="ana", keys=keys)})
 
+    def alerts(self) -> list[shapes.Alert]:
+        self._noted("alerts")
+        return [shapes.Alert(**msgspec.structs.asdict(metric("ping")), triggered_at="2026-01-01T00:00:00Z")]
+
+    def metric_names(self) -> list[str]:
+        self._noted("metric_names")
+        return ["freespace", "ping"]
+
+    def metrics(self, name: str) -> list[shapes.Metric]:
+        self._noted("metrics", name)
+        return [metric(name)] if name == "ping" else []
+
     async def graph(self) -> shapes.ConnectGraph:
         self._noted("graph")
         return shapes.ConnectGraph(
@@ -152,7 +179,13 @@ class WritingDoor(FollowingDoor):
         return self._listed(cid)
 
     async def add(self, entries: AsyncIterator[Entry], wish: AddWish, options: PinOptions, emit: Emit) -> None:
-        self._noted("add", [entry.name async for entry in entries], wish, options)
+        paths = []
+        async for entry in entries:
+            paths.append(entry.path)
+            if isinstance(entry, FileEntry):
+                async for _ in entry.pieces:
+                    pass
+        self._noted("add", paths, wish, options)
         await emit(shapes.AddedOutput(name="", cid=CID, size=9, allocations=[PEER]))
 
     async def add_car(self, car: AsyncIterator[bytes], wish: AddWish, options: PinOptions, emit: Emit) -> None:

@@ -59,3 +59,9 @@ def test_every_state_has_its_own_sign_and_word() -> None:
 
 def test_text_is_never_read_as_markup() -> None:
     assert words.text("[bold]x[/bold]").plain == "[bold]x[/bold]"
+
+
+def test_each_state_of_a_pin_has_a_sign_of_its_own() -> None:
+    """In a narrow window the sign stands alone; in ASCII too."""
+    signs = list(words.PIN_SIGNS.values())
+    assert len({*signs}) == len({words.ascii_text(sign) for sign in signs}) == len(signs)

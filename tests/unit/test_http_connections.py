@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -114,6 +114,29 @@ def test_http_1_0_gets_the_list_and_the_end_of_the_connection(tmp_path: Path, la
         assert body.count(b"\n") == (1 if late else 2) and body.endswith(b"}\n")
 
     with_door(tmp_path, door, test)
+
+
+def test_who_hangs_up_ends_an_endless_list(tmp_path: Path) -> None:
+    ended = trio.Event()
+
+    class Endless(FollowingDoor):
+        async def _for_ever(self) -> AsyncGenerator[Sequence[Any], None]:
+            try:
+                while True:
+                    yield [self.id()]
+            finally:
+                ended.set()
+
+        def peers(self) -> AsyncGenerator[Sequence[Any], None]:
+            return self._for_ever()
+
+    async def test(caller: Caller) -> None:
+        await caller.stream.send_all(b"GET /peers HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await caller.stream.receive_some()).startswith(b"HTTP/1.1 200")
+        await caller.stream.aclose()
+        await ended.wait()
+
+    with_door(tmp_path, Endless(), test)
 
 
 def test_head_of_a_list_is_refused_and_the_connection_goes_on(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,7 +52,14 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         await ownership.take(node, NODE_ID, CLUSTER, dag.root, RECURSIVE)  # type: ignore[arg-type]
         await node.pin(dag.root, RECURSIVE, f"pincrew:{CLUSTER.hex()}", (), lambda _blocks, _bytes: None)
         node.calls.clear()
-        yield Scene(node, Mending(node, ownership, CLUSTER), dag)  # type: ignore[arg-type]
+
+        @contextmanager
+        def hold(cid: bytes) -> Iterator[None]:
+            node.calls.append(("hold", cid))
+            yield
+            node.calls.append(("go on", cid))
+
+        yield Scene(node, Mending(node, ownership, CLUSTER, hold), dag)  # type: ignore[arg-type]
 
 
 @trio_test
@@ -71,7 +78,8 @@ async def test_a_damaged_block_is_replaced_with_the_rest_set_aside(tmp_path: Pat
         at.node.stored[bad] = b"rotten"
         assert await at.mend(bad) == ("", True)
         assert at.node.stored[bad] == at.dag.children[0].data
-        assert at.node.calls == [("aside", root), ("unpin", root), ("remove", bad), ("pin", root)]
+        held = [("hold", root), ("unpin", root), ("remove", bad), ("go on", root)]
+        assert at.node.calls == [("aside", root), *held, ("pin", root)]
         assert at.asides == 1 and root in at.node.pinned
 
 

@@ -50,6 +50,7 @@ def test_every_path_is_below_the_home() -> None:
     assert home.node.settings == Path("/h/node/node.toml")
     assert home.node.rpc_socket({}) == Path("/h/node/rpc.sock")
     assert home.daemon_socket({}) == Path("/h/daemon.sock")
+    assert home.cluster("books").api_socket({}) == Path("/h/clusters/books/api-socket")
 
 
 @pytest.mark.parametrize(

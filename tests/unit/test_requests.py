@@ -23,7 +23,8 @@ from pincrew.requests import (
 )
 
 CID = b"\x01\x55\x12\x20" + bytes(32)
-ANSWER = Answer("ana", "0.1.0", "12D3KooW", ("/ip4/127.0.0.1/tcp/1",), (CidStatus(CID, "error", 5, "why", 2),), 3, ("P",))
+STATUS = CidStatus(CID, "error", 5, "why", 2)
+ANSWER = Answer("ana", "0.1.0", "12D3KooW", ("/ip4/127.0.0.1/tcp/1",), (STATUS,), 3, ("P",))
 
 
 def test_the_example_of_the_protocol_page() -> None:

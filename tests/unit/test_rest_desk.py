@@ -45,7 +45,7 @@ def words(info: GlobalPinInfo) -> dict[str, str]:
     return {one.peername: one.status for one in info.peer_map.values()}
 
 
-# ---- peers ------------------------------------------------------------------------------------------------------------
+# ---- peers ---------------------------------------------------------------------------------------------------------
 @trio_test
 async def test_who_this_peer_is(home: Home) -> None:
     async with curating(home) as (curator, _, others):
@@ -137,7 +137,7 @@ async def test_garbage_is_that_of_this_peers_node_alone(home: Home) -> None:
         assert refused.keys == [] and refused.error
 
 
-# ---- the list ---------------------------------------------------------------------------------------------------------
+# ---- the list ------------------------------------------------------------------------------------------------------
 @trio_test
 async def test_the_list_comes_in_slices(home: Home) -> None:
     async with curating(home) as (curator, _, _others):
@@ -166,14 +166,14 @@ async def test_one_pin_of_the_list(home: Home) -> None:
 @trio_test
 async def test_paths_are_resolved_by_the_node(home: Home) -> None:
     async with curating(home) as (curator, kubo, _):
-        kubo.paths["/ipns/example.org/a b"] = BINARY[1]
+        kubo.paths["/ipns/example.org/a b"] = f"/ipfs/{CIDS[1]}"
         assert await curator.rest.resolve("/ipns/example.org/a b") == BINARY[1]
         assert await curator.rest.resolve(f"/ipfs/{CIDS[0]}") == BINARY[0]
         with pytest.raises(Misuse, match="error resolving path: no link named"):
             await curator.rest.resolve(f"/ipfs/{CIDS[0]}/nowhere")
 
 
-# ---- how far it is ----------------------------------------------------------------------------------------------------
+# ---- how far it is -------------------------------------------------------------------------------------------------
 @trio_test
 async def test_a_filter_shows_such_peers_alone_and_no_pin_without_any(home: Home) -> None:
     async with curating(home) as (curator, kubo, others):

@@ -138,6 +138,15 @@ def test_what_is_no_address(paths: ClusterPaths, address: str) -> None:
     refused(paths, local(), address, "is not HOST:PORT")
 
 
+def test_where_none_is_named_there_is_the_usual_port_or_a_free_one(paths: ClusterPaths) -> None:
+    async def test() -> None:
+        async with offered(paths, local(), "") as first, offered(paths, local(), "") as second:
+            assert first != second and second != "http://127.0.0.1:9094"
+            assert await status(first) == await status(second) == 200
+
+    asked(test)
+
+
 def test_a_port_that_is_taken(paths: ClusterPaths) -> None:
     async def test() -> None:
         async with offered(paths, local(), "127.0.0.1:0") as url:

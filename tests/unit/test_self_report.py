@@ -10,7 +10,7 @@ import pytest
 import trio
 from pincrew.trusted.author import Author, WriteRequest
 
-from pincrew import __version__
+from pincrew import __version__, limits
 from pincrew.announcement import KeptPart
 from pincrew.keys import SigningKey
 from pincrew.node_client import NodeIdentity
@@ -152,6 +152,28 @@ def test_a_pin_that_somebody_took_off_the_node_is_told_as_such(database: Databas
     async def main() -> None:
         answer = await report(database, Asked()).answer(Request(Method.STATUS, (cid_of(0),)))
         assert answer.statuses[0].state == "unexpectedly_unpinned"
+
+    trio.run(main)
+
+
+def test_whom_it_is_connected_with_is_told_to_who_asks_who_it_is(database: Database) -> None:
+    crowd = [f"peer {number}" for number in range(limits.ANSWER_PEERS_MAX + 5)]
+    said = SelfReport(
+        "attic",
+        pinner=Asked(),  # type: ignore[arg-type]
+        listing=Listing(database, 4),
+        statuses=Statuses(database, 4),
+        addresses=tuple,
+        free_bytes=lambda: None,
+        connected=lambda: crowd,
+    )
+
+    async def main() -> None:
+        assert (await said.answer(Request(Method.ID))).peers == tuple(crowd[: limits.ANSWER_PEERS_MAX])
+        for method in (Method.STATUS, Method.RECOVER):
+            assert (await said.answer(Request(method))).peers == ()
+        del crowd[1:]
+        assert (await said.answer(Request(Method.ID))).peers == ("peer 0",), "as of now"
 
     trio.run(main)
 

@@ -49,7 +49,7 @@ class LimitsDialog(Planned):
     LimitsDialog .part { color: $text-muted; margin: 1 0 0 0; }
     LimitsDialog #plan { color: $text-warning; }
     LimitsDialog.-spacious #kept { margin: 0 0 1 0; }
-    LimitsDialog #same { margin: 0; }
+    LimitsDialog.-roomy #same { margin: 0; }
     LimitsDialog.-spacious #same { margin: 1 0 0 0; }
     """
 

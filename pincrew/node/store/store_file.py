@@ -257,8 +257,8 @@ class StoreFile:
             raise NoRoom(
                 "No room: the limit for the block store is reached",
                 where=str(self.path),
-                means=f"{(STORE_JOURNAL_BYTES_MAX + spare) // 1024**2} MiB of it are for its own log and for pins;"
-                " nothing that is kept is lost",
+                means="Nothing that is kept is lost"
+                f" ({(STORE_JOURNAL_BYTES_MAX + spare) // 1024**2} MiB of the limit are for the store's own log)",
                 next_step="Raise the limit, or unpin something",
             )
 

@@ -22,11 +22,11 @@ def test_it_is_written_where_asked_and_again_without_harm(shell: Shell, tmp_path
 
 
 @pytest.mark.slow
-def test_what_is_written_runs(shell: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_is_written_runs(shell: Shell, tmp_path: Path, name: str) -> None:
     shell("compat", "install", str(tmp_path))
-    program = tmp_path / "ipfs-cluster-follow"
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, env=os.environ)
-    assert done.stdout.startswith("ipfs-cluster-follow version ")
+    done = subprocess.run([tmp_path / name, "--version"], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.startswith(f"{name} version ")
 
 
 def test_the_usual_place_is_the_users_own(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,12 +38,14 @@ def test_the_usual_place_is_the_users_own(shell: Shell, monkeypatch: pytest.Monk
     assert "PATH" not in shell("compat", "install").err
 
 
-def test_another_program_of_that_name_is_left_alone(shell: Shell, tmp_path: Path) -> None:
-    other = tmp_path / "ipfs-cluster-follow"
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_another_program_of_that_name_is_left_alone(shell: Shell, tmp_path: Path, name: str) -> None:
+    other = tmp_path / name
     other.write_bytes(b"\x7fELF" + bytes(100))
     result = shell("compat", "install", str(tmp_path))
     assert (result.code, "left as it is" in result.err) == (1, True)
     assert other.read_bytes() == b"\x7fELF" + bytes(100)
+    assert list(tmp_path.glob("ipfs-cluster-*")) == [other]
 
 
 def test_one_that_comes_first_on_the_path_is_named(

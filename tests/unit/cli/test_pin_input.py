@@ -69,7 +69,12 @@ def test_a_line_of_an_ipfs_cluster_export_is_taken_as_it_is() -> None:
 
 def test_missing_fields_take_the_defaults_unlike_the_go_import() -> None:
     (pin,) = read(f'{{"cid":"{CID}"}}').requests()
-    assert (pin.mode, pin.replication_factor_min, pin.replication_factor_max) == ("recursive", -1, -1)
+    assert (pin.mode, pin.replication_factor_min, pin.replication_factor_max) == ("recursive", 0, 0), "as is usual here"
+    for more in ("", ',"replication_factor_min":0,"replication_factor_max":0'):
+        (pin,) = read(f'{{"cid":"{CID}"{more}}}', PinOptions(is_state=True)).requests()
+        assert (pin.replication_factor_min, pin.replication_factor_max) == (-1, -1), "a state file says what it is"
+    with pytest.raises(Misuse, match="0 is no number of copies"):
+        read(CID, PinOptions(replication_min=0))
 
 
 def test_depth_0_is_direct() -> None:
@@ -85,7 +90,7 @@ def test_where_a_line_has_both_the_depth_decides_as_in_ipfs_cluster(mode: str, d
 
 def test_what_ipfs_cluster_imported_without_a_type_is_a_pin() -> None:
     (pin,) = read(f'{{"cid":"{CID}","type":"bad-type","max_depth":0,"replication_factor_min":0}}').requests()
-    assert (pin.mode, pin.replication_factor_min) == ("direct", -1)
+    assert (pin.mode, pin.replication_factor_min) == ("direct", 0)
 
 
 LINE = f'{{"cid":"{CID}","timestamp":"2023-01-01T00:00:00.7+02:00","expire_at":"2024-01-01T00:00:00Z"}}'

@@ -9,10 +9,10 @@ from pincrew.ctl.output import Output, pretty
 
 
 def test_json_as_go_writes_it() -> None:
-    value = {"b": [], "a": {}, "c": [1, None, True], "d": "<é & \u2028>\x01", "e": {"f": 0.5}}
+    value = {"b": [], "a": {}, "c": [1, None, True], "d": "<é & \u2028>\x01\x9b", "e": {"f": 0.5}}
     assert pretty(value) == (
         '{\n    "b": [],\n    "a": {},\n    "c": [\n        1,\n        null,\n        true\n    ],\n'
-        '    "d": "\\u003cé \\u0026 \\u2028\\u003e\\u0001",\n    "e": {\n        "f": 0.5\n    }\n}'
+        '    "d": "\\u003cé \\u0026 \\u2028\\u003e\\u0001\\u009b",\n    "e": {\n        "f": 0.5\n    }\n}'
     )
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
+import trio.testing
+from libp2p.io.exceptions import IOException
 
-from pincrew.network.buffering import BufferedConnection, HeardConnection
+from pincrew import limits
+from pincrew.network.buffering import BufferedConnection, HeardConnection, WholeWrites
 
 
 class _Raw:
@@ -54,3 +58,50 @@ def test_it_knows_whether_anything_was_said() -> None:
         assert connection.write is print
 
     trio.run(main)
+
+
+class _Secured:
+    """A secured connection whose messages take a while; ``written`` are those that are on their way whole."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.gate = trio.Event()
+        self.is_closed = False
+        self.read = print
+
+    async def write(self, data: bytes) -> None:
+        await self.gate.wait()
+        self.written.append(data)
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_message_is_written_whole_though_its_writer_was_cancelled() -> None:
+    async def main() -> None:
+        secured = _Secured()
+        connection = WholeWrites(secured)
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as writer:
+                nursery.start_soon(secured_later, secured, writer)
+                await connection.write(b"message")
+                await trio.lowlevel.checkpoint()
+                raise AssertionError("it was cancelled")
+            assert writer.cancelled_caught and secured.written == [b"message"]
+
+    async def secured_later(secured: _Secured, writer: trio.CancelScope) -> None:
+        writer.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        secured.gate.set()
+
+    trio.run(main)
+
+
+def test_whoever_takes_nothing_for_too_long_is_closed() -> None:
+    async def main() -> None:
+        secured = _Secured()
+        with pytest.raises(IOException):
+            await WholeWrites(secured).write(b"message")
+        assert secured.is_closed and trio.current_time() >= limits.SEND_STALL_TIMEOUT_S
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

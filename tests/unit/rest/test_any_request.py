@@ -29,12 +29,14 @@ HEADERS = st.dictionaries(
     st.text(st.characters(max_codepoint=255), max_size=40) | st.sampled_from(["multipart/form-data; boundary=b", "-1"]),
     max_size=4,
 )
+FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n--b--\r\n'
 BODIES = st.one_of(
     st.binary(max_size=200),
     st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=5).map(
         lambda value: json.dumps({"peer_id": value}).encode()
     ),
-    st.just(b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n--b--\r\n'),
+    st.just(FORM),
+    st.binary(max_size=20).map(lambda more: FORM[: len(FORM) // 2] + more + FORM[len(FORM) // 2 :]),
     st.integers(1, 200_000).map(lambda size: b" " * size),
 )
 METHODS = ["GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "X"]
@@ -44,7 +46,7 @@ METHODS = ["GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", 
 def targets(draw: st.DrawFn) -> tuple[str, str]:
     """A method and a path: one that exists, with whatever in its places, or any."""
     method, path = draw(st.sampled_from(ROUTES))
-    for part in ("{cid}", "{peer}", "{kind}", "{path}"):
+    for part in ("{cid}", "{peer}", "{kind}", "{path}", "{name}"):
         if part in path:
             path = path.replace(part, draw(ODD))
     if draw(st.integers(0, 9)) == 0:
@@ -60,7 +62,7 @@ def judged(answer: RestAnswer) -> None:
     elif answer.status >= 400:
         assert answer.message.strip() and len(answer.message) < 2_000
     else:
-        assert all(isinstance(json.loads(line), dict) for line in answer.content.splitlines())
+        assert all(isinstance(json.loads(line), dict | list) for line in answer.content.splitlines())
 
 
 @settings(max_examples=400, deadline=None)
@@ -69,6 +71,8 @@ def judged(answer: RestAnswer) -> None:
 @example(("POST", "/peers"), [], {"Content-Length": "9" * 400}, b"", True)
 @example(("POST", f"/pins/{CID}"), [("expire-at", "9999-12-31T23:59:59-23:59")], {}, b"", True)
 @example(("POST", "/add"), [], {"Content-Type": "multipart/form-data"}, b"", True)
+@example(("POST", "/add"), [], {"Content-Type": "MULTIPART/;BOUNDARY=b"}, FORM, True)
+@example(("POST", "/add"), [("stream-channels", "false")], {"Content-Type": "multipart/x; boundary=b"}, FORM[:-9], True)
 @example(("POST", "/pins/ipfs/../.."), [], {}, b"", True)
 def test_any_request(
     target: tuple[str, str], query: list[tuple[str, str]], headers: dict[str, str], body: bytes, writes: bool

@@ -111,6 +111,12 @@ def test_a_token_counts_from_when_it_is_made_until_it_is_over_or_revoked(tmp_pat
     assert door("GET", "/id", bearer(good)).status == door("GET", "/id", HOST).status == 401
 
 
+def test_after_the_last_token_callers_are_asked_over_restarts_too(tmp_path: Path) -> None:
+    book = GuardedDoor(tmp_path).book
+    book.revoke(book.make(Scope.READ, name="", now_ms=NOW_MS, expires=None)[0].id)
+    assert GuardedDoor(tmp_path)("GET", "/id", HOST).status == 401
+
+
 def test_a_file_that_vanishes_opens_nothing(tmp_path: Path) -> None:
     door = GuardedDoor(tmp_path)
     door.token(Scope.READ)

@@ -19,7 +19,7 @@ from support.shape_examples import CID, PEER
 TABLE = route_table(WritingDoor(), None, lambda: NOW_MS)
 ROUTES = [(route.method, plain(route.path)) for route in TABLE]
 DOCUMENT: dict[str, Any] = document(TABLE)
-EXAMPLES = {"{cid}": CID, "{peer}": PEER, "{kind}": "ipfs", "{path}": f"{CID}/a"}
+EXAMPLES = {"{cid}": CID, "{peer}": PEER, "{kind}": "ipfs", "{path}": f"{CID}/a", "{name}": "ping"}
 
 
 def refs(value: Any) -> list[str]:

@@ -93,6 +93,17 @@ def test_the_graph() -> None:
     ]
 
 
+def test_metrics_and_alerts() -> None:
+    door = FollowingDoor()
+    assert send(door, "GET", "/monitor/metrics").one == ["freespace", "ping"]
+    [metric] = send(door, "GET", "/monitor/metrics/ping").one
+    assert list(metric) == ["name", "peer", "value", "expire", "valid", "weight", "partitionable", "received_at"]
+    assert send(door, "GET", "/monitor/metrics/tag:a%20b").one == []
+    [alert] = send(door, "GET", "/health/alerts").one
+    assert list(alert) == [*metric, "triggered_at"]
+    assert door.asked == [("metric_names",), ("metrics", "ping"), ("metrics", "tag:a b"), ("alerts",)]
+
+
 def test_health_and_bandwidth() -> None:
     health = send(FollowingDoor(), "GET", "/health")
     assert (health.status, health.content) == (204, b"")

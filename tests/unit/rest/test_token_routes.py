@@ -14,6 +14,7 @@ def test_a_user_gets_a_token_that_ends(tmp_path: Path) -> None:
     door = GuardedDoor(tmp_path, ["ana:secret"])
     answer = door("POST", "/token", basic("ana:secret"))
     assert answer.status == 200 and list(answer.one) == ["token"]
+    assert answer.headers["cache-control"] == "no-store"
     assert door("POST", "/ipfs/gc", bearer(answer.one["token"])).status == 200
     [token] = door.book.tokens() or ()
     assert (token.scope, token.created, token.name) == (Scope.ADMIN, NOW_MS, "POST /token: ana")
