@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import pytest
 import trio
@@ -16,16 +17,20 @@ from pincrew.network.streams import StreamClosed
 from support.crew import Member, key, neighbours, running, trio_test, until
 
 
-async def pieces_of(*some: bytes) -> AsyncIterator[bytes]:
+async def pieces_of(*some: bytes) -> AsyncGenerator[bytes, None]:
     for piece in some:
         await trio.lowlevel.checkpoint()
         yield piece
 
 
-async def endless() -> AsyncIterator[bytes]:
-    while True:
-        await trio.lowlevel.checkpoint()
-        yield bytes(100_000)
+async def send_endlessly(one: Member, two: Member) -> None:
+    async def endless() -> AsyncGenerator[bytes, None]:
+        while True:
+            await trio.lowlevel.checkpoint()
+            yield bytes(100_000)
+
+    async with aclosing(endless()) as pieces:
+        await one.network.hand_over(two.peer, pieces)
 
 
 @trio_test
@@ -61,7 +66,7 @@ async def test_who_refuses_is_heard_before_all_is_sent() -> None:
         ):
             two.recorder.take = take
             with pytest.raises(kind, match=sentence) as caught:
-                await one.network.hand_over(two.peer, endless())
+                await send_endlessly(one, two)
             assert "secret" not in str(caught.value)
 
 
@@ -74,7 +79,7 @@ async def test_one_that_is_given_up_costs_the_connection_nothing() -> None:
         await neighbours(one, two)
         for delay_s in (0.0, 0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.03):
             with trio.move_on_after(delay_s):
-                await one.network.hand_over(two.peer, endless())
+                await send_endlessly(one, two)
         assert await one.network.request(two.peer, b"still there") == b"echo still there"
         assert ("disconnected", two.peer) not in one.recorder.events
         await until(lambda: not two.network._deliveries._taking, "the other one noticed")
@@ -99,10 +104,11 @@ async def test_no_more_than_a_few_are_taken_from_one_peer() -> None:
 
         async def send() -> None:
             nonlocal refused
-            try:
-                await one.network.hand_over(two.peer, pieces_of(b"x"))
-            except StreamClosed:
-                refused += 1
+            async with aclosing(pieces_of(b"x")) as pieces:
+                try:
+                    await one.network.hand_over(two.peer, pieces)
+                except StreamClosed:
+                    refused += 1
 
         for _ in range(limits.DELIVERIES_PER_PEER_MAX + 2):
             nursery.start_soon(send)

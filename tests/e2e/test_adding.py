@@ -71,7 +71,7 @@ def _met(crew: Crew, kubo: KuboProcess) -> Two:
     for machine in (first, second, follower):
         machine.until(NAME, lambda summary: summary.peers.connected > 1, f"{machine.name} has both neighbours")
     two = Two(first, second, follower, kubo, ready["api"])
-    # The second one's network began anew as it became a curator's: what was connected before may be gone a moment later.
+    # The second one's network began anew as it became a curator's: what was connected may be gone a moment later.
     until(
         lambda: len(two.add(b"warm", query="no-pin=true").lines[-1]["allocations"]) == 2, "blocks reach both curators"
     )

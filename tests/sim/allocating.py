@@ -107,6 +107,7 @@ class Allocating:
                         self._look(node)
             self.swarm.run(min(until, self.swarm.now + 1.0))
             self.swarm.tick()
+            assert not self.lost(), f"seed {self.swarm.seed}: the last copy is gone"
 
     def _announce(self, node: Node) -> None:
         if self.swarm.now < self._said[node.name] + limits.ANNOUNCEMENT_INTERVAL_S:
@@ -230,7 +231,7 @@ class Allocating:
 
     def lost(self) -> set[bytes]:
         """Return the CIDs that nobody has any more, on whatever disk."""
-        return self.ever - set().union(*self.kept.values())
+        return self.ever.difference(set[bytes]().union(*self.kept.values()))
 
     def copies(self, cid: bytes) -> int:
         """Return how many who run have a CID."""
