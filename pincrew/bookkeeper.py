@@ -52,6 +52,7 @@ class Work:
     recorded_at: float = 0.0
     size: int | None = None  # known beforehand
     refusal: Fault | None = None  # why this peer itself stops it
+    was_overtaken: bool = False  # its row changed when it was over and its last status not yet on disk
 
 
 class Bookkeeper:
@@ -143,7 +144,9 @@ class Bookkeeper:
             self._urgent_bell.ring()
 
     def take_waiting(self, cid: bytes) -> StatusUpdate | None:
-        """Take back a status that is not written yet; only with ``turn`` held."""
+        """Take back a status that is not written yet, since its row has changed; only with ``turn`` held."""
+        if (work := self.busy.get(cid)) is not None and work.finished.is_set():
+            work.was_overtaken = True
         return self._pending.pop(cid, None)
 
     async def run(self) -> None:
@@ -165,8 +168,9 @@ class Bookkeeper:
             if any(update.state is PinState.SKIPPED and update.cause in FOR_ROOM for update in updates):
                 self._room.refusals += 1  # a search between the refusal and this found nothing of it
             has_queued = any(update.state is PinState.QUEUED for update in updates)
-            # While it was let go of, it may have been wanted and queued again.
-            has_queued = has_queued or any(work.pin is None for work in ended)
+            # While it was let go of, or was just over, it may have been wanted and queued again; and who looked for it
+            # then left it out, since it was busy.
+            has_queued = has_queued or any(work.pin is None or work.was_overtaken for work in ended)
             has_leaving = any(update.leaving_ms is not None for update in updates)
             if ended or has_queued or has_leaving:
                 self._on_written(has_queued, has_leaving)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from itertools import islice
 
 import msgspec
 import trio
@@ -199,11 +198,13 @@ class RestDesk:
 
     async def allocations(self) -> AsyncGenerator[Sequence[PinObject], None]:
         """Yield the list."""
-        rows = self.peer.listing.all()
+        last = 0
 
         def read() -> list[PinObject]:
-            some = islice(rows, limits.REQUEST_CIDS_MAX)
-            return [pin_object(decode_record(row.cid, row.record)) for row in some]
+            nonlocal last
+            rows = self.peer.listing.records(last, limits.REQUEST_CIDS_MAX)
+            last = rows[-1][0] if rows else last
+            return [pin_object(decode_record(cid, record)) for _, cid, record in rows]
 
         while pins := await trio.to_thread.run_sync(read):
             yield pins

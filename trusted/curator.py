@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import trio
 from pincrew.trusted.author import Author, WriteRequest
@@ -21,7 +21,7 @@ from pincrew.assembly import assemble
 from pincrew.bell import Bell
 from pincrew.cluster import Cluster
 from pincrew.config_document import ConfigDocument
-from pincrew.errors import PincrewError
+from pincrew.errors import Misuse, PincrewError
 from pincrew.health import ReasonCode, ReasonText
 from pincrew.limits import CONFIG_FOLLOWERS_PUBLISHED_MAX
 from pincrew.node.multihash import cid_of
@@ -32,7 +32,7 @@ from pincrew.peer import Peer, now_ms
 from pincrew.record import decode_record
 from pincrew.settings import ClusterSettings, Settings, checked_replication
 from pincrew.store.watched_rows import WatchedRows
-from pincrew.values import PinState
+from pincrew.values import Pin, PinState
 
 _CHECKED_PER_SLICE = 500
 _RAW = b"\x01\x55\x12\x20"
@@ -59,7 +59,7 @@ class Curator(Cluster):
         self._rows = WatchedRows(peer.database, peer.member.replica.shard_bits)
         self.repinner = Repinner(peer, rules, self._writer.write)
         alerts = self.repinner.alerts.newest_first
-        self.rest = WritingRestDesk(peer, self.statuses, self.write, self.allocate, alerts)
+        self.rest = WritingRestDesk(peer, self.statuses, self.write, self.put, self.allocate, alerts)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled."""
@@ -97,16 +97,9 @@ class Curator(Cluster):
         Raises Misuse before anything is written when one of them is not valid or there are too few peers to keep it,
         NotAllowed where this peer was revoked.
         """
-        self.trust.check_curator()
-        at, replication = now_ms(), (self._rules.replication_min, self._rules.replication_max)
-        allocator = self.repinner.allocator()
         wanted: list[WriteRequest] = []
-        for start in range(0, len(requests), _CHECKED_PER_SLICE):
-            pins = [wanted_pin(one, at, replication) for one in requests[start : start + _CHECKED_PER_SLICE]]
-            if any(one.is_to_be_allocated for one in pins):
-                pins = await trio.to_thread.run_sync(self._allocated, pins, allocator)
-            wanted += [one.request() for one in pins]
-            await trio.lowlevel.checkpoint()
+        async for some in self._wanted(requests):
+            wanted += [one.request() for one in some]
         absent = await self._writer.write(wanted)
         removed = sum(request.record is None and request.cid not in absent for request in wanted)
         missing = [
@@ -115,6 +108,27 @@ class Curator(Cluster):
             if one.record is None and one.cid in absent
         ]
         return sum(one.record is not None for one in wanted), removed, missing
+
+    async def put(self, request: shapes.PinRequest) -> Pin:
+        """Make one pin durable, and return it. Raises as ``write``."""
+        [[wanted]] = [some async for some in self._wanted([request])]
+        if wanted.pin is None:
+            raise Misuse(f"{request.cid} is to be removed, not pinned")
+        await self._writer.write([wanted.request()])
+        return wanted.pin
+
+    async def _wanted(self, requests: Sequence[shapes.PinRequest]) -> AsyncIterator[list[WantedPin]]:
+        """Yield what is wanted, in slices, checked and with peers chosen."""
+        self.trust.check_curator()
+        at, replication = now_ms(), (self._rules.replication_min, self._rules.replication_max)
+        allocator: Allocator | None = None
+        for start in range(0, len(requests), _CHECKED_PER_SLICE):
+            pins = [wanted_pin(one, at, replication) for one in requests[start : start + _CHECKED_PER_SLICE]]
+            if any(one.is_to_be_allocated for one in pins):
+                allocator = allocator or self.repinner.allocator()
+                pins = await trio.to_thread.run_sync(self._allocated, pins, allocator)
+            yield pins
+            await trio.lowlevel.checkpoint()
 
     def allocate(self, minimum: int, maximum: int, preferred: Sequence[str]) -> Allocation:
         """Return who is to keep what is being added and has no CID yet. 0 is what is usual here.

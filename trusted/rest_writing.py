@@ -26,8 +26,10 @@ from pincrew.rest.add_options import AddWish
 from pincrew.rest.contract import Emit
 from pincrew.rest.pin_options import PinOptions
 from pincrew.rest_desk import NOT_LISTED, RestDesk
-from pincrew.values import PinMode
+from pincrew.values import Pin, PinMode
 
+# Makes one pin durable, and returns it.
+Put = Callable[[PinRequest], Awaitable[Pin]]
 # Says who is to keep what is being added, by replication min and max (0: as is usual here) and whom its user prefers.
 Allocate = Callable[[int, int, Sequence[str]], Allocation]
 # Makes requests durable; returns added, removed, and the CIDs whose removal found nothing.
@@ -42,11 +44,13 @@ class WritingRestDesk(RestDesk):
         peer: Peer,
         statuses: PinStatuses,
         write: Write,
+        put: Put,
         allocate: Allocate,
         alerts: Callable[[], Sequence[Alert]],
     ) -> None:
         super().__init__(peer, statuses, asks_others=True, alerts=alerts)
         self._write = write
+        self._put = put
         self._allocate = allocate
 
     async def pin(self, cid: bytes, options: PinOptions) -> PinObject:
@@ -56,8 +60,7 @@ class WritingRestDesk(RestDesk):
         else:
             await self._check_mode(cid, options.mode)
             request = _request(cid, options)
-        await self._write([request])
-        return await self.allocation(cid)
+        return pin_object(await self._put(request))
 
     async def unpin(self, cid: bytes) -> PinObject:
         """Take a pin off the list; return it as it was. Raises NotFound."""
@@ -149,7 +152,7 @@ class WritingRestDesk(RestDesk):
         if wish.pins:
             chosen = replace(options, replication_min=allocation.minimum, replication_max=allocation.maximum)
             request = _request(cid, chosen)
-            await self._write([msgspec.structs.replace(request, size=size, allocations=list(allocation.peers) or None)])
+            await self._put(msgspec.structs.replace(request, size=size, allocations=list(allocation.peers) or None))
 
 
 def _output(added: Added, keepers: Sequence[str] = (), failed: Mapping[str, str] | None = None) -> shapes.AddedOutput:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from pincrew import limits
 from pincrew.errors import PincrewError
+from pincrew.node.answering import Body
 from pincrew.rest import add_routes, answers, peer_routes, pin_routes, token_routes
 from pincrew.rest.access import Scope, check
 from pincrew.rest.contract import RestDoor, WritingRestDoor
@@ -68,12 +69,16 @@ def _starlette_route(route: Route, call: Call) -> StarletteRoute:
 
 def _guarded(route: Route, *, is_follower: bool) -> Call:
     async def guarded(request: Request) -> Response:
+        is_unread = True
         try:
             check(request.scope[CALLER], route.scope, is_follower=is_follower)
             if not route.takes_files and _body_bytes(request) > limits.API_BODY_BYTES_MAX:
                 return answers.error(413, f"The body of that request has at most {limits.API_BODY_BYTES_MAX} bytes")
+            is_unread = route.takes_files
             return await route.call(request)
         except PincrewError as error:
+            if is_unread:  # or clients that send first and read then would learn of a broken connection alone
+                await Body(request.receive).drain()
             return answers.fault(error)
         except ClientDisconnect:  # or so slow that it counts as gone
             return answers.error(408, "The request did not come in time")

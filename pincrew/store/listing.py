@@ -203,6 +203,13 @@ class Listing:
             last = rows[-1][0]
             yield from (PinRow(row[1], row[2], STATES[row[3]], *row[4:]) for row in rows)
 
+    def records(self, after: int, limit: int) -> list[tuple[int, bytes, bytes]]:
+        """Return (row, CID, record) of rows behind ``after`` (0: from the first), in order of arrival."""
+        with self.database.reading() as db:
+            return db.execute(
+                "SELECT id, cid, record FROM pins WHERE id>? ORDER BY id LIMIT ?", (after, limit)
+            ).fetchall()
+
     def causes(self) -> list[CauseRow]:
         """Return errors grouped by cause, most pins first."""
         with self.database.reading() as db:

@@ -1,7 +1,5 @@
 """Losing a curator, partitions, clocks that differ, two who allocate one pin; the last copy of a pin is never let go.
 
-Simulated:
-
 `PINCREW_SIM_SEEDS=100 pytest tests/sim/test_allocating.py` runs more of them.
 """
 

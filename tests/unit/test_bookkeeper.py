@@ -98,6 +98,23 @@ def test_a_status_taken_back_is_not_written() -> None:
     keeping(test)
 
 
+def test_a_row_that_changed_when_its_task_was_just_over_is_looked_for_again() -> None:
+    """Whoever looked for it before found it busy, and would not look again for an hour."""
+
+    async def test(keeper: Bookkeeper, book: MemoryBook, heard: list[Any]) -> None:
+        work = Work(CID, pin_of(1), Progress(PinState.PINNING), 0)
+        keeper.begin(work)
+        async with keeper.turn:
+            keeper.settle_soon(update(PinState.PINNED))
+            keeper.end(work)
+            keeper.take_waiting(CID)
+            book.settle([update(PinState.QUEUED)], None)
+        await until(lambda: heard)
+        assert (heard, keeper.busy) == ([True], {})
+
+    keeping(test)
+
+
 def test_what_was_refused_is_looked_for_again_once_it_is_written() -> None:
     async def test(keeper: Bookkeeper, book: MemoryBook, heard: list[Any]) -> None:
         before = keeper._room.refusals
