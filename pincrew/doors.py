@@ -69,6 +69,7 @@ def _http_config(bind: str, tls: Tls | None = None) -> hypercorn.config.Config:
     if tls is not None:
         config.certfile, config.keyfile = str(tls.certificate), str(tls.key)
     config.graceful_timeout = 1
+    config.keep_alive_max_requests = limits.HTTP_REQUESTS_PER_CONNECTION_MAX
     config.accesslog = None
     config.errorlog = None
     return config

@@ -111,6 +111,7 @@ DIALS_AT_ONCE_MAX = 3  # curators come on top; more would only make each other s
 REQUESTS_IN_FLIGHT_PER_PEER_MAX = 4
 REQUEST_TIMEOUT_S = 15.0
 REQUEST_CIDS_MAX = 1_000
+HTTP_REQUESTS_PER_CONNECTION_MAX = 1_000_000_000  # whoever asks for much keeps its connection
 HTTP_CLOSE_TIMEOUT_S = 1.0
 REST_CIDS_MAX = 1_000  # named in one request of ipfs-cluster's API
 REST_ADDED_LINES_WAITING_MAX = 100_000  # for a client that reads only after it has sent all
@@ -269,7 +270,7 @@ FREE_SPACE_MEDIANS_MAX = 4  # so many times the median of free space is all that
 QUEUE_HALVES = 1_000  # a peer with so many pins waiting gets half of what it would get with none
 ALLOCATION_DRAWS_PER_SLICE = 2_000  # of one peer for one pin, about 3 us each
 ALLOCATION_LOOK_INTERVAL_S = 15.0  # between looks at what expired, and at what too few peers keep
-ALLOCATION_REST_SHARE = 20  # so many times as long as a look took, none follows
+ALLOCATION_REST_SHARE = 20  # so many times as long as a look searched, none follows
 REPIN_AFTER_S = 300.0
 REPIN_TAKEOVER_S = 600.0  # of a pin still waiting, before the next closest curator re-pins it
 REPINNED_PER_LOOK = 5_000
@@ -629,6 +630,10 @@ GATEWAY_FIRST_BYTES_TIMEOUT_S = 60.0
 GATEWAY_STALL_TIMEOUT_S = 120.0
 GATEWAY_SNIFFED_BYTES = 512
 GATEWAY_LISTED_SORTED_MAX = 10_000
+
+# ---- the asynchronous client ----------------------------------------------------------------------------------------
+CLIENT_QUESTIONS_AT_ONCE_MAX = 16  # threads that wait for the daemon; each event stream has one besides
+CLIENT_LINES_AT_ONCE = 256  # read of a list by one turn in a thread
 
 # ---- the terminal view ----------------------------------------------------------------------------------------------
 VIEW_QUESTIONS_AT_ONCE_MAX = 4  # threads that wait for the daemon

@@ -46,8 +46,12 @@ class _SilentNode(BaseHTTPRequestHandler):
             "repo/stat": {"RepoSize": 0, "StorageMax": 10**12},
             "swarm/peers": {"Peers": []},
         }
-        body = json.dumps(answers.get(command, {})).encode()
-        self.send_response(200)
+        is_pinned_asked = command == "pin/ls" and "arg=" in self.path
+        if is_pinned_asked:
+            answers[command] = {"Message": "path is not pinned", "Code": 0, "Type": "error"}
+        is_empty_list = command == "pin/ls" and "stream=true" in self.path and not is_pinned_asked
+        body = b"" if is_empty_list else json.dumps(answers.get(command, {})).encode()
+        self.send_response(500 if is_pinned_asked else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
