@@ -2,7 +2,7 @@
 a peer that is gone kept.
 
 A look every 15 s; `caretaker` says what there is to do, `pincrew.repinning` how that is decided. Where a peer is gone
-that pins name, a look searches all records: the rest after it is 20 times as long as it took.
+that pins name, a look searches all records: the rest after it is 20 times as long as the search.
 """
 
 from __future__ import annotations
@@ -46,16 +46,15 @@ class Repinner:
         """Look again and again."""
         task_status.started()
         while True:
-            begun, trouble = trio.current_time(), ""
+            searched_s, trouble = 0.0, ""
             try:
-                await self._look()
+                searched_s = await self._look()
             except PincrewError as error:  # a disk that refuses, or trust that ended: the next look may do better
                 trouble = error.sentence
                 if trouble != self._trouble:
                     self._peer.diary.happened("not_looked_after", {"error": trouble})
             self._trouble = trouble
-            took_s = trio.current_time() - begun
-            await trio.sleep(max(limits.ALLOCATION_LOOK_INTERVAL_S, took_s * limits.ALLOCATION_REST_SHARE))
+            await trio.sleep(max(limits.ALLOCATION_LOOK_INTERVAL_S, searched_s * limits.ALLOCATION_REST_SHARE))
 
     def allocator(self) -> Allocator:
         """Return what chooses peers for new pins, by who is alive now."""
@@ -63,24 +62,29 @@ class Repinner:
         crew = crewmates(member.heard.all(), trio.current_time())
         return self._rules.allocator(crew, member.chain.curators)
 
-    async def _look(self) -> None:
+    async def _look(self) -> float:
+        """Look once; return how long it searched."""
         facts = self._facts()
         self.alerts.look(self._peer.member.heard.all(), facts.now, now_ms())
         if self._peer.key.public not in facts.curators:
-            return
+            return 0.0
         self._caretaker.begin(facts)
         while await self._read():
             pass
+        self._caretaker.begin(self._facts())  # a start reads for minutes
         deletions = await trio.to_thread.run_sync(self._caretaker.expired)
         if deletions:
             await self._write(deletions)
             self._peer.diary.happened("pins_expired", {"pins": len(deletions)})
+        begun = trio.current_time()
         plan = await trio.to_thread.run_sync(self._caretaker.search)
+        searched_s = trio.current_time() - begun
         answers = await self._ask(plan)
         requests = await trio.to_thread.run_sync(self._caretaker.settle, plan, answers)
         if requests:
             await self._write(requests)
             self._tell(plan, requests)
+        return searched_s
 
     def _tell(self, plan: Plan, requests: Sequence[WriteRequest]) -> None:
         if plan.requests:

@@ -110,9 +110,8 @@ class WritingRestDesk(RestDesk):
         keepers = self._destinations(wish, allocation.peers)
         async with delivering(keepers, self._deliver) as blocks:
             roots = await add_files(entries, wish.options, blocks, report)
+            await self._pin_added(roots, wish, options, allocation)
             for root in roots:
-                named = options if len(roots) == 1 else replace(options, name=options.name or printable(root.name))
-                await self._pin_added(root.cid, root.size, wish, named, allocation)
                 await emit(_output(root, keepers, blocks.failed()))
 
     async def add_car(self, car: AsyncIterator[bytes], wish: AddWish, options: PinOptions, emit: Emit) -> None:
@@ -121,8 +120,8 @@ class WritingRestDesk(RestDesk):
         keepers = self._destinations(wish, allocation.peers)
         async with delivering(keepers, self._deliver) as blocks:
             added = await add_car(car, blocks)
-            await self._pin_added(added.root, added.size, wish, options, allocation)
             root = Added(options.name, added.root, added.size, root=True)
+            await self._pin_added([root], wish, options, allocation)
             await emit(msgspec.structs.replace(_output(root, keepers, blocks.failed()), bytes=added.size))
 
     def _allocation(self, wish: AddWish, options: PinOptions) -> Allocation:
@@ -147,12 +146,19 @@ class WritingRestDesk(RestDesk):
             await self.peer.network.hand_over(peer, pieces)
 
     async def _pin_added(
-        self, cid: bytes, size: int, wish: AddWish, options: PinOptions, allocation: Allocation
+        self, roots: Sequence[Added], wish: AddWish, options: PinOptions, allocation: Allocation
     ) -> None:
-        if wish.pins:
-            chosen = replace(options, replication_min=allocation.minimum, replication_max=allocation.maximum)
-            request = _request(cid, chosen)
-            await self._put(msgspec.structs.replace(request, size=size, allocations=list(allocation.peers) or None))
+        """Put what was added on the list: all of it, or nothing."""
+        if not wish.pins:
+            return
+        chosen = replace(options, replication_min=allocation.minimum, replication_max=allocation.maximum)
+        requests = []
+        for root in roots:
+            named = chosen if len(roots) == 1 else replace(chosen, name=options.name or printable(root.name))
+            request = _request(root.cid, named)
+            peers = list(allocation.peers) or None
+            requests.append(msgspec.structs.replace(request, size=root.size, allocations=peers))
+        await self._write(requests)
 
 
 def _output(added: Added, keepers: Sequence[str] = (), failed: Mapping[str, str] | None = None) -> shapes.AddedOutput:

@@ -18,7 +18,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bases, beside, crowd, latency, node, overhead, overwrites, scale, service, state, tui
+from tests.bench import (
+    bases,
+    beside,
+    crowd,
+    latency,
+    node,
+    overhead,
+    overwrites,
+    scale,
+    service,
+    service_crew,
+    state,
+    tui,
+)
 
 
 @dataclass
@@ -45,6 +58,7 @@ ROWS = {
     "overwrites": overwrites.measure,
     "tui": tui.measure,
     "service": service.measure,
+    "service_crew": service_crew.measure,
 }
 
 
