@@ -9,7 +9,7 @@ from collections.abc import Callable
 import trio
 
 from pincrew.errors import NodeDown, NodeRefused
-from pincrew.limits import NODE_ROOM_INTERVAL_S, NODE_ROOM_LOOK_INTERVAL_S
+from pincrew.limits import NODE_ROOM_FIRST_LOOK_INTERVAL_S, NODE_ROOM_INTERVAL_S, NODE_ROOM_LOOK_INTERVAL_S
 from pincrew.node_client import Node, RepoStat
 from pincrew.room import Volume
 
@@ -49,7 +49,8 @@ class NodeRoom:
                 await self._ask()
             await self._look()
             # Whether the node came up, and its volume, is looked at more often than it is asked: looking costs nothing.
-            await trio.sleep(NODE_ROOM_LOOK_INTERVAL_S)
+            # One that is not up may come up at any moment, and nobody is given pins whose room is not known.
+            await trio.sleep(NODE_ROOM_LOOK_INTERVAL_S if self._node_is_up() else NODE_ROOM_FIRST_LOOK_INTERVAL_S)
 
     async def _ask(self) -> None:
         try:

@@ -29,6 +29,7 @@ from tests.bench import (
     scale,
     service,
     service_crew,
+    service_fan_out,
     state,
     tui,
 )
@@ -59,6 +60,7 @@ ROWS = {
     "tui": tui.measure,
     "service": service.measure,
     "service_crew": service_crew.measure,
+    "service_fan_out": service_fan_out.measure,
 }
 
 

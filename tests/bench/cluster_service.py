@@ -136,9 +136,10 @@ class ClusterService:
             try:
                 self._get("/id")
                 return time.monotonic() - begun
-            except OSError:
+            except OSError as error:
                 if self._process.poll() is not None or time.monotonic() - begun > _START_TIMEOUT_S:
-                    raise
+                    log_end = (self._folder / "service.log").read_text(errors="replace")[-2_000:]
+                    raise RuntimeError(f"ipfs-cluster-service does not answer: {log_end}") from error
                 time.sleep(0.005)
 
     def stop(self) -> None:

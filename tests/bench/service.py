@@ -98,12 +98,13 @@ def _reading(port: int) -> dict[str, float]:
     found = {}
     for path in _LISTS:
         begun = time.monotonic()
-        items = _get(port, path).count(b"\n")
+        items = get(port, path).count(b"\n")
         found[f"GET {path}"] = items / (time.monotonic() - begun)
     return found
 
 
-def _get(port: int, path: str) -> bytes:
+def get(port: int, path: str) -> bytes:
+    """Ask the API of a peer here."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S)
     try:
         connection.request("GET", path)
@@ -116,7 +117,7 @@ def _until_it_answers(port: int) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            _get(port, "/id")
+            get(port, "/id")
             return
         except OSError:
             if time.monotonic() > deadline:
