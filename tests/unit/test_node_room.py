@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from pincrew.errors import NodeDown, NodeRefused
-from pincrew.limits import NODE_ROOM_INTERVAL_S, NODE_ROOM_LOOK_INTERVAL_S
+from pincrew.limits import NODE_ROOM_FIRST_LOOK_INTERVAL_S, NODE_ROOM_INTERVAL_S, NODE_ROOM_LOOK_INTERVAL_S
 from pincrew.node_client import RepoStat
 from pincrew.node_room import NodeRoom, free_of, is_here
 
@@ -42,6 +42,18 @@ def watching(node: SayingNode, test: Callable[[NodeRoom, set[str]], Awaitable[No
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_a_node_that_comes_up_is_asked_at_once() -> None:
+    async def test(room: NodeRoom, up: set[str]) -> None:
+        up.clear()
+        await trio.sleep(NODE_ROOM_LOOK_INTERVAL_S)
+        assert room.free_bytes is None
+        up.add("up")
+        await trio.sleep(2 * NODE_ROOM_FIRST_LOOK_INTERVAL_S)
+        assert room.free_bytes == 700
+
+    watching(SayingNode(RepoStat(size=300, storage_max=1_000, objects=None)), test)
 
 
 def test_free_is_what_fits_under_the_limit_and_onto_the_volume() -> None:
