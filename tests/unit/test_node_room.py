@@ -47,7 +47,7 @@ def watching(node: SayingNode, test: Callable[[NodeRoom, set[str]], Awaitable[No
 def test_a_node_that_comes_up_is_asked_at_once() -> None:
     async def test(room: NodeRoom, up: set[str]) -> None:
         up.clear()
-        await trio.sleep(NODE_ROOM_LOOK_INTERVAL_S)
+        await trio.sleep(1.5 * NODE_ROOM_LOOK_INTERVAL_S)
         assert room.free_bytes is None
         up.add("up")
         await trio.sleep(2 * NODE_ROOM_FIRST_LOOK_INTERVAL_S)
