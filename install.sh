@@ -305,6 +305,7 @@ main() {
             use_clone_venv
             if [ "${PINCREW_REQUIRE_KUBO:-}" = 1 ]; then
                 packaging/dev/get-kubo.sh >/dev/null || failed "PINCREW_REQUIRE_KUBO=1 is set, and Kubo was not built."
+                packaging/dev/get-npm-client.sh >/dev/null || say "Without the npm client its tests are skipped."
             fi
             # Two at a time, file by file: most tests wait for processes and deadlines, and any two cores will do.
             exec .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

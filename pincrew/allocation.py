@@ -2,8 +2,10 @@
 
 A pin names its *allocations*: at least `replication min`, at most `replication max` peers. Whoever writes it chooses.
 
-1. Holders that are alive stay. Of too many the last ones go; where they are enough, the list stays as it is.
-2. Whom the user prefers comes first, where that peer may be chosen at all. A preference is no guarantee.
+1. Holders that are alive stay; where they are enough, the list stays as it is. Of too many those go first that are
+   far (an announcement is believed for minutes, and they may have gone meanwhile), then the last ones.
+2. Whom the user prefers comes first, where that peer may be chosen at all. A preference is no guarantee. Who is far is
+   chosen where nobody else is left.
 3. Tags (`tag:region`, `tag:zone`, ...) part the candidates into groups, the second tag within the groups of the first,
    and so on. The next copy goes to a group that has the fewest so far: regions alternate. Who has no such tag is in a
    group of those without.
@@ -89,7 +91,8 @@ class Allocator:
             return ()
         standing = [one for one in holders if one in self.alive]
         if len(standing) >= minimum:
-            return tuple(holders) if len(holders) <= maximum else tuple(standing[:maximum])
+            near_first = sorted(standing, key=lambda one: self.alive[one].is_far)
+            return tuple(holders) if len(holders) <= maximum else tuple(near_first[:maximum])
         needed, wanted = minimum - len(standing), maximum - len(standing)
         found = self.more(cid, wanted, holders=standing, preferred=preferred, size=size, least=needed)
         return (*standing, *found)
@@ -123,7 +126,8 @@ class Allocator:
         scores = {peer: self._score(cid, peer) for peer in left}
         chosen: list[str] = []
         while left and len(chosen) < wanted:
-            peer = first.pop(0) if first else self._next(left.values(), served, scores)
+            near = [one for one in left.values() if not one.is_far]
+            peer = first.pop(0) if first else self._next(near or left.values(), served, scores)
             served.append(left.pop(peer))
             chosen.append(peer)
         for peer in chosen:

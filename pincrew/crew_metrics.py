@@ -37,6 +37,7 @@ class Crewmate(NamedTuple):
     """What allocation needs to know of a peer that is alive.
 
     ``free_bytes`` None = its node says nothing of room, or is away. ``repins``: it takes its turn in re-pinning.
+    ``is_far``: it ought to be connected to whoever chooses and is not, so that it may have gone since it announced.
     """
 
     key: bytes
@@ -45,6 +46,7 @@ class Crewmate(NamedTuple):
     free_bytes: int | None
     queue: int
     repins: bool
+    is_far: bool = False
 
 
 def is_alive(heard: Heard, now: float) -> bool:

@@ -1,6 +1,7 @@
 """The daemon: one process for one ``PINCREW_HOME``, and what the API asks of it.
 
-It takes `daemon.lock` (its process id inside), answers the API first, then brings up the clusters (``pincrew.roster``).
+It takes `daemon.lock` (its process id inside), answers the API first, then brings up the clusters
+(``pincrew.household``).
 SIGINT and SIGTERM end it in order: clusters, then the API, then the lock.
 """
 
@@ -24,7 +25,6 @@ from pincrew import __version__
 from pincrew.api import shapes
 from pincrew.api.lines import time_text
 from pincrew.api.server import build_app
-from pincrew.clock_watch import watch_clock
 from pincrew.cluster import Cluster
 from pincrew.doors import LOCAL_HOSTS, checked_local, serve_socket, serve_tcp
 from pincrew.errors import Misuse, NotFound, PincrewError, unwrapped
@@ -32,27 +32,21 @@ from pincrew.feed import Feed
 from pincrew.files import private_folder, told
 from pincrew.follow.joining import JoinOffer, JoinOptions, accept, prepare
 from pincrew.follow.prospect import look
-from pincrew.holdings import Holdings
 from pincrew.home_lock import Lock
+from pincrew.household import Household
 from pincrew.keys import peer_id
-from pincrew.network_limits import LineKeeper
-from pincrew.news_desk import NewsDesk, tellers
 from pincrew.node.web import Server
 from pincrew.node_address import NodeKind
 from pincrew.node_choice import checked_choice, choose
 from pincrew.node_finding import find_repository, kind_of
-from pincrew.nodes import Nodes
-from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.peer import now_ms
-from pincrew.roster import Roster
 from pincrew.service_manager import ServiceManager
 from pincrew.settings import Settings, load_node, load_settings, part_mode, save
 
 _log = logging.getLogger("pincrew.daemon")
 _SWITCH_INTERVAL_S = 0.001
 _GARBAGE_THRESHOLDS = (50_000, 20, 100)
-_STOP_TIMEOUT_S = 10.0
 _OFFERS_KEPT_MAX = 16
 
 
@@ -66,23 +60,19 @@ class Daemon:
         self._offers: dict[str, JoinOffer] = {}
         self._stopping = trio.Event()
         self._socket = home.daemon_socket(environment)
-        ownership = Ownership(Holdings(home.holdings))
         self._environment = environment
-        self._nodes = nodes = Nodes(home, settings, environment)
-        self._roster = Roster(home, settings, nodes, ownership, f"unix:{self._socket}", environment)
-        told = tellers(settings, {**environment, "PINCREW_HOME": str(home.root)})
-        self.network = LineKeeper(home, settings, environment, nodes, self._roster.at_work)
+        joined = [paths.name for paths in home.joined()]
+        self._household = Household(home, settings, environment, f"unix:{self._socket}", joined)
+        self._roster = self._household.roster
+        self.network = self._household.network
         self._feed = Feed(self.status)
-        self._news_desk = NewsDesk(
-            home.told, told, summaries=self._roster.summaries, note=self._roster.note, now_ms=now_ms
-        )
 
     # ---- life -------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until stopped. Started means: the API answers."""
         async with trio.open_nursery() as nursery:
-            await nursery.start(self._roster.run)
+            await nursery.start(self._household.run)
             app = build_app(self)
             await nursery.start(partial(serve_socket, app, self._socket, self._stopping))
             if self._settings.api_listen:
@@ -91,17 +81,13 @@ class Daemon:
                 app = build_app(self, hosts=LOCAL_HOSTS)
                 await nursery.start(partial(serve_tcp, app, address, chosen_by, self._stopping))
             self._roster.bring_up()
-            await nursery.start(self._news_desk.run)
-            nursery.start_soon(self.network.run)
             nursery.start_soon(self._feed.run)
             await nursery.start(self._service.run, self._at_a_glance)
-            nursery.start_soon(watch_clock, now_ms, self._roster.clock_jumped)
             task_status.started()
             self._service.ready()
             await self._stopping.wait()
             self._service.stopping()
-            with trio.move_on_after(_STOP_TIMEOUT_S):
-                await self._roster.stop_all()
+            await self._household.stop()
             nursery.cancel_scope.cancel()
 
     def _at_a_glance(self) -> str:
@@ -191,7 +177,7 @@ class Daemon:
             repository = find_repository(self._environment) if wanted == NodeKind.KUBO else None
             if repository is not None and not (repository / "config").is_file():
                 repository = None
-            async with self._nodes.client(wanted) as node:
+            async with self._household.nodes.client(wanted) as node:
                 found = await look(offer, self._home, node, repository)
         return shapes.Prospect(
             node_kind=kind.value,

@@ -11,6 +11,7 @@ import trio
 from pincrew import limits
 from pincrew.bell import Bell
 from pincrew.errors import PincrewError
+from pincrew.figures import plural
 from pincrew.store.events import EventRow, Events
 
 _log = logging.getLogger("pincrew.diary")
@@ -80,7 +81,7 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "unpinned": f"{what} was unpinned"
         if fields.get("outcome") != "kept"
         else f"{what} left the list and stays pinned: it is yours, or another cluster's",
-        "list_changed": f"the list changed: {fields.get('rows')} pins",
+        "list_changed": f"the list changed: {plural(fields.get('rows') or 0, 'pin')}",
         "session_stopped": f"a session of curator {fields.get('curator')} was stopped: {fields.get('reason')}",
         "write_lost": f"your change of {fields.get('cid')} lost against a concurrent one of {fields.get('to')}",
         "handshake_failed": f"{fields.get('peer') or fields.get('address')}: {fields.get('reason')}",

@@ -81,17 +81,28 @@ async def serve_socket(
     """Serve on a unix socket that only this user can reach; a file left by a crash is replaced (we hold the lock)."""
     settle_server()
     _clear(path)
-    before = os.umask(0o177)
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(
-                partial(hypercorn.trio.serve, app, _http_config(f"unix:{path}"), shutdown_trigger=stopping.wait)
-            )
-            os.umask(before)
+            config = _http_config(_bound_privately(path))
+            await nursery.start(partial(hypercorn.trio.serve, app, config, shutdown_trigger=stopping.wait))
             task_status.started()
     finally:
-        os.umask(before)
         _clear(path)
+
+
+def _bound_privately(path: Path) -> str:
+    """Bind a socket that only this user can reach and return hypercorn's name of it.
+
+    The mask is that of the whole process, in which other clusters make files and folders: it is theirs again at once.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        made.bind(str(path))
+        return f"fd://{made.detach()}"
+    finally:
+        os.umask(before)
+        made.close()
 
 
 def _bound(address: str) -> str:

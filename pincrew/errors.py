@@ -27,7 +27,14 @@ class PincrewError(Exception):
     @property
     def sentence(self) -> str:
         """All four parts as one paragraph, for a terminal or a log line."""
-        first = f"{self.what.rstrip('.')} ({self.where})." if self.where else f"{self.what.rstrip('.')}."
+        return self._told(self.where)
+
+    def said_of(self, subject: str) -> str:
+        """The same for where ``subject`` is told anyway: it is not named again."""
+        return self._told("" if self.where == subject else self.where)
+
+    def _told(self, where: str) -> str:
+        first = f"{self.what.rstrip('.')} ({where})." if where else f"{self.what.rstrip('.')}."
         parts = [first, self.means, self.next_step]
         return " ".join(part if part.endswith((".", "?", "!", "`")) else part + "." for part in parts if part)
 

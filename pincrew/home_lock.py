@@ -11,10 +11,11 @@ from pincrew.files import told
 
 
 class Lock:
-    """Held by the daemon, or by `doctor --repair` for a moment. It goes with the process, however that ends."""
+    """Held by the daemon or an embedded peer, or by `doctor --repair` for a moment. It goes with the process, however
+    that ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock. Raises Conflict with the other daemon's process id, StoreFault where the disk refuses."""
+        """Take the lock. Raises Conflict with the other's process id, StoreFault where the disk refuses."""
         with told(path, "open"):
             self._file = path.open("a+b", buffering=0)
         try:
@@ -24,9 +25,9 @@ class Lock:
             holder = self._file.read().decode(errors="replace").strip() or "unknown"
             self._file.close()
             raise Conflict(
-                f"Another pincrew daemon (process {holder}) uses this home",
+                f"Another pincrew daemon or embedded peer (process {holder}) uses this home",
                 where=str(path),
-                next_step="Use that one, or end it with `pincrew daemon stop`",
+                next_step="Use that one, or end it: a daemon with `pincrew daemon stop`",
             ) from error
         try:
             with told(path, "write"):

@@ -398,6 +398,7 @@ class KuboRpc:
         content_type = f"multipart/form-data; boundary={boundary}"
         added = []
         async with (
+            aclosing(body),
             self._ask("add", arguments, content=body, content_type=content_type) as answer,
             aclosing(answer.lines()) as lines,
         ):
@@ -430,15 +431,17 @@ class KuboRpc:
         content_type = f"multipart/form-data; boundary={boundary}"
         arguments = [("pin-roots", "false"), ("silent", "true"), ("allow-big-block", "true")]
         async with (
-            self._ask("dag/import", arguments, content=body, content_type=content_type, has_deadline=True) as answer,
+            aclosing(body),
+            self._ask("dag/import", arguments, content=body, content_type=content_type) as answer,
             aclosing(answer.lines()) as lines,
         ):
             async for _ in lines:
                 pass
 
     async def collect(self) -> AsyncGenerator[Collected, None]:
-        """Collect garbage, and yield what went."""
-        async with self._ask("repo/gc", [("stream-errors", "true")]) as answer, aclosing(answer.lines()) as lines:
+        """Collect garbage, and yield what went. Before the first there is nothing for as long as the node looks."""
+        arguments = [("stream-errors", "true")]
+        async with self._ask("repo/gc", arguments, has_deadline=True) as answer, aclosing(answer.lines()) as lines:
             async for line in lines:
                 key = line.get("Key")
                 cid = key.get("/") if isinstance(key, dict) else None
@@ -500,12 +503,12 @@ class KuboRpc:
         return NodePin(cid, mode, str(line.get("Name") or "") if self._has_names else None)
 
 
-async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _in_threads(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
         yield chunk
 
 
-async def _one_stream(name: str, content: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
+async def _one_stream(name: str, content: AsyncIterator[bytes], boundary: str) -> AsyncGenerator[bytes, None]:
     yield part_head(name, FILE, boundary)
     async for chunk in content:
         yield chunk

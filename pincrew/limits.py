@@ -120,7 +120,8 @@ REST_COLLECTED_SHOWN_MAX = 100_000  # keys of blocks that a collection names
 EXPIRE_IN_S_MAX = 1_000 * 366 * 86_400.0
 ANSWER_PEERS_MAX = 1_000  # connected to whoever answers
 DELIVERY_PIECE_BYTES_MAX = 256 * 1024
-DELIVERIES_PER_PEER_MAX = 4
+ADDS_AT_ONCE_MAX = 12  # each has a connection to the node, and a delivery to every other curator; others wait
+DELIVERIES_PER_PEER_MAX = ADDS_AT_ONCE_MAX  # so many windows fit into CONNECTION_BUFFER_BYTES_MAX
 DELIVERY_TIMEOUT_S = 24 * 3_600.0  # of all of one; a stream on which nothing passes ends much earlier
 DELIVERY_IDLE_S = 600.0  # whoever adds may be slow
 DELIVERY_PIECES_WAITING_MAX = 4  # for a destination that is slower than the others
@@ -272,6 +273,7 @@ ALLOCATION_DRAWS_PER_SLICE = 2_000  # of one peer for one pin, about 3 us each
 ALLOCATION_LOOK_INTERVAL_S = 15.0  # between looks at what expired, and at what too few peers keep
 ALLOCATION_REST_SHARE = 20  # so many times as long as a look searched, none follows
 REPIN_AFTER_S = 300.0
+REPIN_STANDSTILL_S = 60.0  # by which a rest lasted too long: nothing could be heard meanwhile
 REPIN_TAKEOVER_S = 600.0  # of a pin still waiting, before the next closest curator re-pins it
 REPINNED_PER_LOOK = 5_000
 EXPIRED_PER_LOOK = 5_000
@@ -383,6 +385,7 @@ PEER_NAME_BYTES_MAX = 64
 NODE_CONNECT_TIMEOUT_S = 5.0
 NODE_REQUEST_TIMEOUT_S = 30.0
 NODE_SILENCE_TIMEOUT_S = 120.0
+NODE_COLLECT_TIMEOUT_S = 24 * 3_600.0  # of garbage; Kubo is silent while it looks at everything that is pinned
 ADD_SOURCE_SILENCE_TIMEOUT_S = 3_600.0  # for a slow pipe: between two pieces of what is added on this machine
 NODE_CONNECTIONS_MAX = 64
 NODE_CONNECTION_IDLE_S_MAX = 30.0
@@ -467,6 +470,7 @@ CHUNK_BYTES_MAX = 2 * 1024 * 1024 - 256  # Kubo's: a block of 2 MiB less room fo
 ADD_BATCH_BYTES = 4 * 1024 * 1024
 ADD_BATCH_BLOCKS = 1_024
 ADD_BATCH_PIECES = 1_024  # of a sender whose pieces are tiny
+ADD_DEPTH_MAX = 1_000  # of folders in each other
 ADD_PROGRESS_BYTES = 1024 * 1024
 HASHED_IN_LOOP_BYTES_MAX = 64 * 1024  # about 0.1 ms; more goes to a thread
 LINKS_IN_LOOP_MAX = 500  # a folder of more is written in a thread
@@ -631,6 +635,11 @@ GATEWAY_FIRST_BYTES_TIMEOUT_S = 60.0
 GATEWAY_STALL_TIMEOUT_S = 120.0
 GATEWAY_SNIFFED_BYTES = 512
 GATEWAY_LISTED_SORTED_MAX = 10_000
+
+# ---- embedding ------------------------------------------------------------------------------------------------------
+EMBEDDED_REQUESTS_AT_ONCE = 10_000  # written to the list by one turn
+EMBEDDED_PINS_AT_ONCE = 1_000  # read of the list by one turn
+EMBEDDED_LOOK_INTERVAL_S = 0.1  # whether a pin that is waited for has come
 
 # ---- the asynchronous client ----------------------------------------------------------------------------------------
 CLIENT_QUESTIONS_AT_ONCE_MAX = 16  # threads that wait for the daemon; each event stream has one besides

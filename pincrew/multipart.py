@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -74,11 +76,15 @@ def _read(path: Path) -> Iterator[bytes]:
         yield from chunks_of(file.fileno())
 
 
-def chunks_of(descriptor: int) -> Iterator[bytes]:
-    """Yield what an open file holds, in pieces; of a pipe what has come so far.
+def chunks_of(descriptor: int, silence_s: float | None = None) -> Iterator[bytes]:
+    """Yield what an open file holds, in pieces; of a pipe what has come so far. Raises TimeoutError after a silence.
 
     Not through Python's buffers: those wait until a piece is full, and a process whose thread waits inside that of
     standard input cannot end properly.
     """
-    while chunk := os.read(descriptor, _CHUNK_BYTES):
+    while True:
+        if silence_s is not None and not select.select([descriptor], (), (), silence_s)[0]:
+            raise TimeoutError(errno.ETIMEDOUT, "nothing came for too long")
+        if not (chunk := os.read(descriptor, _CHUNK_BYTES)):
+            return
         yield chunk

@@ -6,31 +6,24 @@ What goes wrong becomes NodeDown or NodeRefused, as there.
 
 from __future__ import annotations
 
-import errno
 import http.client
-import io
 import json
 import os
-import socket
 import ssl
-import threading
-import time
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from pincrew.api.transport import UnixConnection
-from pincrew.errors import DaemonNotRunning, NodeDown, NodeRefused, PincrewError, WorldFault
+from pincrew.errors import DaemonNotRunning, NodeDown, NodeRefused, WorldFault
 from pincrew.limits import (
-    ADD_SOURCE_SILENCE_TIMEOUT_S,
     NODE_CONNECT_TIMEOUT_S,
     NODE_LINE_BYTES_MAX,
     NODE_REQUEST_TIMEOUT_S,
     NODE_SILENCE_TIMEOUT_S,
 )
-from pincrew.multipart import Part, multipart
 from pincrew.node_address import NodeAddress
 
 _CHUNK_BYTES = 256 * 1024
@@ -72,40 +65,6 @@ class NodeCalls:
             while chunk := _read(answer, self.address):
                 yield chunk
 
-    def add(
-        self,
-        parts: Iterable[Part],
-        arguments: Mapping[str, str],
-        *,
-        silence_s: float = NODE_SILENCE_TIMEOUT_S,
-        source_silence_s: float = ADD_SOURCE_SILENCE_TIMEOUT_S,
-    ) -> Iterator[dict[str, Any]]:
-        """Send files (see `multipart`) and yield what the node says meanwhile; what reading them raises is raised here.
-
-        They are sent by a thread of their own: a node that tells of every file would otherwise wait for us to read
-        while we wait for it. A file may take any time to send: only when the node neither takes nor says anything for
-        ``silence_s``, or what is to be sent does not come for ``source_silence_s``, is it given up.
-        """
-        boundary = os.urandom(16).hex()
-        with closing(self._connection(silence_s)) as connection:
-            sender = _Sender(multipart(parts, boundary), silence_s=silence_s, source_silence_s=source_silence_s)
-            headers = {
-                "Content-Type": f"multipart/form-data; boundary={boundary}",
-                "Transfer-Encoding": "chunked",
-                "Connection": "close",
-            }
-            try:
-                answer = self._ask(connection, "add", list(arguments.items()), headers=headers, sender=sender)
-                yield from _objects(answer, self.address)
-            except PincrewError:
-                if sender.failure is not None:
-                    raise sender.failure from None
-                raise
-            finally:
-                sender.stop()
-            if sender.failure is not None:
-                raise sender.failure
-
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         parts = urllib.parse.urlsplit(self.address.url)
         host, timeout = parts.hostname or "", NODE_CONNECT_TIMEOUT_S
@@ -127,27 +86,14 @@ class NodeCalls:
         connection.sock.settimeout(timeout_s)
         return connection
 
-    def _ask(
-        self,
-        connection: http.client.HTTPConnection,
-        command: str,
-        arguments: Pairs,
-        *,
-        headers: Mapping[str, str] | None = None,
-        sender: _Sender | None = None,
-    ) -> http.client.HTTPResponse:
+    def _ask(self, connection: http.client.HTTPConnection, command: str, arguments: Pairs) -> http.client.HTTPResponse:
         target = f"/api/v0/{command}?{urllib.parse.urlencode(arguments)}"
         try:
             connection.putrequest("POST", target, skip_accept_encoding=True)
-            for name, value in {**self._headers, **(headers or {"Content-Length": "0"})}.items():
+            for name, value in {**self._headers, "Content-Length": "0"}.items():
                 connection.putheader(name, value)
             connection.endheaders()
-            if sender is None:
-                answer = connection.getresponse()
-            else:
-                sender.start(connection.sock)
-                answer = _PatientAnswer(connection.sock, sender)
-                answer.begin()
+            answer = connection.getresponse()
             if answer.status == 200:
                 return answer
             raise _refusal(answer, self.address)
@@ -156,109 +102,6 @@ class NodeCalls:
 
     def _down(self, reason: str) -> NodeDown:
         return _down(self.address, reason)
-
-
-class _Sender:
-    """Sends a body in chunks from a thread, and says for how long that may still be waited for."""
-
-    def __init__(self, body: Iterator[bytes], *, silence_s: float, source_silence_s: float) -> None:
-        self._body = body
-        self._silence_s = silence_s
-        self._source_silence_s = source_silence_s
-        self._socket: socket.socket | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._is_stopped = False
-        # When it last got on, and whether it has waited since then for what it is to send. One value, so that the other
-        # thread sees both of one moment.
-        self._step = (time.monotonic(), True)
-        self.failure: Exception | None = None
-
-    def start(self, connected: socket.socket) -> None:
-        """Begin. From now on a wait for the socket ends after a moment, so that both threads can look at the time."""
-        connected.settimeout(min(_LOOK_S, self._silence_s / 4))
-        self._socket = connected
-        self._step = (time.monotonic(), True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Send no more; returns when the thread is done with the socket and with what it read.
-
-        A thread that waits for a pipe can only be left alone; it ends with the process.
-        """
-        self._is_stopped = True
-        if self._thread.is_alive():
-            self._shut()
-            self._thread.join(_SENDER_ENDS_S)
-
-    def is_given_up(self, since_s: float) -> bool:
-        """Say whether too long nothing was sent and, since ``since_s``, nothing was heard either."""
-        now, (step_s, is_at_source) = time.monotonic(), self._step
-        if not is_at_source:
-            return now - max(step_s, since_s) > self._silence_s
-        if now - step_s <= self._source_silence_s:
-            return False
-        self.failure = self.failure or TimeoutError(errno.ETIMEDOUT, _SILENT)
-        return True
-
-    def _run(self) -> None:
-        try:
-            for chunk in self._body:
-                if chunk and not self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk)):
-                    return
-                self._step = (time.monotonic(), True)
-            self._send(b"0\r\n\r\n")
-        except Exception as error:  # whatever reading a file raises; the one who waits for the answer raises it
-            self.failure = error
-            self._shut()  # a body without its end is none
-
-    def _send(self, data: bytes) -> bool:
-        """Return whether the node took it. Where not, what it said before says why, to whoever waits for the answer."""
-        assert self._socket is not None
-        rest = memoryview(data)
-        self._step = (time.monotonic(), False)
-        while rest and not self._is_stopped:
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except TimeoutError:
-                continue  # How long the node may take for it is for the one who waits for the answer to say.
-            except OSError:
-                return False
-            self._step = (time.monotonic(), False)
-        return not rest
-
-    def _shut(self) -> None:
-        assert self._socket is not None
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class _PatientAnswer(http.client.HTTPResponse):
-    """The answer to what is still being sent: waited for as long as the sender says."""
-
-    def __init__(self, connected: socket.socket, sender: _Sender) -> None:
-        super().__init__(connected, method="POST")
-        self.fp.close()
-        self.fp = io.BufferedReader(_PatientReader(connected, sender))
-
-
-class _PatientReader(io.RawIOBase):
-    """Reads a socket whose time-outs only let it look at the time. The standard library's ends with the first."""
-
-    def __init__(self, connected: socket.socket, sender: _Sender) -> None:
-        self._socket = connected
-        self._sender = sender
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        since_s = time.monotonic()
-        while True:
-            try:
-                return self._socket.recv_into(buffer)
-            except TimeoutError:
-                if self._sender.is_given_up(since_s):
-                    raise
 
 
 def _objects(answer: http.client.HTTPResponse, address: NodeAddress) -> Iterator[dict[str, Any]]:

@@ -152,7 +152,7 @@ class Node(Protocol):
         """Store the blocks of a CAR, pinning nothing; returns when they are stored."""
 
     def collect(self) -> AsyncGenerator[Collected, None]:
-        """Collect garbage, and yield what went. Only ever because a user said so."""
+        """Collect garbage, and yield what went. Only ever because a user said so. It may take hours: bound it."""
 
     async def aclose(self) -> None:
         """Close every connection."""

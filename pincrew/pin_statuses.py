@@ -72,10 +72,12 @@ class PinStatuses:
         answers: dict[str, Answer | str] = {self._peer.id: own._replace(statuses=tuple(row.status for row in rows))}
         if not local and self._asks_others and self._peer.network is not None:
             await self._ask_others(pins, [one.peer for one in self._peer.network.connections()], answers)
-            for peer in {peer for _, pin in pins if pin is not None for peer in pin.allocations} - answers.keys():
-                answers[peer] = "It is not connected to this peer"
-        told = {peer: _Told(self._announced(peer), answer) for peer, answer in sorted(answers.items())}
-        return [_global(cid, pin, told) for cid, pin in pins]
+            absent = {peer for _, pin in pins if pin is not None for peer in pin.allocations} - answers.keys()
+        else:
+            absent = set()
+        here = {peer: _Told(self._announced(peer), answer) for peer, answer in answers.items()}
+        away = {peer: _Told(self._announced(peer), "It is not connected to this peer") for peer in absent}
+        return [_global(cid, pin, here, away) for cid, pin in pins]
 
     async def _ask_others(
         self, pins: Sequence[tuple[bytes, Pin | None]], peers: Sequence[str], answers: dict[str, Answer | str]
@@ -134,8 +136,11 @@ def _is_for(peer: str, pin: Pin | None) -> bool:
     return pin is None or not pin.allocations or peer in pin.allocations
 
 
-def _global(cid: bytes, pin: Pin | None, told: Mapping[str, _Told]) -> shapes.GlobalPinInfo:
+def _global(cid: bytes, pin: Pin | None, here: Mapping[str, _Told], away: Mapping[str, _Told]) -> shapes.GlobalPinInfo:
+    """Return how far all got who are ``here``, and those ``away`` that the pin names: others' pins may name anybody."""
     shown = pin_object(pin or Pin(cid))
+    named = () if pin is None else pin.allocations
+    told = {**here, **{peer: away[peer] for peer in named if peer in away}}
     return shapes.GlobalPinInfo(
         cid=shown.cid,
         name=shown.name,
@@ -143,7 +148,7 @@ def _global(cid: bytes, pin: Pin | None, told: Mapping[str, _Told]) -> shapes.Gl
         origins=shown.origins,
         created=shown.timestamp if pin is not None else ZERO_TIME,
         metadata=shown.metadata,
-        peer_map={peer: one.of(cid, is_for_it=_is_for(peer, pin)) for peer, one in told.items()},
+        peer_map={peer: one.of(cid, is_for_it=_is_for(peer, pin)) for peer, one in sorted(told.items())},
     )
 
 

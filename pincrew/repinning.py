@@ -5,8 +5,9 @@ its CID, by the exclusive or of two hashes, of those that are alive. All who hea
 word. Should it not do so, the next closest does after a while, and so on: nothing waits for one peer.
 
 A peer is *silent* from when its announcement expired, and *gone* when nothing was heard of it for `repin_after`. Only
-silence while this peer was listening counts, which is while anybody is connected to it: who lost its own line must not
-take all others for gone. Of a peer that was never heard, silence counts from when the listening began.
+silence while this peer was listening counts, which is while anybody is connected to it and it runs: who lost its own
+line, or was stopped for a while, must not take all others for gone. Of a peer that was never heard, silence counts from
+when the listening began.
 
 What is done with a pin that names its peers (minimum and maximum at least 1):
 

@@ -185,12 +185,16 @@ class RestDesk:
         keys: list[shapes.GcKey] = []
         trouble = ""
         try:
-            async with aclosing(self.peer.node.collect()) as collected:
-                async for one in collected:
-                    if len(keys) < limits.REST_COLLECTED_SHOWN_MAX:
-                        keys.append(shapes.GcKey(key=None if one.cid is None else cid_text(one.cid), error=one.error))
+            with trio.fail_after(limits.NODE_COLLECT_TIMEOUT_S):
+                async with aclosing(self.peer.node.collect()) as collected:
+                    async for one in collected:
+                        if len(keys) < limits.REST_COLLECTED_SHOWN_MAX:
+                            cid = None if one.cid is None else cid_text(one.cid)
+                            keys.append(shapes.GcKey(key=cid, error=one.error))
         except PincrewError as error:
             trouble = error.sentence
+        except trio.TooSlowError:
+            trouble = f"The IPFS node did not come to an end within {limits.NODE_COLLECT_TIMEOUT_S:.0f} s"
         own = shapes.RepoGc(peer=self.peer.id, peername=self.peer.options.peer_name, keys=keys, error=trouble)
         return shapes.GlobalRepoGc(peer_map={self.peer.id: own})
 

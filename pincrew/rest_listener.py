@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,16 @@ from pincrew.tokens import TokenBook
 
 REST_DEFAULT = "127.0.0.1:9094"
 _CHOSEN_BY = "`--rest HOST:PORT`, or `rest` in cluster.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A TCP door, and what holds on it."""
+
+    host: str
+    port: int
+    rules: TcpRules
+    tls: Tls | None
 
 
 async def serve_rest_socket(
@@ -41,23 +52,27 @@ async def serve_rest(
     "" is ipfs-cluster's usual address, or a free port of that host where the port is taken. Raises Misuse for what is
     no such address, is public with nobody asked who they are, or has no certificate that can be used; and PortInUse.
     """
-    host, _, port = (address or REST_DEFAULT).rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise Misuse(f"{address!r} is not HOST:PORT", where=_CHOSEN_BY, next_step=f"Write it like `{REST_DEFAULT}`")
-    rules = await trio.to_thread.run_sync(_rules, cluster.paths, local, host, address)
-    tls = await trio.to_thread.run_sync(_tls, cluster.paths, local)
-    app = build_rest_app(cluster.rest, rules=rules)
-    choices = [address] if address else [REST_DEFAULT, f"{host}:0"]
+    offered = await trio.to_thread.run_sync(checked_rest, cluster.paths, local, address)
+    app = build_rest_app(cluster.rest, rules=offered.rules)
+    choices = [address] if address else [REST_DEFAULT, f"{offered.host}:0"]
     with unwrapped():
         for choice in choices:
             try:
                 async with trio.open_nursery() as nursery:
-                    url = await nursery.start(partial(serve_tcp, app, choice, _CHOSEN_BY, ended, tls=tls))
+                    url = await nursery.start(partial(serve_tcp, app, choice, _CHOSEN_BY, ended, tls=offered.tls))
                     task_status.started(url.rstrip("/"))
                 return
             except* PortInUse as group:
                 if choice == choices[-1]:
                     raise group.exceptions[0] from None
+
+
+def checked_rest(paths: ClusterPaths, local: ClusterSettings, address: str) -> Offered:
+    """Return how the API would be offered at HOST:PORT; "" is the usual address. Raises as ``serve_rest``. Blocks."""
+    host, _, port = (address or REST_DEFAULT).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise Misuse(f"{address!r} is not HOST:PORT", where=_CHOSEN_BY, next_step=f"Write it like `{REST_DEFAULT}`")
+    return Offered(host, int(port), _rules(paths, local, host, address), _tls(paths, local))
 
 
 def _rules(paths: ClusterPaths, local: ClusterSettings, host: str, address: str) -> TcpRules:

@@ -8,7 +8,7 @@ process, goes on when it is asked for again, and the cluster never runs meanwhil
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths, Home
 from pincrew.publisher import serve_document
 from pincrew.rest_listener import serve_rest, serve_rest_socket
-from pincrew.settings import NO_REST, Role, Settings, load_cluster, save
+from pincrew.settings import NO_REST, Role, Settings, cluster_in_force, load_cluster, save
 from pincrew.trust_role import appoint, role_here
 from pincrew.trusted.curator import Curator, open_curator
 
@@ -51,6 +51,12 @@ class _Running:
     # Each is set when one of its doors (the config document, the REST API) is closed.
     closed: list[trio.Event] = field(default_factory=list)
 
+    async def wait_over(self) -> None:
+        """Return once its task has ended and its doors are closed, so that their addresses are free again."""
+        await self.ended.wait()
+        for closed in self.closed:
+            await closed.wait()
+
 
 class Roster:
     """The table of clusters. ``run`` comes first, then ``bring_up``."""
@@ -63,7 +69,9 @@ class Roster:
         ownership: Ownership,
         api_address: str,
         environment: Mapping[str, str],
+        expected: Collection[str],
     ) -> None:
+        """``expected`` are the clusters that ``bring_up`` begins with."""
         self._home = home
         self._settings = settings
         self._nodes = nodes
@@ -72,8 +80,8 @@ class Roster:
         self._api_address = api_address
         self._environment = environment
         self._running: dict[str, _Running] = {}
-        # Joined clusters that the start has not come to yet.
-        self._coming = {paths.name for paths in home.joined()}
+        # Those that the start has not come to yet.
+        self._coming = set(expected)
         self._turns = trio.Lock()
         self._nursery: trio.Nursery | None = None
 
@@ -85,7 +93,7 @@ class Roster:
             await trio.sleep_forever()
 
     def bring_up(self) -> None:
-        """Begin with every joined cluster."""
+        """Begin with every cluster that is expected."""
         assert self._nursery is not None
         for name in sorted(self._coming):
             self._nursery.start_soon(self._bring_up, name)
@@ -144,7 +152,7 @@ class Roster:
                 task_status.started()
 
     def _open(self, paths: ClusterPaths) -> Cluster:
-        local = load_cluster(paths.settings)
+        local = cluster_in_force(paths.settings, self._environment)
         self._storage.prepare()
         given = (paths, local, self._settings, self._ownership, self._nodes, self._api_address)
         return open_curator(*given) if role_here(paths) is Role.CURATOR else open_follower(*given)
@@ -220,6 +228,8 @@ class Roster:
                         f"There is no cluster {name!r} in {self._home.root}",
                         next_step=f"`pincrew create {name}` makes one, `pincrew follow SOURCE` joins one",
                     )
+                if running is not None:
+                    await running.wait_over()
                 running = self._running[name] = _Running(name)
                 self._coming.discard(name)
                 assert self._nursery is not None
@@ -246,7 +256,7 @@ class Roster:
         """Offer ipfs-cluster's API on TCP; a follower's is on its socket alone, unless it is told to."""
         cluster = running.cluster
         assert cluster is not None and self._nursery is not None
-        local = await trio.to_thread.run_sync(load_cluster, cluster.paths.settings)
+        local = await trio.to_thread.run_sync(cluster_in_force, cluster.paths.settings, self._environment)
         address = address or local.rest or (address if isinstance(cluster, Curator) else None)
         if cluster.rest_at is None and address not in (None, NO_REST):
             offer = partial(serve_rest, cluster, local, address, running.ended)
@@ -285,9 +295,7 @@ class Roster:
         running = self._running.pop(name, None)
         if running is not None:
             running.scope.cancel()
-            await running.ended.wait()
-            for closed in running.closed:
-                await closed.wait()
+            await running.wait_over()
 
     async def switch_node(self, name: str, ipfs: str, *, keep_old: bool) -> shapes.NodeSwitched:
         """Move a cluster to another node: it starts anew there, and the one before lets go once all is there.
@@ -331,7 +339,7 @@ class Roster:
             running.rest = running.rest or "it was interrupted"
             await trio.to_thread.run_sync(mark, cluster.paths)
             running.scope.cancel()
-            await running.ended.wait()
+            await running.wait_over()
         left = await finish_leaving(cluster, self._ownership, planned)
         if left.rest is None:
             if await trio.to_thread.run_sync(remove_folder, cluster.paths, kept_key):

@@ -1,13 +1,14 @@
 """What users may choose: one frozen tree for all clusters (`settings.toml`), one per cluster (`cluster.toml`).
 
-Defaults < file < environment. The config document can set none of this. Times are seconds in here, and text like `24h`
-in files and in the environment. An unknown key is an error that names the nearest known one. Files are changed through
-tomlkit, so that what a user wrote around a value survives.
+Defaults < file < environment, which changes no file. The config document can set none of this. Times are seconds in
+here, and text like `24h` in files and in the environment. An unknown key is an error that names the nearest known one.
+Files are changed through tomlkit, so that what a user wrote around a value survives.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -33,9 +34,14 @@ from pincrew.timetable import timetable_of
 
 FORMAT_VERSION = 1
 _BYTES_MAX = 1024 * 1024
-_HIDDEN = ("on_event_url", "rest_users")  # settings whose values are secrets
+HIDDEN = ("on_event_url", "rest_users")  # settings whose values are secrets
 NO_REST = "none"
 ALLOCATE_BY_DEFAULT = ("tag:group", "freespace")
+CLUSTER_VARIABLE = "PINCREW_CLUSTER_"
+# What commands change while a cluster runs, and what says which cluster it is: in its file alone.
+_IN_FILE_ALONE = frozenset(
+    {"cluster_id", "role", "source", "ipfs", "ipfs_before", "obey", "limit", "keep_free", "part", "paused", "format"}
+)
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -422,6 +428,24 @@ def load_cluster(path: Path) -> ClusterSettings:
     return ClusterSettings(**values)
 
 
+def cluster_in_force(path: Path, environment: Mapping[str, str]) -> ClusterSettings:
+    """Return the settings with which a cluster runs: the environment decides over its file. Never to be saved.
+
+    Raises as ``load_cluster``, and Misuse for a variable that is none.
+    """
+    kept, kinds = load_cluster(path), get_type_hints(ClusterSettings)
+    values: dict[str, Any] = {}
+    known = cluster_environment_names()
+    for variable, text in sorted(environment.items()):
+        if variable.startswith(CLUSTER_VARIABLE) and text:
+            if variable not in known:
+                nearest = difflib.get_close_matches(variable, known, 1, 0.0)
+                raise Misuse(f"There is no setting {variable!r}", next_step=f"Did you mean `{nearest[0]}`?")
+            name = variable.removeprefix(CLUSTER_VARIABLE).lower()
+            values[name] = _from_text(text, kinds[name], variable)
+    return replace(kept, **values)
+
+
 def load_node(path: Path) -> NodeSettings:
     """Return the settings of the embedded node; the defaults where there is no file. Raises Misuse."""
     return NodeSettings(**(_read(path, NodeSettings) if path.exists() else {}))
@@ -453,6 +477,12 @@ def save(path: Path, tree: Tree) -> None:
 def environment_names() -> tuple[str, ...]:
     """Return the environment variable of every setting for all clusters."""
     return tuple(f"PINCREW_{name.upper()}" for name in asdict(Settings()))
+
+
+def cluster_environment_names() -> tuple[str, ...]:
+    """Return the environment variable of every setting of a cluster that has one."""
+    names = (each.name for each in fields(ClusterSettings) if each.name not in _IN_FILE_ALONE)
+    return tuple(f"{CLUSTER_VARIABLE}{name.upper()}" for name in names)
 
 
 def _read(path: Path, tree: type[Tree]) -> dict[str, Any]:
@@ -488,7 +518,7 @@ def _from_toml(value: Any, kind: Any, where: str) -> Any:
             return tuple(value)
     elif type(value) is kind and not (kind is int and value < 1):
         return value
-    shown = "That" if where.endswith(_HIDDEN) else repr(value)
+    shown = "That" if where.endswith(HIDDEN) else repr(value)
     raise Misuse(f"{shown} is not what this setting takes: {_kind_text(kind)}", where=where)
 
 
@@ -508,6 +538,10 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
         return parse_limit(text, where)
     if kind is Percent:
         return Percent(parse_percent(text))
+    if kind is Copies and lowered.lstrip("-").isdecimal() and lowered.isascii():
+        return Copies(int(lowered[:12]))
+    if kind == tuple[str, ...]:
+        return _texts(text, where)
     if kind in (Role, PartMode, NodePriority) and lowered in tuple(kind):
         return kind(lowered)
     if kind is bool and lowered in _TRUE + _FALSE:
@@ -515,6 +549,19 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
     if kind is int and lowered.isascii() and lowered.isdigit() and int(lowered[:12]) > 0:
         return int(lowered[:12])
     raise Misuse(f"{text!r} is not what this setting takes: {_kind_text(kind)}", where=where)
+
+
+def _texts(text: str, where: str) -> tuple[str, ...]:
+    """Read a list: texts with commas between them, or as JSON, where one of them has a comma itself."""
+    if not text.lstrip().startswith("["):
+        return tuple(filter(None, (part.strip() for part in text.split(","))))
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):  # not shown: it may be secret
+        raise Misuse("That is no list of texts", where=where, next_step='Write it like `["one", "two"]`, or `one,two`')
+    return tuple(found)
 
 
 def parse_limit(text: str, where: str) -> Limit:
@@ -652,6 +699,12 @@ def _kind_text(kind: Any) -> str:
 
 def _size_text(value: Limit) -> str:
     return "none" if value is None else str(value)
+
+
+def setting_text(value: Any) -> str:
+    """Return a value as it stands in a file."""
+    plain = _to_toml(value)
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def _to_toml(value: Any) -> Any:

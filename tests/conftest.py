@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from support.kubo import NO_KUBO, find_kubo
@@ -15,6 +16,10 @@ _CLONE = Path(__file__).parents[1]
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _CLONE]
 
 pytest_plugins = ["support.skips"]
+
+# How long one example takes says how busy the machine is.
+hypothesis.settings.register_profile("pincrew", deadline=None)
+hypothesis.settings.load_profile("pincrew")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import trio
 
 from pincrew import limits
 from pincrew.cid import parse_cid
-from pincrew.errors import Malformed, Misuse, PincrewError, WorldFault, unwrapped
+from pincrew.errors import Malformed, Misuse, PincrewError, WorldFault
 from pincrew.node import importing
 from pincrew.node.car import CarReader, header_of, section_of
 from pincrew.node.importing import Added, AddOptions, Entry, Progress
@@ -79,7 +79,7 @@ class Blocks:
 
     def failed(self) -> dict[str, str]:
         """Return who did not take all of it, and why."""
-        return {one.peer: one.fault.sentence for one in self._all if one.fault is not None}
+        return {one.peer: one.fault.said_of(one.peer) for one in self._all if one.fault is not None}
 
     def _nobody(self) -> NotStored:
         reasons = "; ".join(f"{peer}: {why}" for peer, why in self.failed().items())
@@ -89,27 +89,33 @@ class Blocks:
 @asynccontextmanager
 async def delivering(peers: Sequence[str], send: Send) -> AsyncIterator[Blocks]:
     """Give what takes blocks for the nodes of ``peers``; call its ``finish``. Leaving early ends the deliveries."""
-    with unwrapped():
-        async with trio.open_nursery() as nursery:
-            destinations = []
-            for peer in peers:
-                sender, receiver = trio.open_memory_channel[bytes](limits.DELIVERY_PIECES_WAITING_MAX)
-                one = _Destination(peer, sender)
-                destinations.append(one)
-                nursery.start_soon(_deliver, one, receiver, send)
-            blocks = Blocks(destinations)
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        destinations = []
+        for peer in peers:
+            sender, receiver = trio.open_memory_channel[bytes](limits.DELIVERY_PIECES_WAITING_MAX)
+            one = _Destination(peer, sender)
+            destinations.append(one)
+            nursery.start_soon(_deliver, one, receiver, send)
+        blocks = Blocks(destinations)
+        try:
             await blocks.begin()
             yield blocks
-            nursery.cancel_scope.cancel()
+        # Raised below: through the nursery it would arrive inside an exception group.
+        except Exception as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _deliver(one: _Destination, pieces: trio.MemoryReceiveChannel[bytes], send: Send) -> None:
     try:
-        async with pieces:
-            await send(one.peer, pieces)
+        await send(one.peer, pieces)
     except PincrewError as fault:
         one.fault = fault
     finally:
+        pieces.close()  # only now: whoever then finds that nobody takes any more also finds why
         one.ended.set()
 
 

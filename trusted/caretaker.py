@@ -102,6 +102,8 @@ class Caretaker:
         self._names: list[str] = []  # that this round searches for
         self._after = 0
         self._again: dict[bytes, None] = {}
+        self._is_unread = False  # rows wait until some of these are done
+        self._has_left_out = False  # some of these, for those rows
         self._facts = Facts(0.0, 0, (), (), {}, False)
         self._outlook = Outlook(own, (), ())
         self._allocator = rules.allocator((), ())
@@ -130,7 +132,14 @@ class Caretaker:
     # ---- rows that changed ----------------------------------------------------------------------------------------
 
     def read(self) -> bool:
-        """Note what some of the rows that changed say; return whether there is more to read."""
+        """Note what some of the rows that changed say; return whether there is more to read now.
+
+        Where more have to be looked at again than are remembered, the others wait for their turn: a few at each look,
+        round after round, so that no one of them keeps the others from being seen.
+        """
+        if len(self._again) >= _AGAIN_MAX:
+            self._is_unread = True
+            return False
         if not self._expiring and self._expiring.is_more:
             self._cursor, self._expiring = 0, Expiring()
         rows, self._cursor, is_more = self._rows.changed(self._cursor, limits.WATCHED_ROWS_PER_SLICE)
@@ -143,17 +152,20 @@ class Caretaker:
                     if peer not in self._named and len(self._named) < limits.ANNOUNCED_PEERS_MAX:
                         self._named[peer] = _key_of(peer)
                 if decide(pin, self._outlook, self._allocator) is not None:
-                    self._look_again(pin)
+                    self._look_again(pin, was_read=True)
+        self._is_unread = is_more
+        if not is_more and self._has_left_out:
+            self._cursor, self._has_left_out = 0, False
         return is_more
 
-    def _look_again(self, pin: Pin) -> None:
+    def _look_again(self, pin: Pin, *, was_read: bool = False) -> None:
         """Remember a pin that needs something; those that name who is gone are searched for anyway."""
         if not self._outlook.gone.keys().isdisjoint(pin.allocations):
             return
-        if len(self._again) < _AGAIN_MAX:
+        if was_read or not self._is_unread:
             self._again[pin.cid] = None
         else:
-            self._cursor = 0  # all are read once more, when some of these are done
+            self._has_left_out = True
 
     # ---- what expired ---------------------------------------------------------------------------------------------
 
@@ -187,7 +199,8 @@ class Caretaker:
             gone = frozenset(self._outlook.gone)
             self._names = sorted(gone | self._gone_before)[:_NAMES_MAX]
             self._gone_before = gone
-        while plan.size < limits.REPINNED_PER_LOOK:
+        room = plan.size + limits.REPINNED_PER_LOOK  # whatever those came to: they may come to as much for ever
+        while plan.size < room:
             rows = self._rows.naming(self._names, self._after, limits.WATCHED_ROWS_PER_SLICE)
             for row in rows:
                 self._consider(row, plan)

@@ -39,6 +39,7 @@ class Repinner:
         self._write = write
         self._caretaker = Caretaker(WatchedRows(peer.database, peer.member.replica.shard_bits), peer.key.public, rules)
         self._trouble = ""
+        self._stood_still = False
         self.alerts = Alerts()
         peer.repins = rules.repin_after_s is not None
 
@@ -54,12 +55,32 @@ class Repinner:
                 if trouble != self._trouble:
                     self._peer.diary.happened("not_looked_after", {"error": trouble})
             self._trouble = trouble
-            await trio.sleep(max(limits.ALLOCATION_LOOK_INTERVAL_S, searched_s * limits.ALLOCATION_REST_SHARE))
+            self._stood_still = False
+            await self._rest(max(limits.ALLOCATION_LOOK_INTERVAL_S, searched_s * limits.ALLOCATION_REST_SHARE))
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait step by step. A step that lasts much too long tells that this process was stopped, or its machine.
+
+        Who wakes up has heard nobody meanwhile and still seems connected: it must not take all others for gone.
+        """
+        end = trio.current_time() + seconds
+        while (now := trio.current_time()) < end:
+            step = min(end - now, limits.ALLOCATION_LOOK_INTERVAL_S)
+            await trio.sleep(step)
+            if trio.current_time() - now > step + limits.REPIN_STANDSTILL_S:
+                self._stood_still = True
 
     def allocator(self) -> Allocator:
-        """Return what chooses peers for new pins, by who is alive now."""
-        member = self._peer.member
-        crew = crewmates(member.heard.all(), trio.current_time())
+        """Return what chooses peers for new pins, by who is alive now.
+
+        Curators connect to each other: one that is not connected here is far. Of followers there may be too many.
+        """
+        member, network = self._peer.member, self._peer.network
+        near = {one.peer for one in network.connections()} if network is not None else set()
+        crew = [
+            one._replace(is_far=one.key in member.chain.curators and one.peer not in {*near, self._peer.id})
+            for one in crewmates(member.heard.all(), trio.current_time())
+        ]
         return self._rules.allocator(crew, member.chain.curators)
 
     async def _look(self) -> float:
@@ -116,7 +137,7 @@ class Repinner:
             crew=crewmates(heard, now),
             curators=member.chain.curators,
             heard_at={one.announcement.key: one.at for one in heard},
-            is_listening=network is not None and bool(network.connections()),
+            is_listening=network is not None and bool(network.connections()) and not self._stood_still,
         )
 
     async def _ask(self, plan: Plan) -> Mapping[bytes, Mapping[str, str]]:

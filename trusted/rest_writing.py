@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 
 import msgspec
+import trio
 from pincrew.trusted.adding import add_car, add_files, delivering
 from pincrew.trusted.pin_requests import Allocation
 
+from pincrew import limits
 from pincrew.alerts import Alert
 from pincrew.api.lines import pin_object, time_text
 from pincrew.api.shapes import PinObject, PinRequest
@@ -52,6 +54,7 @@ class WritingRestDesk(RestDesk):
         self._write = write
         self._put = put
         self._allocate = allocate
+        self._adds = trio.Semaphore(limits.ADDS_AT_ONCE_MAX)
 
     async def pin(self, cid: bytes, options: PinOptions) -> PinObject:
         """Put a pin on the list, or change it; return it as it stands there, durably. Raises Misuse or Conflict."""
@@ -106,23 +109,25 @@ class WritingRestDesk(RestDesk):
             elif not what.root:
                 await emit(_output(what))
 
-        allocation = self._allocation(wish, options)
-        keepers = self._destinations(wish, allocation.peers)
-        async with delivering(keepers, self._deliver) as blocks:
-            roots = await add_files(entries, wish.options, blocks, report)
-            await self._pin_added(roots, wish, options, allocation)
-            for root in roots:
-                await emit(_output(root, keepers, blocks.failed()))
+        async with self._adds:
+            allocation = self._allocation(wish, options)
+            keepers = self._destinations(wish, allocation.peers)
+            async with delivering(keepers, self._deliver) as blocks:
+                roots = await add_files(entries, wish.options, blocks, report)
+        await self._pin_added(roots, wish, options, allocation)
+        for root in roots:
+            await emit(_output(root, keepers, blocks.failed()))
 
     async def add_car(self, car: AsyncIterator[bytes], wish: AddWish, options: PinOptions, emit: Emit) -> None:
         """Add what a CAR holds, whatever codecs its blocks are of, then pin its one root."""
-        allocation = self._allocation(wish, options)
-        keepers = self._destinations(wish, allocation.peers)
-        async with delivering(keepers, self._deliver) as blocks:
-            added = await add_car(car, blocks)
-            root = Added(options.name, added.root, added.size, root=True)
-            await self._pin_added([root], wish, options, allocation)
-            await emit(msgspec.structs.replace(_output(root, keepers, blocks.failed()), bytes=added.size))
+        async with self._adds:
+            allocation = self._allocation(wish, options)
+            keepers = self._destinations(wish, allocation.peers)
+            async with delivering(keepers, self._deliver) as blocks:
+                added = await add_car(car, blocks)
+        root = Added(options.name, added.root, added.size, root=True)
+        await self._pin_added([root], wish, options, allocation)
+        await emit(msgspec.structs.replace(_output(root, keepers, blocks.failed()), bytes=added.size))
 
     def _allocation(self, wish: AddWish, options: PinOptions) -> Allocation:
         """Return who is to keep it. ``local`` content stays here, in place of whoever comes last."""

@@ -16,15 +16,21 @@ from pincrew.trusted.author import Author, WriteRequest, Written
 from pincrew import limits
 from pincrew.applier import Applier
 from pincrew.bell import Bell
-from pincrew.errors import PincrewError
+from pincrew.errors import PincrewError, WorldFault
 from pincrew.store.bases import BaseStore
+
+
+class WriterStopped(WorldFault):
+    """The cluster was stopped meanwhile."""
+
+    code = "stopped"
 
 
 @dataclass(slots=True, eq=False)
 class _Order:
     requests: Sequence[WriteRequest]
     done: trio.Event = field(default_factory=trio.Event)
-    absent: frozenset[bytes] = frozenset()
+    absent: frozenset[bytes] | None = None  # None: it is not known to be durable
     fault: PincrewError | None = None
 
 
@@ -43,26 +49,39 @@ class Writer:
         self._bell = Bell()
         self._may_be_void = True
         self._room = trio.Semaphore(limits.WRITE_ORDERS_WAITING_MAX)
+        self._has_ended = False
 
     async def write(self, requests: Sequence[WriteRequest]) -> frozenset[bytes]:
         """Return once ``requests`` are durable; the CIDs whose removal found nothing are returned.
 
-        Waits for room when too much waits already. Raises StoreFault when the disk refused: then none of it counts.
+        Waits for room when too much waits already. Raises StoreFault when the disk refused: then none of it counts;
+        WriterStopped when ``run`` ended before it was known.
         """
         if not requests:
             return frozenset()
         order = _Order(requests)
         async with self._room:
-            self._orders.append(order)
-            self._bell.ring()
-            await order.done.wait()
+            if not self._has_ended:
+                self._orders.append(order)
+                self._bell.ring()
+                await order.done.wait()
         if order.fault is not None:
             raise order.fault
+        if order.absent is None:
+            raise WriterStopped(means="What was asked for may be on the list or not", next_step="Ask again")
         return order.absent
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit what waits, again and again."""
         task_status.started()
+        try:
+            await self._run()
+        finally:  # callers outlive this task: the API answers them until it is closed itself
+            self._has_ended = True
+            for order in self._orders:
+                order.done.set()
+
+    async def _run(self) -> None:
         while True:
             await self._reissue()
             orders = self._take()

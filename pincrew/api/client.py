@@ -1,7 +1,9 @@
-"""The one client of the daemon's API, for the command line and for the TUI. Synchronous; one method per route.
+"""The client of the daemon's API, for the command line, the terminal view and anybody's programs.
 
-What the daemon refuses is raised as the error it raised there. Lists are iterators: a million lines need no more memory
-than one. The routes and shapes are in ``pincrew.api.shapes``.
+``Client`` is synchronous, with a method per route; ``AsyncClient`` (`pincrew.api.async_client`) is the same in threads,
+for trio and asyncio, and is imported when it is asked for: no command pays for anyio. What the daemon refuses is raised
+as the error it raised there. Lists are iterators: a million lines need no more memory than one. The routes and shapes
+are in ``pincrew.api.shapes``.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
@@ -20,6 +23,7 @@ from pincrew.errors import Conflict, Malformed, NotFound, PincrewError, WorldFau
 
 if TYPE_CHECKING:
     from pincrew.api import transport
+    from pincrew.api.async_client import AsyncClient as AsyncClient
 
 ANSWER_TIMEOUT_S = 30.0
 RUN_TIMEOUT_S = 60.0
@@ -48,10 +52,14 @@ class PinPage(NamedTuple):
 
 
 class Client:
-    """Speaks to the daemon at ``socket``. Every method raises DaemonNotRunning when there is none."""
+    """Speaks to the daemon at ``socket``. Every method raises DaemonNotRunning when there is none.
 
-    def __init__(self, socket: Path) -> None:
+    Each question has a connection of its own. ``hang_up``, called in another thread, ends the one under way.
+    """
+
+    def __init__(self, socket: Path, hang_up: transport.HangUp | None = None) -> None:
         self.socket = socket
+        self._hang_up = hang_up
 
     # ---- the daemon ------------------------------------------------------------------------------------------------
 
@@ -75,7 +83,7 @@ class Client:
         """
         from pincrew.api import transport  # the first question pays for http.client, and not the start
 
-        answer = transport.send(self.socket, "GET", f"{_API}/feed", timeout_s=FEED_TIMEOUT_S)
+        answer = transport.send(self.socket, "GET", f"{_API}/feed", timeout_s=FEED_TIMEOUT_S, hang_up=self._hang_up)
         if answer.status == 404:
             answer.close()
             raise NotFound("The daemon has no feed", next_step="It is older: `pincrew daemon stop`, then `start`")
@@ -162,7 +170,7 @@ class Client:
         target = f"{_cluster(name)}/pins?{urlencode([*query, ('limit', limit), ('offset', offset)])}"
         answer = self._answer("GET", target, timeout_s=STREAM_TIMEOUT_S)
         total = answer.header("X-Total")
-        rows = list(_decoded(answer.lines(), shapes.PinLine))
+        rows = list(_decoded(answer, shapes.PinLine))
         return PinPage(rows, None if total is None else int(total), int(answer.header("X-Rev") or 0))
 
     def pin(self, name: str, cid: str) -> shapes.PinDetail:
@@ -261,7 +269,7 @@ class Client:
         """Have pins re-read (of ``cids``, or which: sample, all); yield a line for each, whenever it is through."""
         order = shapes.VerifyOrder(list(cids), which)
         answer = self._answer("POST", f"{_cluster(name)}/verify", body=order, timeout_s=LEAVE_TIMEOUT_S)
-        return _decoded(answer.lines(), shapes.Verified)
+        return _decoded(answer, shapes.Verified)
 
     def removals(self, name: str) -> shapes.Removals:
         """Return what left the list and is still held."""
@@ -345,7 +353,7 @@ class Client:
         """Ask at once, decode while iterating."""
         target = f"{path}?{urlencode(query)}" if query else path
         answer = self._answer("GET", target, timeout_s=timeout_s)
-        return _decoded(answer.lines(), shape)
+        return _decoded(answer, shape)
 
     def _of_cids(self, path: str, shape: type[Shape], cids: Sequence[str], query: Query = ()) -> Iterator[Shape]:
         """Ask for everything, or for CIDs in questions that fit into a request's head; the first is asked at once."""
@@ -381,6 +389,7 @@ class Client:
                 body=stream if stream is not None else None if body is None else msgspec.json.encode(body),
                 content_type="application/json" if stream is None else "application/x-ndjson",
                 timeout_s=timeout_s,
+                hang_up=self._hang_up,
             )
             if answer.status < 400:
                 return answer
@@ -389,6 +398,14 @@ class Client:
             if not is_starting or stream is not None or time.monotonic() > deadline:
                 raise error
             time.sleep(_START_POLL_S)
+
+
+def __getattr__(name: str) -> object:
+    if name == "AsyncClient":
+        from pincrew.api.async_client import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def error_from(status: int, body: bytes) -> PincrewError:
@@ -428,15 +445,16 @@ def _decode(body: bytes, shape: type[Shape]) -> Shape:
         raise _misunderstood(error) from error
 
 
-def _decoded(lines: Iterable[bytes], shape: type[Shape]) -> Iterator[Shape]:
+def _decoded(answer: transport.Answer, shape: type[Shape]) -> Iterator[Shape]:
     decoder = msgspec.json.Decoder(shape)
-    for line in lines:
-        try:
-            yield decoder.decode(line)
-        except msgspec.DecodeError as error:
-            if line.startswith(b'{"error"'):  # it failed in the middle of a list
-                raise error_from(500, line) from error
-            raise _misunderstood(error) from error
+    with closing(answer):
+        for line in answer.lines():
+            try:
+                yield decoder.decode(line)
+            except msgspec.DecodeError as error:
+                if line.startswith(b'{"error"'):  # it failed in the middle of a list
+                    raise error_from(500, line) from error
+                raise _misunderstood(error) from error
 
 
 def _misunderstood(error: msgspec.DecodeError) -> Malformed:

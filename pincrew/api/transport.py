@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import select
 import socket
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -42,6 +43,33 @@ class UnixConnection(http.client.HTTPConnection):
         except OSError as error:
             self.sock.close()
             raise _lost(self.path, error) from error
+
+
+class HangUp:
+    """Ends from another thread what one waits for: its connection breaks, and it opens no other.
+
+    One thread has one connection at a time here.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connected: socket.socket | None = None
+        self._is_over = False
+
+    def __call__(self) -> None:
+        """Break the connection; whoever waits for it is told, and closes it."""
+        with self._lock:
+            self._is_over = True
+            if self._connected is not None:
+                with suppress(OSError):  # it is closed already
+                    self._connected.shutdown(socket.SHUT_RDWR)
+
+    def watch(self, connected: socket.socket) -> None:
+        """Take note of a new connection. Raises ConnectionAbortedError where it is not wanted any more."""
+        with self._lock:
+            self._connected = connected
+            if self._is_over:
+                raise ConnectionAbortedError
 
 
 class Answer:
@@ -146,16 +174,20 @@ def send(
     body: bytes | Iterable[bytes] | None = None,
     content_type: str = "application/json",
     timeout_s: float | None,
+    hang_up: HangUp | None = None,
 ) -> Answer:
     """Send one request and return the answer once its head is there.
 
     ``body`` may be a generator: it is sent chunk by chunk as it is made. ``timeout_s`` bounds each wait for the other
-    side; None is for streams that never end. Raises DaemonNotRunning, or DaemonLost when the daemon goes away.
+    side; None is for streams that never end. Raises DaemonNotRunning, or DaemonLost when the daemon goes away, or when
+    another thread calls ``hang_up``.
     """
     connection = UnixConnection(socket_path)
     headers = {"Accept": "application/json, application/x-ndjson", "Content-Type": content_type}
     try:
         connection.connect()
+        if hang_up is not None:
+            hang_up.watch(connection.sock)
         connection.sock.settimeout(timeout_s)
         # An early answer, a refusal for one, comes while we are still sending: it says more than the broken pipe.
         with suppress(BrokenPipeError, ConnectionResetError):

@@ -1,70 +1,93 @@
-"""`add`: files and folders into the curator's node and onto the list, in one step."""
+"""`add`: files and folders to the nodes of the curators that are to keep them and onto the list, in one step.
+
+It is one `POST /add` on the cluster's own socket of ipfs-cluster's REST API: blocks go to all these nodes at once, and
+nothing is put on the list before every path was read to its end.
+"""
 
 from __future__ import annotations
 
-import shlex
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
+import msgspec
 import typer
 
 from pincrew import figures
-from pincrew.api.shapes import NodeInfo, PinRequest
-from pincrew.cid import cid_text, parse_cid
+from pincrew.api.shapes import NodeInfo
 from pincrew.cli import selection
 from pincrew.cli.answers import AddedPath
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
-from pincrew.errors import DaemonLost, Misuse, NodeDown, NodeRefused, NotFound, PincrewError, WorldFault
-from pincrew.holdings import pin_name
-from pincrew.limits import NODE_START_TIMEOUT_S
-from pincrew.multipart import FILE, Part, chunks_of, files_of, size_of
+from pincrew.cli.pin_input import pairs_of
+from pincrew.ctl.call import with_query
+from pincrew.ctl.client import Client
+from pincrew.ctl.faults import Refused, Stopped
+from pincrew.ctl.hosts import Endpoint
+from pincrew.ctl.peer_ids import canonical_peer
+from pincrew.errors import Conflict, DaemonLost, Misuse, NotAllowed, NotFound, PincrewError, WorldFault
+from pincrew.limits import ADD_SOURCE_SILENCE_TIMEOUT_S, NODE_START_TIMEOUT_S
+from pincrew.multipart import FILE, Part, chunks_of, files_of, multipart, size_of
 from pincrew.node_address import parse_address
 from pincrew.node_calls import NodeCalls
 from pincrew.node_finding import authorization
+from pincrew.quantities import parse_duration
+from pincrew.rest.shapes import AddedOutput
 
 _POLL_S = 0.2
+_LINE_EVERY_S = 10.0
 _STDIN = "-"
 _NAME_WIDTH = 32
-# What the node hears as the name: that of a pin may hold a slash, which would make it a path.
-_ROOT = "root"
-Count = Callable[[int], None]
+_NOTHING_LISTED = "Nothing was put on the list"
+_FAULTS: dict[int, type[PincrewError]] = {400: Misuse, 403: NotAllowed, 404: NotFound, 409: Conflict}
 
 
-@dataclass(frozen=True)
+class Layout(StrEnum):
+    """How a file's blocks hang together."""
+
+    BALANCED = "balanced"
+    TRICKLE = "trickle"
+
+
+class Format(StrEnum):
+    """What is read."""
+
+    UNIXFS = "unixfs"
+    CAR = "car"
+
+
+@dataclass
 class _Source:
-    """What is to be added: a path, or None for standard input."""
+    """What is to be added: a path, or None for standard input. ``sent``: how many bytes of its content went out."""
 
     text: str
     path: Path | None
     name: str
+    sent: int = 0
 
     def size(self, *, hidden: bool) -> int | None:
         """Return how many bytes it has, None where only reading it tells."""
         return None if self.path is None else size_of(self.path, hidden=hidden)
 
     def parts(self, *, hidden: bool) -> Iterator[Part]:
-        """Return what is sent to the node."""
+        """Return what is sent; it is called as it is here, since a slash in the name of a pin would make folders."""
         if self.path is None:
-            return iter([(_ROOT, FILE, chunks_of(sys.stdin.fileno()))])
-        return files_of(self.path, _ROOT, hidden=hidden)
+            pieces = chunks_of(sys.stdin.fileno(), ADD_SOURCE_SILENCE_TIMEOUT_S)
+            return iter([(self.name.rpartition("/")[2] or "root", FILE, pieces)])
+        return files_of(self.path, _name_of(self.path), hidden=hidden)
 
 
-@dataclass
-class _OnNode:
-    """What the node has of a source. ``is_new``: this command pinned it there."""
+class _Progress(Protocol):
+    """Shows how much was sent."""
 
-    source: _Source
-    cid: str
-    content_bytes: int
-    total_bytes: int
-    blocks: int | None
-    is_new: bool
+    def advance(self, source: _Source, count: int) -> None: ...
 
 
 def register(app: typer.Typer) -> None:
@@ -80,8 +103,32 @@ def add(
     hidden: Annotated[
         bool, typer.Option("--hidden", help="Also what is inside a folder and begins with a dot.")
     ] = False,
+    wrap: Annotated[bool, typer.Option("--wrap", help="One folder around all of it, and one pin.")] = False,
+    replication_min: Annotated[
+        int | None, typer.Option("--replication-min", metavar="N", help="Copies at least; -1: everywhere.")
+    ] = None,
+    replication_max: Annotated[
+        int | None, typer.Option("--replication-max", metavar="N", help="Copies at most; -1: everywhere.")
+    ] = None,
+    user_allocations: Annotated[
+        str, typer.Option("--user-allocations", metavar="ID,...", help="Peers that keep it if they can.")
+    ] = "",
+    local: Annotated[bool, typer.Option("--local", help="To this machine's node alone; others fetch it.")] = False,
+    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A note; repeatable.")] = None,
+    expire_in: Annotated[str, typer.Option(metavar="TIME", help="Take it off the list after 30d, 12h ...")] = "",
+    no_pin: Annotated[bool, typer.Option("--no-pin", help="Do not put it on the list.")] = False,
+    format_: Annotated[Format, typer.Option("--format", help="Files, or a CAR with one root.")] = Format.UNIXFS,
+    chunker: Annotated[str, typer.Option(metavar="TEXT", help="size-N, rabin-MIN-AVG-MAX or buzhash.")] = "size-262144",
+    cid_version: Annotated[int, typer.Option(min=0, max=1, metavar="0|1", help="The version of the CIDs.")] = 1,
+    raw_leaves: Annotated[
+        bool | None, typer.Option("--raw-leaves/--no-raw-leaves", help="Leaves without a frame; usual in version 1.")
+    ] = None,
+    hash_name: Annotated[
+        str, typer.Option("--hash", metavar="TEXT", help="Hash function; others than sha2-256 have version 1.")
+    ] = "sha2-256",
+    layout: Annotated[Layout, typer.Option(help="trickle: first bytes come first.")] = Layout.BALANCED,
 ) -> None:
-    """Add files and folders to this machine's node, and put them on the list.
+    """Add files and folders to the nodes that are to keep them, and put them on the list.
 
     Prints CID and name of each. The CIDs are those of `ipfs add --cid-version=1`. Where something cannot be added,
     nothing is put on the list. Needs the daemon.
@@ -89,175 +136,245 @@ def add(
     Example: `pincrew add ~/books/moby-dick.epub`
     """
     cluster_name = selection.curated(invocation.home, cluster).name
-    sources = _sources(paths, name)
-    summary = invocation.client.summary(cluster_name)
-    node = NodeCalls(
-        parse_address(_address(invocation, cluster_name, summary.node)),
-        authorization(invocation.environment.get("PINCREW_IPFS_AUTH")),
-    )
-    done: list[_OnNode] = []
-    is_sent = False
-    try:
-        for source in sources:
-            with _bar(invocation, source, source.size(hidden=hidden)) as count:
-                done.append(_add(node, source, bytes.fromhex(summary.id), count, hidden=hidden))
-        requests = [PinRequest(cid=one.cid, name=one.source.name, size=one.total_bytes) for one in done]
-        is_sent = True
-        invocation.client.write_pins(cluster_name, requests)
-    except BaseException as error:  # also Ctrl-C: what was pinned for a list that it is not on is let go; it goes on up
-        is_answered = isinstance(error, PincrewError) and not isinstance(error, DaemonLost)
-        _take_back(invocation, cluster_name, node, done, is_open=is_sent and not is_answered)
-        raise
-    _print(invocation, cluster_name, done)
+    if format_ is Format.CAR and (wrap or len(paths) > 1):
+        raise Misuse("A CAR is added by itself and without `--wrap`", means="Nothing was added")
+    sources = _sources(paths, name, is_one=wrap)
+    query = {
+        "name": sources[0].name if wrap or len(sources) == 1 else "",
+        "replication-min": str(_first(replication_min, replication_max)),
+        "replication-max": str(_first(replication_max, replication_min)),
+        "user-allocations": ",".join(_peers(user_allocations)),
+        "expire-in": f"{parse_duration(expire_in):.0f}s" if expire_in else "",
+        "local": _flag(local),
+        "no-pin": _flag(no_pin),
+        "wrap-with-directory": _flag(wrap),
+        "format": format_.value,
+        "chunker": chunker,
+        "cid-version": str(cid_version),
+        "raw-leaves": "" if raw_leaves is None else _flag(raw_leaves),
+        "hash": hash_name,
+        "layout": layout.value,
+        **{f"meta-{key}": value for key, value in pairs_of(metadata or []).items()},
+    }
+    node = _node(invocation, cluster_name)
+    with _progress(invocation, sources, hidden=hidden) as progress:
+        roots = _Sending(invocation, cluster_name, sources, progress, hidden=hidden).roots(
+            {key: value for key, value in query.items() if value}, 1 if wrap else len(sources)
+        )
+    own = invocation.client.ready(cluster_name).peer
+    read = sum(source.sent for source in sources)
+    done = [
+        AddedPath(
+            path=source.text,
+            cid=root.cid or "",
+            name=source.name,
+            bytes=read if wrap else source.sent,
+            blocks=_blocks(node, root.cid or "") if own in root.allocations else None,
+            allocations=root.allocations,
+            failed=root.failed,
+        )
+        for source, root in zip(sources, roots, strict=not wrap)
+    ]
+    _print(invocation, cluster_name, done, is_listed=not no_pin)
 
 
-def _sources(texts: Sequence[str], name: str) -> list[_Source]:
+def _sources(texts: Sequence[str], name: str, *, is_one: bool) -> list[_Source]:
+    """Look at what is named; with ``is_one`` all of it becomes one pin. Raises Misuse, NotFound."""
     if _STDIN in texts and len(texts) > 1:
         raise Misuse("`-` reads standard input and stands alone", means="Nothing was added")
-    if name and len(texts) > 1:
+    if name and len(texts) > 1 and not is_one:
         raise Misuse("`--name` names one pin", means="Nothing was added", next_step="Add one path at a time")
     if texts == [_STDIN]:
         if not name:
             raise Misuse("Standard input has no name", means="Nothing was added", next_step="Give one: `--name TEXT`")
         return [_Source(_STDIN, None, name)]
-    found = []
+    if is_one and len(texts) > 1 and not name:
+        raise Misuse("The folder has no name", means="Nothing was added", next_step="Give one: `--name TEXT`")
+    found: dict[str, _Source] = {}
     for text in texts:
         path = Path(text)
         if not path.exists():
             raise NotFound("There is no such file or folder", where=text, means="Nothing was added")
-        found.append(_Source(text, path, name or path.absolute().name or path.resolve().name))
-    return found
+        inside = _name_of(path)
+        if inside in found:
+            raise Misuse(
+                f"Two of these are called {figures.printable(inside)}",
+                where=f"{found[inside].text} and {text}",
+                means="Nothing was added",
+                next_step="Add them one at a time",
+            )
+        found[inside] = _Source(text, path, name or inside)
+    return list(found.values())
 
 
-def _address(invocation: Invocation, cluster: str, node: NodeInfo) -> str:
-    """Return where the cluster's node is; one that is just starting is waited for. Raises NodeDown."""
+def _name_of(path: Path) -> str:
+    name = path.absolute().name
+    return name if name not in ("", "..") else path.resolve().name or "root"
+
+
+def _peers(text: str) -> list[str]:
+    try:
+        return [canonical_peer(peer.strip()) for peer in text.split(",")] if text else []
+    except ValueError as error:
+        raise Misuse(str(error), where="--user-allocations", means="Nothing was added") from error
+
+
+def _first(wanted: int | None, other: int | None) -> int:
+    """Return how many copies; 0 stands for what the cluster usually has."""
+    return next((one for one in (wanted, other) if one is not None), 0)
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _node(invocation: Invocation, cluster: str) -> NodeCalls | None:
+    """Return the way to this cluster's node, None where it is away; one that is just starting is waited for."""
     deadline = time.monotonic() + NODE_START_TIMEOUT_S
+    node: NodeInfo = invocation.client.summary(cluster).node
     while node.state == "starting" and time.monotonic() < deadline:
         time.sleep(_POLL_S)
         node = invocation.client.summary(cluster).node
     if node.state != "up" or node.address is None:
-        raise NodeDown(where=node.address or "", means="Nothing was added", next_step="See `pincrew status`")
-    return node.address
+        return None
+    return NodeCalls(parse_address(node.address), authorization(invocation.environment.get("PINCREW_IPFS_AUTH")))
 
 
-def _add(node: NodeCalls, source: _Source, cluster: bytes, count: Count, *, hidden: bool) -> _OnNode:
-    """Add one source and pin it, unless the node has it pinned: then it stays whose it is."""
-    read = 0
-
-    def counted(parts: Iterator[Part]) -> Iterator[Part]:
-        for path, kind, content in parts:
-            yield path, kind, (_noted(chunk) for chunk in content)
-
-    def _noted(chunk: bytes) -> bytes:
-        nonlocal read
-        read += len(chunk)
-        count(len(chunk))
-        return chunk
-
-    options = {"cid-version": "1", "progress": "false", "pin": "false", "stream-channels": "true"}
-    last: dict[str, object] = {}
+def _blocks(node: NodeCalls | None, cid: str) -> int | None:
+    """Count the blocks of what is all at this machine's node."""
     try:
-        for line in node.add(counted(source.parts(hidden=hidden)), options):
-            last = line if "Hash" in line else last
-    except OSError as error:
-        where = error.filename or source.text
-        raise WorldFault(
-            f"Cannot read it: {error.strerror or error}", where=str(where), means="Nothing was put on the list"
-        ) from error
-    if last.get("Name") != _ROOT:
-        raise NodeRefused("the node stopped answering before everything was added", means="Nothing was put on the list")
-    cid = cid_text(parse_cid(str(last["Hash"])))
-    total = int(str(last.get("Size") or 0))
-    if _is_pinned(node, cid):
-        return _OnNode(source, cid, read, total, _blocks(node, cid), is_new=False)
-    blocks, is_pinned = None, False
-    for line in node.lines("pin/add", [("arg", cid), ("name", pin_name(cluster)), ("progress", "true")]):
-        blocks = int(line.get("Progress") or 0) or blocks
-        is_pinned = is_pinned or "Pins" in line
-    if not is_pinned:
-        raise NodeRefused("the node stopped answering before it was pinned", means="Nothing was put on the list")
-    return _OnNode(source, cid, read, total, blocks or _blocks(node, cid), is_new=True)
-
-
-def _is_pinned(node: NodeCalls, cid: str) -> bool:
-    try:
-        return bool(node.object("pin/ls", [("arg", cid), ("type", "recursive")]))
-    except NodeRefused as refusal:
-        if "not pinned" in refusal.what:
-            return False
-        raise
-
-
-def _blocks(node: NodeCalls, cid: str) -> int | None:
-    """Count the blocks of what is all here."""
-    try:
-        found = node.object("dag/stat", [("arg", cid), ("progress", "false")])
-        return int(found["DagStats"][0]["NumBlocks"])
-    except (NodeRefused, LookupError, TypeError, ValueError):  # an old Kubo: it is only not known
+        options = [("arg", cid), ("progress", "false"), ("offline", "true")]
+        return None if node is None else int(node.object("dag/stat", options)["DagStats"][0]["NumBlocks"])
+    except (PincrewError, LookupError, TypeError, ValueError):  # an old Kubo, or it went away: it is only not known
         return None
 
 
-def _take_back(
-    invocation: Invocation, cluster: str, node: NodeCalls, done: Sequence[_OnNode], *, is_open: bool
-) -> None:
-    """Let go of what this command pinned and is not on the list. What is in doubt stays pinned, and is told.
+@dataclass
+class _Sending:
+    """One request with all that is to be added."""
 
-    ``is_open``: the daemon heard of it, or may have, and gave no answer. It may write even after it was asked what is
-    on the list, so that not being there says nothing.
-    """
-    pins = {one.cid: one for one in done if one.is_new or is_open}
-    listed = _listed(invocation, cluster, list(pins)) if pins else set()
-    output = Output()  # on stderr like the error that follows, also with --json
-    for cid, one in pins.items():
-        if listed is not None and cid in listed:
-            output.say(f"{cid} is on the list of {cluster} and stays pinned on the node.")
-        elif listed is None or is_open:
-            which = f"{cid} -c {cluster}"
-            output.say(
-                f"{cid} stays pinned on the node; whether it gets on the list of {cluster} is not known."
-                f" See `pincrew pin ls {which}`;"
-                f" put it there with `pincrew pin add {which} --name {figures.printable(shlex.quote(one.source.name))}`"
+    invocation: Invocation
+    cluster: str
+    sources: Sequence[_Source]
+    progress: _Progress
+    hidden: bool
+    is_sent: bool = False
+
+    def roots(self, query: dict[str, str], count: int) -> list[AddedOutput]:
+        """Send it; return what stands at the top, which is told last. Raises PincrewError."""
+        paths = self.invocation.home.cluster(self.cluster)
+        client = Client([Endpoint(path=str(paths.api_socket(self.invocation.environment)))])
+        boundary = os.urandom(24).hex()
+        kind = f"multipart/form-data; boundary={boundary}"
+        last: deque[Any] = deque(maxlen=count)
+        try:
+            last.extend(client.stream("POST", with_query("/add", query), lambda: self._body(boundary), kind))
+            return msgspec.convert(list(last), list[AddedOutput])
+        except Refused as refused:
+            raise self._fault(refused) from refused
+        except Stopped as stopped:
+            self._tell_what_is_open()
+            raise DaemonLost(where=str(stopped), means="" if self.is_sent else _NOTHING_LISTED) from stopped
+        except KeyboardInterrupt:
+            self._tell_what_is_open()
+            raise
+
+    def _body(self, boundary: str) -> Iterator[bytes]:
+        yield from multipart(self._parts(), boundary)
+        self.is_sent = True
+
+    def _parts(self) -> Iterator[Part]:
+        for source in self.sources:
+            try:
+                for path, kind, content in source.parts(hidden=self.hidden):
+                    yield path, kind, self._counted(source, content)
+            except OSError as error:
+                raise WorldFault(
+                    f"Cannot read it: {error.strerror or error}",
+                    where=str(error.filename or source.text),
+                    means=_NOTHING_LISTED,
+                ) from error
+
+    def _counted(self, source: _Source, content: Any) -> Iterator[bytes]:
+        for piece in content:
+            source.sent += len(piece)
+            self.progress.advance(source, len(piece))
+            yield piece
+
+    def _fault(self, refused: Refused) -> PincrewError:
+        """Return what a person is told; the daemon's words say what it means for the list."""
+        fault = refused.fault
+        if not fault.code:
+            return WorldFault(
+                f"The cluster does not answer: {fault.message}",
+                means=_NOTHING_LISTED,
+                next_step="See `pincrew status`",
             )
-        else:
-            with suppress(PincrewError):  # what fails has been told already; a pin too many harms nobody
-                node.object("pin/rm", [("arg", cid)])
+        return _FAULTS.get(fault.code, WorldFault)(fault.message.rstrip("."), means=_NOTHING_LISTED)
+
+    def _tell_what_is_open(self) -> None:
+        """Say on stderr, also with --json, that the list may have it: all was sent, and no answer came."""
+        if self.is_sent:
+            names = ", ".join(figures.printable(source.name) for source in self.sources[:3])
+            Output().say(
+                f"All of it was sent; whether it gets on the list of {self.cluster} is not known ({names})."
+                f" See `pincrew pin ls -c {self.cluster}`. Adding it again does no harm."
+            )
 
 
-def _listed(invocation: Invocation, cluster: str, cids: Sequence[str]) -> set[str] | None:
-    """Return which of these are on the list, None where the daemon does not say so."""
-    try:
-        return {cid for cid in cids if invocation.client.is_listed(cluster, cid)}
-    except (PincrewError, KeyboardInterrupt):  # who is tired of waiting is still told what stays pinned
-        return None
-
-
-def _print(invocation: Invocation, cluster: str, done: Sequence[_OnNode]) -> None:
+def _print(invocation: Invocation, cluster: str, done: Sequence[AddedPath], *, is_listed: bool) -> None:
     output = invocation.output
     if output.is_json:
-        output.lines(
-            AddedPath(
-                path=one.source.text, cid=one.cid, name=one.source.name, bytes=one.content_bytes, blocks=one.blocks
-            )
-            for one in done
-        )
+        output.lines(done)
         return
     for one in done:
-        output.data(f"{one.cid}  {figures.printable(one.source.name)}")
-    size = figures.size(sum(one.content_bytes for one in done))
-    output.say(f"{figures.plural(len(done), 'pin')} ({size}) added to {cluster}.")
+        output.data(f"{one.cid}  {figures.printable(one.name)}")
+    size = figures.size(sum(one.bytes for one in done))
+    what = f"{figures.plural(len(done), 'pin')} ({size}) added to {cluster}."
+    output.say(what if is_listed else f"{size} added to the nodes of {cluster}, and not put on the list.")
+    for peer, why in {peer: why for one in done for peer, why in one.failed.items()}.items():
+        later = " It fetches what it lacks." if is_listed else ""
+        output.say(f"{peer} did not take all of it: {figures.printable(why.rstrip('.'))}.{later}")
+
+
+@dataclass
+class _Lines:
+    """Tells in lines, and seldom: for logs."""
+
+    output: Output
+    total: int | None
+    sent: int = 0
+    told_at: float = 0.0
+
+    def advance(self, source: _Source, count: int) -> None:
+        """Count, and tell where it takes long."""
+        self.sent += count
+        now = time.monotonic()
+        if now - self.told_at >= _LINE_EVERY_S:
+            self.told_at = now
+            of = f" of {figures.size(self.total)}" if self.total is not None else ""
+            self.output.say(f"{figures.printable(source.name)}: {figures.size(self.sent)}{of} sent ...")
 
 
 @contextmanager
-def _bar(invocation: Invocation, source: _Source, total: int | None) -> Iterator[Count]:
-    """Show how much was sent while the block runs; give what counts."""
-    if not invocation.output.is_live:
-        yield lambda _: None
+def _progress(invocation: Invocation, sources: Sequence[_Source], *, hidden: bool) -> Iterator[_Progress]:
+    """Show how much was sent while the block runs: a bar on a terminal, else a line now and then."""
+    output = invocation.output
+    sizes = [source.size(hidden=hidden) for source in sources]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    if not output.is_live:
+        yield _Lines(output, total, told_at=time.monotonic())
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    console = Console(stderr=True, no_color=not invocation.output.has_color)
-    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(figures.shorten(figures.printable(source.name), _NAME_WIDTH), total=total)
-        yield lambda more: progress.advance(task, more)
+    class Drawn:
+        def advance(self, source: _Source, count: int) -> None:
+            name = figures.shorten(figures.printable(source.name), _NAME_WIDTH)
+            bar.update(task, advance=count, description=name)
+
+    console = Console(stderr=True, no_color=not output.has_color)
+    columns = (TextColumn("  {task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield Drawn()

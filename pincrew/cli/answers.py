@@ -87,13 +87,16 @@ class PinsAdded(msgspec.Struct, frozen=True):
 
 
 class AddedPath(msgspec.Struct, frozen=True):
-    """One line of `add`. ``bytes``: of its files; ``blocks``: of which the CID is made, each counted once."""
+    """One line of `add`. ``bytes``: of its files; ``blocks``: of which the CID is made, each counted once, null where
+    that is not known. ``allocations`` are the peers whose nodes took every block, ``failed`` says of others why not."""
 
     path: str
     cid: str
     name: str
     bytes: int
     blocks: int | None
+    allocations: list[str] = msgspec.field(default_factory=list)
+    failed: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class PinsRemoved(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from pincrew.cli.invocation import Invocation, command
 from pincrew.cli.prompts import agree, require_terminal
 from pincrew.errors import NotFound, WorldFault
 from pincrew.files import private_folder, read_file, told, write_file
-from pincrew.settings import environment_names
+from pincrew.settings import cluster_environment_names, environment_names
 
 _BYTES_MAX = 64 * 1024
 
@@ -171,11 +171,12 @@ def turn_on(invocation: Invocation, *, is_agreed: bool) -> Autostart | None:
         output.say(f"{starter.name} does not answer here, so nothing was started now: `pincrew daemon start` does.")
     elif daemon is not None and not state.running:
         output.say(f"The daemon that runs goes on. To hand over now: `pincrew daemon stop && {starter.start_line}`")
-    unseen = sorted(name for name in environment_names() if invocation.environment.get(name))
-    if unseen:
-        output.say(
-            f"{', '.join(unseen)}: {starter.name} does not know what your shell sets. Write it to settings.toml."
-        )
+    of_clusters = [name for name in cluster_environment_names() if invocation.environment.get(name)]
+    for_all = [name for name in environment_names() if invocation.environment.get(name)]
+    for unseen, file in ((for_all, "settings.toml"), (of_clusters, "the cluster's cluster.toml")):
+        if unseen:
+            names = ", ".join(sorted(unseen))
+            output.say(f"{names}: {starter.name} does not know what your shell sets. Write it to {file}.")
     return state
 
 

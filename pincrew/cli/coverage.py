@@ -47,7 +47,12 @@ def coverage(
 def _print(invocation: Invocation, found: Coverage) -> None:
     output, basis = invocation.output, found.basis
     if not basis.looked_at:
-        output.data(f"{found.cluster}: nothing is listed that everybody may keep.")
+        if basis.named_pins:
+            named = figures.plural(basis.named_pins, "pin")
+            output.data(f"{found.cluster}: nothing to estimate: peers are named for each of the {named}.")
+            output.say("How far they are, pin by pin: `pincrew ctl status`, or `pincrew pin status CID`.")
+        else:
+            output.data(f"{found.cluster}: nothing is listed yet.")
         return
     output.data(f"{found.cluster}: about {found.mean:.1f} copies of a pin, estimated from what peers announce.")
     output.data("")

@@ -16,13 +16,14 @@ from pincrew.cli.answers import Created, PublishedFile
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.options import AnnounceOption, IpfsOption, ListenOption, PeerNameOption
+from pincrew.cli.serve_check import ServeCheck
 from pincrew.config_document import parse
 from pincrew.errors import DaemonNotRunning, Misuse, NotFound
 from pincrew.files import write_file
 from pincrew.node_choice import checked_choice
 from pincrew.paths import ClusterPaths
 from pincrew.quantities import parse_duration
-from pincrew.settings import load_cluster, load_settings
+from pincrew.settings import cluster_in_force, load_settings
 from pincrew.trust_view import kept_trust
 from pincrew.trusted import creation, publishing
 
@@ -125,7 +126,7 @@ def publish(
     try:
         made = _publish_running(invocation, paths, file, force_secret, silent_after_days)
     except DaemonNotRunning:
-        made = _publish_stopped(paths, file, force_secret, silent_after_days)
+        made = _publish_stopped(invocation, paths, file, force_secret, silent_after_days)
     output = invocation.output
     if output.is_json:
         output.object(made)
@@ -166,10 +167,10 @@ def _days(text: str) -> int | None:
 
 
 def _publish_stopped(
-    paths: ClusterPaths, file: Path | None, force_secret: bool, silent_after_days: int | None
+    invocation: Invocation, paths: ClusterPaths, file: Path | None, force_secret: bool, silent_after_days: int | None
 ) -> PublishedFile:
     """Make the document without a daemon: with the addresses that were chosen, else those published last."""
-    settings = load_cluster(paths.settings)
+    settings = cluster_in_force(paths.settings, invocation.environment)
     last = publishing.published(paths)
     chosen = settings.announce or tuple(text for text in settings.listen if not _is_wildcard(text))
     if not chosen and not last.peers:
@@ -200,6 +201,9 @@ def serve(
     rest: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Offer ipfs-cluster's REST API there (127.0.0.1:9094).")
     ] = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Start nothing: say what would be used, and what is wrong.")
+    ] = False,
 ) -> int:
     """Run a cluster in the foreground. Ends on SIGINT or SIGTERM.
 
@@ -209,6 +213,8 @@ def serve(
     Example: `pincrew serve books --publish 0.0.0.0:8000`
     """
     paths = selection.cluster(invocation.home, name)
+    if check:
+        return ServeCheck(invocation, paths, publish, rest).run()
     if background.running(invocation.client) is None:
         from pincrew.daemon import run_daemon  # libp2p, pycrdt and trio come with it
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,16 +10,14 @@ from typing import Annotated
 import typer
 
 import pincrew
-from pincrew import figures
 from pincrew.api.shapes import Check
 from pincrew.cli import autostart, background, selection
-from pincrew.cli.doctor_lines import failed, guarded, note, ok, wrong
+from pincrew.cli.doctor_lines import failed, guarded, note, ok, shown, wrong
 from pincrew.cli.doctor_machine import clock_check, home_checks, login_check, node_check, node_of, port_checks
 from pincrew.cli.doctor_repair import repair
 from pincrew.cli.doctor_store import ANEW, StoreLook
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
-from pincrew.cli.output import Output
 from pincrew.cli.trust_checks import trust_checks
 from pincrew.config_document import parse
 from pincrew.errors import Conflict, DaemonNotRunning, NotFound, PincrewError
@@ -29,9 +26,7 @@ from pincrew.identity import load_key
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
 from pincrew.node_finding import address_of
 from pincrew.paths import ClusterPaths
-from pincrew.settings import Settings, load_cluster, load_settings
-
-_LINE_COLUMNS_MIN = 40
+from pincrew.settings import Settings, cluster_in_force, load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -56,26 +51,8 @@ def doctor(
     has_failed = False
     for check in Doctor(invocation, is_whole=is_whole, is_repair=is_repair, is_agreed=is_agreed).checks(cluster):
         has_failed = has_failed or check.result == "FAIL"
-        if output.is_json:
-            output.lines([check])
-            continue
-        tone = {"ok": "good", "FAIL": "bad"}.get(check.result, "warn")
-        where = f"{check.cluster}: " if check.cluster else ""
-        text = _wrapped(output, f"{where}{check.check}: {check.text}", 6)
-        output.data(f"{output.styled(f'{check.result:<5}', tone)} {text}")
-        if check.fix:
-            output.data(f"      → {_wrapped(output, check.fix, 8)}")
+        shown(output, check)
     return ExitCode.FAILED if has_failed else ExitCode.DONE
-
-
-def _wrapped(output: Output, text: str, indent: int) -> str:
-    """Return a text whose further lines are indented on a terminal; elsewhere it stays one line."""
-    text = figures.printable(text)
-    if not output.is_terminal:
-        return text
-    columns = max(_LINE_COLUMNS_MIN, output.width - indent)
-    lines = textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False)
-    return f"\n{' ' * indent}".join(lines)
 
 
 class Doctor:
@@ -133,7 +110,7 @@ class Doctor:
     def _cluster(self, paths: ClusterPaths) -> Iterator[Check]:
         name = paths.name
         try:
-            settings = load_cluster(paths.settings)
+            settings = cluster_in_force(paths.settings, self._invocation.environment)
             yield ok("settings", f"{settings.role.value}, cluster {settings.cluster_id[:12]}…", name)
         except PincrewError as error:
             yield failed("settings", error, name)

@@ -21,7 +21,7 @@ from pincrew.cli.answers import PinsAdded, PinsRemoved, PinUpdated
 from pincrew.cli.exit_codes import ExitCode
 from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
-from pincrew.cli.pin_input import Batch, PinOptions, from_arguments, from_lines, listed
+from pincrew.cli.pin_input import Batch, PinOptions, from_arguments, from_lines, listed, pairs_of
 from pincrew.errors import DaemonNotRunning, Misuse, NotFound
 from pincrew.quantities import parse_duration
 
@@ -79,7 +79,7 @@ def add(
         replication_min=replication_min,
         replication_max=replication_max,
         allocations=listed(allocations),
-        metadata=_pairs(metadata or []),
+        metadata=pairs_of(metadata or []),
         origins=listed(origins),
         expire_at=_expiry(expire_in),
     )
@@ -217,16 +217,6 @@ def _read(cids: list[str], options: PinOptions, *, is_skipping_bad: bool) -> Bat
     if cids != ["-"]:
         raise Misuse("`-` reads every CID from stdin and stands alone", means="Nothing was written")
     return from_lines(sys.stdin.buffer, options, is_skipping_bad=is_skipping_bad)
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign or not key:
-            raise Misuse(f"{text!r} is no note", next_step="Write it as `--metadata key=value`")
-        pairs[key] = value
-    return pairs
 
 
 def _expiry(text: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO
@@ -30,6 +30,17 @@ _NEVER = "0001-01-01T00:00:00Z"
 _EVERYWHERE = -1
 # ipfs-cluster calls so what was once imported there from lines without a type, and pins it.
 _PIN_TYPES = ("pin", "bad-type")
+
+
+def pairs_of(texts: Sequence[str]) -> dict[str, str]:
+    """Return the notes of `--metadata`. Raises Misuse."""
+    pairs = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise Misuse(f"{text!r} is no note", next_step="Write it as `--metadata key=value`")
+        pairs[key] = value
+    return pairs
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,11 @@ class WholeWrites:
 
     def __init__(self, secured: Any) -> None:
         self._secured = secured
-        self.read = secured.read
+
+    async def read(self, n: int | None = None) -> bytes:
+        """Return up to ``n`` bytes; none at the end. Raises what the connection raises."""
+        data: bytes = await self._secured.read(n)
+        return data
 
     async def write(self, data: bytes) -> None:
         """Write all of it. Raises what the connection raises; one that takes nothing for too long is closed."""

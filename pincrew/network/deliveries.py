@@ -50,6 +50,7 @@ class Deliveries:
         stream = await self._open_stream(peer)
         answer: bytes | None = None
         broken: StreamClosed | None = None
+        is_whole = False
         try:
             async with trio.open_nursery() as nursery:
 
@@ -63,6 +64,7 @@ class Deliveries:
                     async for piece in pieces:
                         for start in range(0, len(piece), limits.DELIVERY_PIECE_BYTES_MAX):
                             await stream.send(piece[start : start + limits.DELIVERY_PIECE_BYTES_MAX])
+                    is_whole = True
                     await stream.send(b"")
                 except StreamClosed as error:
                     broken = error
@@ -71,6 +73,8 @@ class Deliveries:
         if answer is None:
             raise broken or StreamClosed(where=peer)
         opened(answer)
+        if not is_whole:
+            raise PeerFault("It said that it has everything, and was not sent everything", where=peer)
 
     async def answer(self, stream: FrameStream) -> None:
         """Take one inbound delivery."""

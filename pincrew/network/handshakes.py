@@ -53,7 +53,7 @@ class HandshakeReports:
         while len(self._told) > limits.HANDSHAKE_REPORTS_MAX:
             self._told.popitem(last=False)
         try:
-            self._handlers.handshake_failed(address, peer, error.sentence)
+            self._handlers.handshake_failed(address, peer, error.said_of(peer or address))
         # A bug of the peer above costs the report; the loop that dials or listens must go on.
         except Exception:
             log.exception("a failed handshake could not be reported")

@@ -22,7 +22,7 @@ _POLL_S = 0.02
 
 
 class StreamClosed(WorldFault):
-    """The stream to the other peer is closed."""
+    """The other peer hung up, or does not answer any more."""
 
     code = "stream_closed"
 
@@ -87,15 +87,15 @@ class FrameStream:
                 await self.reset()
                 raise
 
-    async def receive(self, *, idle_s: float = limits.STREAM_IDLE_TIMEOUT_S) -> bytes:
+    async def receive(self, *, idle_s: float | None = None) -> bytes:
         """Return the next frame.
 
-        Raises StreamClosed at the end, when nothing comes for ``idle_s`` or a frame that has begun is
-        not whole within ``FRAME_TIMEOUT_S``; Malformed, before reading it, for a frame that is too long. The stream is
+        Raises StreamClosed at the end, when nothing comes for ``idle_s`` (STREAM_IDLE_TIMEOUT_S) or a frame that has begun
+        is not whole within ``FRAME_TIMEOUT_S``; Malformed, before reading it, for a frame that is too long. The stream is
         reset in all of these cases.
         """
         try:
-            with trio.fail_after(idle_s):
+            with trio.fail_after(limits.STREAM_IDLE_TIMEOUT_S if idle_s is None else idle_s):
                 if not self._received:
                     await self._read_more()
             with trio.fail_after(limits.FRAME_TIMEOUT_S):

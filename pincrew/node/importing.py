@@ -27,6 +27,7 @@ from pincrew.limits import (
     ADD_BATCH_BLOCKS,
     ADD_BATCH_BYTES,
     ADD_BATCH_PIECES,
+    ADD_DEPTH_MAX,
     ADD_PROGRESS_BYTES,
     HASHED_IN_LOOP_BYTES_MAX,
     LINKS_IN_LOOP_MAX,
@@ -184,12 +185,15 @@ class _Adding:
 
     async def _enter(self, path: tuple[bytes, ...]) -> None:
         """Make ``path`` the folder that entries go into: end the folders outside of it, begin those that are new."""
-        shared = 0
-        for folder in self._open:
-            if folder.path != path[: len(folder.path)]:
-                break
-            shared += 1
-        await self._leave(shared)
+        if len(path) > ADD_DEPTH_MAX:
+            raise Misuse(f"Folders lie in each other {len(path)} deep; the most is {ADD_DEPTH_MAX}")
+        if self._open:
+            shared = 0
+            for name, here in zip(path, self._open[-1].path, strict=False):
+                if name != here:
+                    break
+                shared += 1
+            await self._leave(shared + self._options.wrap)
         depth = len(self._open[-1].path) if self._open else 0
         for length in range(depth + 1, len(path) + 1):
             self._check_free(path[:length])

@@ -1,7 +1,8 @@
 """In front of all routes: who calls, whether a web page made them, and how much and how slowly they may send.
 
-A unix socket can be reached by its user alone: nobody is asked there. On TCP a request meets, in this order: the size
-of its head, what a browser says of where it comes from, and, where there are users or tokens, who its caller is.
+A unix socket can be reached by its user alone: nobody is asked there, and a pipe may be silent for long. On TCP a
+request meets, in this order: the size of its head, what a browser says of where it comes from, and, where there are
+users or tokens, who its caller is.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ class Doorkeeper:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, receive = Headers(scope=scope), _in_time(receive)
+        silence_s = limits.ADD_SOURCE_SILENCE_TIMEOUT_S if self._rules is None else limits.REST_BODY_SILENCE_S
+        headers, receive = Headers(scope=scope), _in_time(receive, silence_s)
         caller: Caller | Response = EVERYBODY
         if _head_bytes(scope) > limits.HTTP_HEAD_BYTES_MAX:
             caller = answers.error(431, f"The head of a request has at most {limits.HTTP_HEAD_BYTES_MAX} bytes")
@@ -162,7 +164,7 @@ def _shared(send: Send, origin: str, *, is_named: bool) -> Send:
     return sending
 
 
-def _in_time(receive: Receive) -> Receive:
+def _in_time(receive: Receive, silence_s: float) -> Receive:
     """Take who sends nothing for too long, in the midst of a request, for gone."""
     is_whole = False
 
@@ -171,7 +173,7 @@ def _in_time(receive: Receive) -> Receive:
         if is_whole:
             return await receive()
         message: Message = {"type": "http.disconnect"}
-        with trio.move_on_after(limits.REST_BODY_SILENCE_S):
+        with trio.move_on_after(silence_s):
             message = await receive()
         is_whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message

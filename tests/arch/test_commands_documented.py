@@ -13,11 +13,12 @@ import pytest
 from pincrew.api import shapes
 from pincrew.cli import answers
 from pincrew.cli.exit_codes import MEANING
-from pincrew.settings import ClusterSettings, Settings, environment_names
+from pincrew.settings import ClusterSettings, NodeSettings, Settings, cluster_environment_names, environment_names
 from support.command_tree import commands, options
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMANDS = (DOCS / "commands.md").read_text(encoding="utf-8")
+NODE = (DOCS / "node.md").read_text(encoding="utf-8")
 JSON = (DOCS / "json.md").read_text(encoding="utf-8")
 SHARED = ["--json", "--plain", "--debug"]
 FOREIGN = {"ctl"}  # has options of another program, which docs/ctl.md tells
@@ -70,9 +71,12 @@ def test_exit_codes() -> None:
 def test_settings_and_their_variables() -> None:
     for field in fields(Settings):
         assert f"| `{field.name}` | `PINCREW_{field.name.upper()}` |" in COMMANDS
-    assert set(environment_names()) <= set(re.findall(r"PINCREW_[A-Z_]+", COMMANDS))
+    named = set(re.findall(r"PINCREW_[A-Z_]+", COMMANDS))
+    assert {*environment_names(), *cluster_environment_names()} <= named
     for field in fields(ClusterSettings):
         assert f"\n| `{field.name}` | " in COMMANDS
+    for field in fields(NodeSettings):
+        assert f"`{field.name}`" in NODE, f"docs/node.md says nothing of {field.name}"
 
 
 def test_the_documented_shapes_are_those_that_exist() -> None:

@@ -246,7 +246,7 @@ def test_unknown_verb(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["install.sh", ".ci/run", "packaging/dev/get-kubo.sh", "packaging/dev/get-cluster.sh"]
+    "script", ["install.sh", ".ci/run", *(f"packaging/dev/get-{what}.sh" for what in ("kubo", "cluster", "npm-client"))]
 )
 def test_scripts_are_posix_sh_and_executable(script: str) -> None:
     path = ROOT / script

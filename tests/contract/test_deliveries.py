@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from pincrew import limits
-from pincrew.errors import NotAllowed, PincrewError
+from pincrew.errors import NotAllowed, PeerFault, PincrewError
 from pincrew.keys import peer_id
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.streams import StreamClosed
@@ -68,6 +68,20 @@ async def test_who_refuses_is_heard_before_all_is_sent() -> None:
             with pytest.raises(kind, match=sentence) as caught:
                 await send_endlessly(one, two)
             assert "secret" not in str(caught.value)
+
+
+@trio_test
+async def test_who_says_that_it_has_all_before_all_is_sent_is_not_believed() -> None:
+    async def lie(peer: str, pieces: AsyncIterator[bytes]) -> None:
+        """Nothing of it is kept."""
+
+    one, two = Member(1), Member(2)
+    two.recorder.take = lie
+    async with running(one, two):
+        one.seek(two)
+        await neighbours(one, two)
+        with pytest.raises(PeerFault, match="was not sent everything"):
+            await send_endlessly(one, two)
 
 
 @trio_test

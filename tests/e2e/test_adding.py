@@ -169,6 +169,72 @@ def test_what_makes_no_sense_is_refused_before_anything_is_read(two: Two, query:
     assert two.first.cids(NAME) == before
 
 
+ADDED = {
+    "--cid-version 0": ("--cid-version=0",),
+    "--chunker size-1000 --layout trickle": ("--cid-version=1", "--chunker=size-1000", "--trickle"),
+    "--chunker rabin-1024-2048-4096 --no-raw-leaves": (
+        "--cid-version=1",
+        "--chunker=rabin-1024-2048-4096",
+        "--raw-leaves=false",
+    ),
+    "--hash sha3-512": ("--cid-version=1", "--hash=sha3-512"),
+    "--wrap": ("--cid-version=1", "--wrap-with-directory"),
+    "": ("--cid-version=1",),
+}
+
+
+@pytest.mark.parametrize("words", ADDED)
+def test_the_command_gives_what_kubo_gives(two: Two, words: str) -> None:
+    folder = two.first.folder / "things"
+    (folder / "inside").mkdir(parents=True, exist_ok=True)
+    (folder / "inside" / "a b.txt").write_bytes(bytes(range(256)) * 40)
+    (folder / "ü.txt").write_bytes(b"short")
+    (added,) = two.first.json_lines("add", "things", *words.split(), "--no-pin")
+    expected = two.kubo.ipfs("add", "-Q", "-r", "--pin=false", *ADDED[words], str(folder)).decode().strip()
+    assert (added["cid"], added["bytes"]) == (expected, 10_245)
+    assert added["blocks"] and len(added["allocations"]) == 2
+    assert expected not in two.first.cids(NAME)
+
+
+def test_the_command_s_options_of_a_pin(two: Two) -> None:
+    """One of the two keeps it, the one that was preferred: it is at once in that one's node, and not in the other's."""
+    own, other = two.first.client.ready(NAME).peer, two.second.client.ready(NAME).peer
+    (two.first.folder / "chosen.bin").write_bytes(content := os.urandom(300_000))
+    words = ("--replication-min", "1", "--user-allocations", other, "--metadata", "kind=test", "--expire-in", "1d")
+    (added,) = two.first.json_lines("add", "chosen.bin", *words)
+    assert (added["allocations"], added["failed"], added["blocks"]) == ([other], {}, None)
+    assert read_content(two.kubo, added["cid"]) == content
+    listed = httpx.get(f"{two.api}/allocations/{added['cid']}").json()
+    assert (listed["allocations"], listed["replication_factor_max"]) == ([other], 1)
+    assert (listed["metadata"], listed["expire_at"][:4] > "2000") == ({"kind": "test"}, True)
+    assert not holds(two.first, added["cid"])
+
+    (two.first.folder / "near.bin").write_bytes(b"near")
+    (local,) = two.first.json_lines("add", "near.bin", "--local")
+    assert (local["allocations"], local["blocks"]) == ([own], 1)
+    leaf = cid_of(b"\x01\x55\x12\x20", b"in a CAR")
+    (two.first.folder / "some.car").write_bytes(header_of([leaf]) + section_of(leaf, b"in a CAR"))
+    (car,) = two.first.json_lines("add", "some.car", "--format", "car", "--name", "packed")
+    assert (car["cid"], car["name"]) == (cid_text(leaf), "packed")
+    assert {local["cid"], car["cid"]} <= two.first.cids(NAME)
+
+
+def test_what_the_command_cannot_add_is_told_and_nothing_is_listed(two: Two) -> None:
+    before = two.first.cids(NAME)
+    (two.first.folder / "fine.bin").write_bytes(os.urandom(10))
+    (two.first.folder / "junk.car").write_bytes(b"junk")
+    for words, why in (
+        (("fine.bin", "--chunker", "size-0"), "A chunk has"),
+        (("fine.bin", "--hash", "md5"), "md5"),
+        (("fine.bin", "--replication-min", "9"), "9"),
+        (("junk.car", "--format", "car"), "CAR"),
+    ):
+        said = two.first.run("add", *words, code=None)
+        assert said.code in (1, 2) and said.out == "" and why in said.all, said
+        assert "Nothing was put on the list" in said.all
+    assert two.first.cids(NAME) == before
+
+
 def test_a_follower_takes_nothing(two: Two) -> None:
     socket = two.follower.home.cluster(NAME).api_socket(two.follower.environment)
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://restapi") as client:

@@ -136,7 +136,9 @@ def place(
         (folder / "folder" / name).write_bytes(content)
     (folder / "folder" / "link").symlink_to("abc.txt")
     with running(request.param, theirs, kubo, folder) as host:
-        yield Place(request.param, host, kubo, folder, [str(theirs.with_name("ipfs-cluster-ctl"))])
+        made = Place(request.param, host, kubo, folder, [str(theirs.with_name("ipfs-cluster-ctl"))])
+        until(lambda: made.say(OURS, "health metrics freespace")[1], "it knows how much room its node has")
+        yield made
 
 
 @contextmanager

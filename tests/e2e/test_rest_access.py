@@ -11,7 +11,7 @@ import pytest
 
 from support.certificates import certificate_in
 from support.ipfs_cluster import NO_IPFS_CLUSTER, find_ipfs_cluster
-from support.machines import Crew, Machine
+from support.machines import Crew, Machine, free_port
 
 pytestmark = [pytest.mark.slow]
 USER = "ana:correct-horse"
@@ -150,3 +150,25 @@ def test_the_daemons_own_api_stays_on_this_machine(crew: Crew) -> None:
     machine.environment["PINCREW_API_LISTEN"] = "0.0.0.0:0"
     said = machine.run("daemon", "run", code=2)
     assert "Whoever reaches 0.0.0.0:0 could" in said.all and "api_listen" in said.all
+
+
+def test_the_environment_of_a_container_decides_over_the_file(crew: Crew) -> None:
+    """What `serve --check` says is what `serve` does; the file stays as it was."""
+    machine = crew.machine("box")
+    machine.create("films", "--peer-name", "of the file")
+    address = f"127.0.0.1:{free_port()}"
+    variables = {"PEER_NAME": "of the box", "REST": address, "REST_USERS": USER, "TAGS": "region=eu,zone=b"}
+    machine.environment |= {f"PINCREW_CLUSTER_{name}": value for name, value in variables.items()}
+    before = machine.home.cluster("films").settings.read_bytes()
+    said = machine.run("serve", "films", "--check")
+    assert f"REST API: http://{address}; callers show who they are" in said.all
+    assert 'peer_name = "of the box" (PINCREW_CLUSTER_PEER_NAME)' in said.all and "correct-horse" not in said.all
+    assert not machine.home.daemon_lock.exists()
+
+    assert machine.serve("films")["api"] == f"http://{address}"
+    assert httpx.get(f"http://{address}/id").status_code == 401
+    assert httpx.get(f"http://{address}/id", auth=("ana", "correct-horse")).json()["peername"] == "of the box"
+    machine.run("pause", "-c", "films")
+    machine.run("resume", "-c", "films")
+    changed = machine.home.cluster("films").settings.read_text()
+    assert "of the box" not in changed and before.decode() in changed

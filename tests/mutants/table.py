@@ -1930,6 +1930,13 @@ ALLOCATING: tuple[Mutant, ...] = (
         ALLOCATION + "test_only_who_may_hold_is_chosen_and_a_follower_that_holds_it_stays_one",
     ),
     Mutant(
+        "allocation: who may have died just now is chosen like everybody",
+        "allocation.py",
+        "if not one.is_far]",
+        "if True]",
+        ALLOCATION + "test_example[who is far is chosen last]",
+    ),
+    Mutant(
         "repinning 1: pins with enough copies are given to more",
         "repinning.py",
         "    if len(standing) < pin.replication_min:\n",
@@ -1965,6 +1972,13 @@ ALLOCATING: tuple[Mutant, ...] = (
         "            self._since = None\n        elif",
         "            pass\n        elif",
         REPINNING + "test_silence_counts_while_somebody_is_connected",
+    ),
+    Mutant(
+        "repinning: who was stopped for a while takes all others for gone",
+        "trusted/repinner.py",
+        " and not self._stood_still,",
+        ",",
+        "tests/unit/trusted/test_repinner.py::test_who_stood_still_takes_nobody_for_gone",
     ),
     Mutant(
         "repinning: everybody deletes at once what expired",

@@ -92,6 +92,7 @@ def running_fake(socket: Path, fake: FakeDaemon | None = None) -> Iterator[FakeD
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 100  # as the daemon's own
     block_on_close = False
 
 

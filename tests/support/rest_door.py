@@ -201,6 +201,7 @@ class RestAnswer:
     headers: dict[str, str] = field(default_factory=dict)
     content: bytes = b""
     trailers: list[tuple[bytes, bytes]] | None = None
+    is_body_read: bool = False
 
     @property
     def one(self) -> Any:
@@ -264,6 +265,7 @@ async def ask(
 
     app: Any = build_rest_app(door, rules=rules, clock_ms=lambda: NOW_MS)
     await app(scope, receive, take)
+    answer.is_body_read = not waiting
     return answer
 
 

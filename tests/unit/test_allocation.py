@@ -23,6 +23,10 @@ def mate(peer: str, free: int | None = GB, queue: int = 0, **tags: str) -> Crewm
     return Crewmate(hashlib.sha256(peer.encode()).digest(), peer, tags, free, queue, True)
 
 
+def far(peer: str, **tags: str) -> Crewmate:
+    return mate(peer, **tags)._replace(is_far=True)
+
+
 def cid(number: int) -> bytes:
     return b"\x01\x55\x12\x20" + hashlib.sha256(b"%d" % number).digest()
 
@@ -42,6 +46,18 @@ EXAMPLES: dict[str, tuple[list[Crewmate], dict[str, object], object]] = {
     "also one that is not there, while enough are": (ABC, {"holders": ("x", "c", "a"), "most": 3}, ("x", "c", "a")),
     "of too many the last ones go": (ABC, {"holders": ("c", "b", "a")}, ("c", "b")),
     "of too many those that are not there go": (ABC, {"holders": ("x", "c", "b")}, ("c", "b")),
+    "of too many those that are far go first": (
+        [mate("a"), far("b"), mate("c")],
+        {"holders": ("b", "c", "a")},
+        ("c", "a"),
+    ),
+    "who is far is chosen last": (
+        [mate("a", region="eu"), mate("b", region="eu"), far("c", region="us")],
+        {"preferred": ("a",)},
+        ("a", "b"),
+    ),
+    "but before nobody": ([mate("a"), far("b")], {}, ("a", "b")),
+    "and where the user wishes it": ([mate("a"), mate("b"), far("c")], {"preferred": ("c", "a")}, ("c", "a")),
     "who is not there makes room": (ABC[:2], {"holders": ("x", "a")}, ("a", "b")),
     "a user's wishes come first, in their order": (ABC, {"preferred": ("c", "b")}, ("c", "b")),
     "but no more than are wanted": (ABC, {"preferred": ("c", "b", "a")}, ("c", "b")),

@@ -113,6 +113,7 @@ def test_what_waits_to_be_written_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("kind", "fields", "text"),
     [
+        ("list_changed", {"rows": 1}, "the list changed: 1 pin"),
         ("pinned", {"cid": "bafy"}, "bafy is pinned"),
         ("unpinned", {"name": "a", "outcome": "kept"}, "a left the list and stays pinned: it is yours"),
         ("unpinned", {"name": "a"}, "a was unpinned"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -49,6 +51,32 @@ def test_a_client_that_stops_reading_does_not_keep_a_door_open(tmp_path: Path) -
                         await trio.sleep(0.01)
 
     trio.run(main)
+
+
+def test_a_socket_is_its_user_s_alone_and_what_others_make_meanwhile_is_not() -> None:
+    masks: list[int] = []
+
+    async def watching(scope: Any, _receive: Any, _send: Any) -> None:
+        if scope["type"] == "lifespan":  # before hypercorn opens anything
+            masks.append(os.umask(0o022))
+            os.umask(masks[-1])
+            raise ValueError("it knows no lifespan")
+
+    async def main(path: Path) -> None:
+        stopping = trio.Event()
+        before = os.umask(0o027)
+        try:
+            with trio.fail_after(DEADLINE_S):
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(partial(serve_socket, watching, path, stopping))
+                    assert (await trio.Path(path).stat()).st_mode & 0o777 == 0o600
+                    stopping.set()
+        finally:
+            assert os.umask(before) == 0o027
+
+    with tempfile.TemporaryDirectory() as folder:
+        trio.run(main, Path(folder) / "door")
+    assert masks == [0o027]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1", "127.0.0.1:99999", "", "127.0.0.1:-1"])

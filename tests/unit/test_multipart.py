@@ -53,6 +53,18 @@ def test_of_a_pipe_what_has_come_is_sent_at_once() -> None:
     os.close(reading)
 
 
+def test_a_pipe_may_not_be_silent_for_ever() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"one")
+    pieces = chunks_of(reading, 0.01)
+    assert next(pieces) == b"one"
+    with pytest.raises(TimeoutError, match="nothing came for too long"):
+        next(pieces)
+    os.close(writing)
+    assert list(chunks_of(reading, 0.01)) == []
+    os.close(reading)
+
+
 @pytest.mark.slow
 def test_a_process_can_end_while_it_waits_for_a_pipe() -> None:
     script = """if True:

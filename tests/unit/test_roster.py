@@ -39,7 +39,8 @@ def made(home: Home, *names: str) -> None:
 async def calling(home: Home) -> AsyncIterator[Roster]:
     holdings = Holdings(home.holdings)
     settings = Settings(mdns=False)
-    roster = Roster(home, settings, Nodes(home, settings, {}), Ownership(holdings), "unix:/nowhere", {})
+    joined = [paths.name for paths in home.joined()]
+    roster = Roster(home, settings, Nodes(home, settings, {}), Ownership(holdings), "unix:/nowhere", {}, joined)
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)

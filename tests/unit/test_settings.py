@@ -14,6 +14,7 @@ from pincrew.settings import (
     NodeSettings,
     Role,
     Settings,
+    cluster_in_force,
     environment_names,
     find_cluster,
     load_cluster,
@@ -290,3 +291,45 @@ def test_allocation_is_set_per_cluster(tmp_path: Path) -> None:
 def test_allocation_that_makes_no_sense_is_refused(tmp_path: Path, line: str, words: str) -> None:
     with pytest.raises(Misuse, match=words):
         load_cluster(write(tmp_path / "c.toml", f'cluster_id = "{ID}"\n{line}\n'))
+
+
+def test_the_environment_decides_over_a_cluster_s_file_and_changes_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "cluster.toml", f'cluster_id = "{ID}"\ntags = ["region=eu"]\n')
+    environment = {
+        "PINCREW_CLUSTER_TAGS": "region=us, zone=b",
+        "PINCREW_CLUSTER_REPLICATION_MIN": "1",
+        "PINCREW_CLUSTER_REPLICATION_MAX": "3",
+        "PINCREW_CLUSTER_REST_USERS": '["ana:one, two"]',
+        "PINCREW_CLUSTER_REPIN_AFTER": "never",
+        "PINCREW_CLUSTER_REST_UNPROTECTED": "yes",
+        "PINCREW_CLUSTER_REST": "",
+        "PINCREW_MDNS": "false",
+    }
+    before = path.read_bytes()
+    used = cluster_in_force(path, environment)
+    assert used.tags == ("region=us", "zone=b")
+    assert (used.replication_min, used.replication_max, used.repin_after) == (1, 3, None)
+    assert (used.rest_users, used.rest_unprotected, used.rest) == (("ana:one, two",), True, "")
+    assert path.read_bytes() == before and load_cluster(path).tags == ("region=eu",)
+    everywhere = {"PINCREW_CLUSTER_REPLICATION_MIN": "-1", "PINCREW_CLUSTER_REPLICATION_MAX": "-1"}
+    assert cluster_in_force(path, everywhere).replication_max == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("RETS", "x", "PINCREW_CLUSTER_REST"),
+        ("ROLE", "curator", "PINCREW_CLUSTER"),
+        ("LIMIT", "1GB", "PINCREW_CLUSTER"),
+        ("REPLICATION_MIN", "many", "PINCREW_CLUSTER_REPLICATION_MIN"),
+        ("REPLICATION_MIN", "0", "makes no sense"),
+        ("REST_USERS", "[S3CRET", "PINCREW_CLUSTER_REST_USERS"),
+        ("REST_USERS", "S3CRET", "rest_users"),
+        ("UNLISTED", "perhaps", "PINCREW_CLUSTER_UNLISTED"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
+    path = write(tmp_path / "cluster.toml", f'cluster_id = "{ID}"\n')
+    with pytest.raises(Misuse) as refused:
+        cluster_in_force(path, {f"PINCREW_CLUSTER_{name}": text})
+    assert words in refused.value.sentence and "S3CRET" not in refused.value.sentence

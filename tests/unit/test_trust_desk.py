@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 from pincrew.trusted.author import Author, WriteRequest
-from pincrew.trusted.curator import Curator, write_request
+from pincrew.trusted.curator import Curator
+from pincrew.trusted.pin_requests import wanted_pin
 from pincrew.trusted.cutting import cut_of
 from pincrew.trusted.writer import Writer
 
@@ -146,7 +147,7 @@ async def test_writes_that_wait_while_their_author_is_revoked_are_refused_and_no
 
         async with trio.open_nursery() as nursery:
             for cid in CIDS:
-                nursery.start_soon(write, write_request(PinRequest(cid=cid), now_ms()))
+                nursery.start_soon(write, wanted_pin(PinRequest(cid=cid), now_ms()).request())
             await until(lambda: len(writer._orders) == len(CIDS))
             record = without(chain_of(cluster), cut_of(cluster.peer.key.public, {})).signed(owner)
             await cluster.trust.take(record.encode())

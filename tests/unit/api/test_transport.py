@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pincrew.api import transport
-from pincrew.errors import WorldFault
+from pincrew.errors import DaemonLost, WorldFault
 
 
 @contextmanager
@@ -90,3 +90,23 @@ def test_blank_lines_keep_a_stream_alive_and_are_left_out(tmp_path: Path) -> Non
     with saying(tmp_path / "s", b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n\n1\n\n\n2\n"):
         answer = transport.send(tmp_path / "s", "GET", "/", timeout_s=5)
         assert list(answer.lines()) == [b"1", b"2"]
+
+
+def test_hanging_up_ends_a_wait_in_another_thread_and_nothing_is_asked_after_it(tmp_path: Path) -> None:
+    hang_up = transport.HangUp()
+    with saying(tmp_path / "s", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", is_staying=True):
+        answer = transport.send(tmp_path / "s", "GET", "/", timeout_s=10, hang_up=hang_up)
+        later = threading.Timer(0.05, hang_up)
+        later.start()
+        with pytest.raises(DaemonLost):
+            answer.body()
+        later.join()
+    hang_up()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "other"))
+        server.listen(1)
+        with pytest.raises(DaemonLost):
+            transport.send(tmp_path / "other", "GET", "/", timeout_s=10, hang_up=hang_up)
+        connected, _ = server.accept()
+        with connected:
+            assert connected.recv(100) == b""

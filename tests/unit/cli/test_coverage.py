@@ -56,7 +56,11 @@ def test_an_empty_list_and_json(shell: Shell, daemon: FakeDaemon) -> None:
     shell.followed()
     empty = msgspec.structs.replace(FOUND, basis=msgspec.structs.replace(FOUND.basis, looked_at=0), worst=[])
     daemon.on("GET", ROUTE, empty)
-    assert "nothing is listed" in shell("coverage").out
+    assert "nothing is listed yet" in shell("coverage").out
+    named = msgspec.structs.replace(empty.basis, named_pins=100)
+    daemon.on("GET", ROUTE, msgspec.structs.replace(empty, basis=named))
+    result = shell("coverage")
+    assert "peers are named for each of the 100 pins" in result.out and "ctl status" in result.err
     daemon.on("GET", ROUTE, FOUND)
     found = json.loads(shell("coverage", "--json").out)
     assert found["schema"] == 1 and found["worst"][0]["cid"] == "bafyone" and found["spot_checks"] is None

@@ -78,6 +78,12 @@ def test_wrapping() -> None:
     assert [root.name for root in outcome.roots] == [""]
 
 
+def test_folders_deep_in_each_other() -> None:
+    deep = "a/" * 999
+    outcome = added([file(deep + "b/c"), file(deep + "d"), file("a/b")], AddOptions(wrap=True))
+    assert names(outcome)[:3] == [deep + "b/c", deep + "b", deep + "d"] and len(outcome.lines) == 3 + 1 + 1_000
+
+
 def test_a_file_without_a_name_is_named_by_its_cid() -> None:
     cid = cid_text(added([file("")]).roots[0].cid)
     assert names(added([file("")])) == [cid]
@@ -98,7 +104,7 @@ def test_what_comes_twice_is_refused(items: list[Item]) -> None:
         added(items)
 
 
-@pytest.mark.parametrize("items", [[], [folder("")], [folder("/")], [file("../a")]])
+@pytest.mark.parametrize("items", [[], [folder("")], [folder("/")], [file("../a")], [file("a/" * 1_001 + "b")]])
 def test_what_makes_no_tree_is_refused(items: list[Item]) -> None:
     with pytest.raises(Misuse):
         added(items)

@@ -12,7 +12,9 @@ import trio.testing
 
 from pincrew import limits
 from pincrew.rest.access import Scope
+from pincrew.rest.doorkeeper import Keys, TcpRules
 from pincrew.rest.server import build_rest_app, route_table
+from pincrew.tokens import TokenBook
 from support.guarded_door import HOST, GuardedDoor, basic, bearer
 from support.rest_door import NOW_MS, FollowingDoor, WritingDoor, send
 from support.shape_examples import CID, CID_2, PEER
@@ -227,12 +229,18 @@ def test_bodies_have_a_size_but_those_of_files() -> None:
     assert send(door, "POST", "/add", headers={**long, "Content-Type": "multipart/form-data; boundary=b"}).status == 400
 
 
-def test_who_stops_in_the_midst_of_a_request_is_gone() -> None:
+@pytest.mark.parametrize("is_tcp", [True, False])
+def test_who_stops_in_the_midst_of_a_request_is_gone(tmp_path: Path, is_tcp: bool) -> None:
+    """A pipe of the user's own may be silent for longer."""
     told: list[Any] = []
+    rules = TcpRules(None, Keys([], TokenBook(tmp_path / "tokens.toml"))) if is_tcp else None
+    silence_s = limits.REST_BODY_SILENCE_S if is_tcp else limits.ADD_SOURCE_SILENCE_TIMEOUT_S
 
     async def main() -> None:
-        with trio.fail_after(limits.REST_BODY_SILENCE_S * 3):
-            await build_rest_app(WritingDoor())(SCOPE, receive, take)
+        began = trio.current_time()
+        with trio.fail_after(silence_s * 3):
+            await build_rest_app(WritingDoor(), rules=rules)(SCOPE, receive, take)
+        assert trio.current_time() - began >= silence_s
 
     async def receive() -> dict[str, Any]:
         if told:

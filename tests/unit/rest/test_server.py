@@ -77,3 +77,14 @@ def test_web_pages_are_refused_on_tcp(headers: dict[str, str], status: int, tmp_
     assert send(door, "GET", "/id", rules=rules, headers=headers).status == status
     assert door.asked == ([("id",)] if status == 200 else [])
     assert send(door, "GET", "/id", headers=headers).status == 200, "no browser reaches a unix socket"
+
+
+@pytest.mark.parametrize("query", ["", "?format=none"])
+def test_a_client_that_sends_first_and_reads_then_is_told_why_it_is_refused(query: str) -> None:
+    """Whether it may not, or asks for nonsense: hanging up in its midst would look like a broken connection."""
+    door = WritingDoor() if query else FollowingDoor()
+    chunks = [b"--b\r\n", b"x" * 10_000, b"--b--\r\n"]
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = send(door, "POST", f"/add{query}", headers=headers, chunks=chunks)
+    assert answer.status == (400 if query else 403)
+    assert answer.is_body_read

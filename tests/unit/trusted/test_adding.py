@@ -12,6 +12,7 @@ from pincrew.trusted.adding import Blocks, NotStored, add_car, add_files, delive
 
 from pincrew import limits
 from pincrew.errors import Misuse, NodeDown
+from pincrew.node.answering import Gone
 from pincrew.node.car import CarReader, header_of, section_of
 from pincrew.node.importing import AddOptions, Entry, FileEntry
 from pincrew.node.multihash import cid_of
@@ -132,12 +133,13 @@ def test_the_slowest_sets_the_pace() -> None:
     in_trio(test)
 
 
-def test_leaving_early_ends_the_deliveries_and_raises_what_happened() -> None:
+@pytest.mark.parametrize("kind", [Misuse, Gone])
+def test_leaving_early_ends_the_deliveries_and_raises_what_happened(kind: type[Exception]) -> None:
     async def test() -> None:
         nodes = Nodes()
-        with pytest.raises(Misuse, match="no tree"):
+        with pytest.raises(kind, match="no tree"):
             async with delivering(["a"], nodes.send):
-                raise Misuse("no tree")
+                raise kind("no tree")
         assert nodes.ended == []
 
     in_trio(test)

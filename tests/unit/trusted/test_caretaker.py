@@ -229,6 +229,28 @@ def test_more_to_look_at_again_than_is_remembered_is_read_anew(monkeypatch: pyte
     assert all(len(care.allocations(n)) == 2 for n in range(20))
 
 
+def test_however_many_have_to_wait_all_rows_are_read_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caretaking, "_AGAIN_MAX", 3)
+    monkeypatch.setattr(limits, "WATCHED_ROWS_PER_SLICE", 2)
+    care = Care()
+    care.alone = True
+    waiting = range(20)  # for somebody to be chosen: there are four
+    care.write(*(named(n, "me", "b", "c", "d", least=5, most=5) for n in waiting))
+    at_ms = NOW_MS + int(care.now * 1_000)
+    care.write(Pin(cid_of(30), expire_ms=at_ms - 1), named(31, "me", "b", "c"))
+    requests: list[WriteRequest] = []
+    for _ in range(12):  # in a round of the list at the latest
+        deletions, plan = care.look()
+        requests += deletions
+        care.carry_out(plan)
+        care.pass_time(15)
+    assert cid_of(30) in {request.cid for request in requests} and len(care.allocations(31)) == 2
+    care.write(*(named(n, "me", "b", least=5, most=5) for n in waiting))  # now there is something to be done about each
+    for _ in range(12):
+        care.carry_out(care.look()[1])
+    assert all(len(care.allocations(n)) == 4 for n in waiting)
+
+
 def test_those_that_expire_next_are_kept() -> None:
     expiring = Expiring()
     for n in range(5):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trio
+from pincrew.trusted.caretaker import Facts
 from pincrew.trusted.curator import Curator
 
 from pincrew import limits
@@ -13,6 +14,7 @@ from pincrew.announcement import Announcement
 from pincrew.api.shapes import PinRequest
 from pincrew.errors import StoreFault
 from pincrew.keys import peer_id
+from pincrew.network.contract import Connection
 from pincrew.paths import Home
 from pincrew.store.events import EventRow
 from sim.swarm import key_of
@@ -71,6 +73,46 @@ async def test_holders_are_asked_and_whoever_lacks_a_pin_that_too_many_keep_is_s
         found = await told(cluster, "copies_settled")
         assert await allocations(cluster, CIDS[0]) == [X, Y]
         assert "pins_repinned" not in {one.kind for one in found}
+
+
+@trio_test
+async def test_a_curator_that_is_not_connected_gets_new_pins_last(home: Home) -> None:
+    """It may have died since it announced; a follower that is not connected is one of many."""
+    made(home, "books")
+    async with calling(home) as roster:
+        cluster = await curator(roster)
+        member, own = cluster.peer.member, cluster.peer.id
+        for key in (key_of("x"), cluster.peer.key):
+            said = Announcement(member.chain.cluster_id, key.public, free_bytes=10**9, time_ms=1).sealed(key)
+            member.heard.accept(said, trio.current_time())
+        assert not cluster.repinner.allocator().alive[X].is_far
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(member.chain), "curators", frozenset({key_of("x").public, cluster.peer.key.public}))
+            allocator = cluster.repinner.allocator()
+            assert allocator.alive[X].is_far and not allocator.alive[own].is_far
+
+
+@trio_test
+async def test_who_stood_still_takes_nobody_for_gone(home: Home) -> None:
+    """A stopped process wakes up with connections that others have long given up, and has heard nobody."""
+    made(home, "books")
+    async with calling(home) as roster:
+        cluster = await curator(roster)
+        heard: list[bool] = []
+        begin = cluster.repinner._caretaker.begin
+
+        def note(facts: Facts) -> None:
+            heard.append(facts.is_listening)
+            begin(facts)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cluster.repinner._caretaker, "begin", note)
+            patch.setattr(cluster.peer.network, "connections", lambda: [Connection(X, "in", "", 0.0)])
+            await until(lambda: heard[-3:] == [True] * 3)
+            patch.setattr(limits, "REPIN_STANDSTILL_S", -1.0)  # each rest lasts too long
+            await until(lambda: heard[-3:] == [False] * 3)
+            patch.setattr(limits, "REPIN_STANDSTILL_S", 60.0)
+            await until(lambda: heard[-3:] == [True] * 3)
 
 
 @trio_test

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 from pincrew.trusted.curator import Curator
 
+from pincrew import limits
 from pincrew.cid import parse_cid
 from pincrew.errors import Conflict, Misuse, NotFound, PincrewError
+from pincrew.node.importing import Entry, FolderEntry
 from pincrew.paths import Home
+from pincrew.rest.add_options import read_add_wish
 from pincrew.rest.contract import WritingRestDoor
 from pincrew.rest.pin_options import PinOptions
 from pincrew.rest_desk import NOT_LISTED, RestDesk
 from pincrew.values import PinMode
 from support.crew_of_answers import curating
 from support.machines import made_up_cids
-from unit.test_roster import home, trio_test
+from unit.test_roster import home, trio_test, until
 
 __all__ = ["home"]
 CIDS = made_up_cids(4, "rest writing")
@@ -122,6 +129,39 @@ async def test_an_update_of_what_is_not_there_or_of_itself(home: Home) -> None:
         assert await refused(curator, BINARY[1], NotFound, update_of=BINARY[0]) == NOT_LISTED
         itself = await writing(curator).pin(BINARY[0], PinOptions(update_of=BINARY[0], name="x"))
         assert (itself.pin_update, itself.name) == (None, "x"), "it is a pin like any other"
+
+
+@trio_test
+async def test_no_more_are_added_at_once_than_others_take(home: Home) -> None:
+    """Each has a connection to the node: pins need some, too."""
+    begun = 0
+    go_on = trio.Event()
+
+    async def files() -> AsyncGenerator[Entry, None]:
+        nonlocal begun
+        begun += 1
+        await go_on.wait()
+        raise Misuse("nothing comes")
+        yield FolderEntry("never")  # what makes it a generator
+
+    async def add(curator: Curator) -> None:
+        async def silent(_: Any) -> None:
+            """Nobody listens."""
+
+        wish = read_add_wish({})
+        with pytest.raises(Misuse, match="nothing comes"):
+            async with aclosing(files()) as entries:
+                await writing(curator).add(entries, wish, PinOptions(), silent)
+
+    async with curating(home) as (curator, _, _others):
+        async with trio.open_nursery() as nursery:
+            for _ in range(limits.ADDS_AT_ONCE_MAX + 3):
+                nursery.start_soon(add, curator)
+            await until(lambda: begun == limits.ADDS_AT_ONCE_MAX)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert begun == limits.ADDS_AT_ONCE_MAX
+            go_on.set()
+        assert begun == limits.ADDS_AT_ONCE_MAX + 3 and await count(curator) == 0
 
 
 @trio_test

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
+from functools import partial
+
 import pytest
 import trio
+import trio.testing
 from pincrew.trusted.author import WriteRequest, Written
-from pincrew.trusted.writer import Writer
+from pincrew.trusted.writer import Writer, WriterStopped
 
 from pincrew.applier import Applier
 from pincrew.errors import NotAllowed
+from pincrew.steps import Step
 from sim.forge import put
 from sim.swarm import key_of
 from unit.golden.vectors import cid
@@ -22,8 +28,8 @@ class Desk:
         self.peer = peer
         self.published: list[Written] = []
         self.told = trio.Event()
-        applier = Applier(peer.member.replica, lambda applied: None)
-        self.writer = Writer(peer.author, applier, peer.bases.store, self._note)
+        self.applier = Applier(peer.member.replica, lambda applied: None)
+        self.writer = Writer(peer.author, self.applier, peer.bases.store, self._note)
 
     def _note(self, written: Written) -> None:
         self.published.append(written)
@@ -92,3 +98,33 @@ def test_who_may_not_write_keeps_it_until_trust_lets_it() -> None:
     desk = Desk(ann)
     run(desk)
     assert ann.names() == {1: "x"} and ann.bases.store.reissues(9) == []
+
+
+def test_what_was_under_way_or_waited_when_it_was_stopped_is_not_said_to_be_durable() -> None:
+    desk = Desk(Peer("a"))
+    gate, refused = threading.Event(), 0
+
+    def busy() -> Generator[Step, None, None]:
+        yield partial(gate.wait, 10)
+
+    async def write(number: int) -> None:
+        nonlocal refused
+        with pytest.raises(WriterStopped):
+            await desk.writer.write([WriteRequest(cid(number), put(cid(number)).record)])
+        refused += 1
+
+    async def main() -> None:
+        with trio.fail_after(20):
+            async with trio.open_nursery() as callers:
+                async with trio.open_nursery() as nursery:
+                    callers.start_soon(desk.applier.drive, busy())
+                    await nursery.start(desk.writer.run)
+                    for number in (1, 2):
+                        callers.start_soon(write, number)
+                        await trio.testing.wait_all_tasks_blocked()
+                    nursery.cancel_scope.cancel()
+                await write(3)
+                gate.set()
+
+    trio.run(main)
+    assert refused == 3 and desk.peer.names() == {} and not desk.published
