@@ -90,9 +90,9 @@ class FrameStream:
     async def receive(self, *, idle_s: float | None = None) -> bytes:
         """Return the next frame.
 
-        Raises StreamClosed at the end, when nothing comes for ``idle_s`` (STREAM_IDLE_TIMEOUT_S) or a frame that has begun
-        is not whole within ``FRAME_TIMEOUT_S``; Malformed, before reading it, for a frame that is too long. The stream is
-        reset in all of these cases.
+        Raises StreamClosed at the end, when nothing comes for ``idle_s`` (STREAM_IDLE_TIMEOUT_S) or a frame that has
+        begun is not whole within ``FRAME_TIMEOUT_S``; Malformed, before reading it, for a frame that is too long. The
+        stream is reset in all of these cases.
         """
         try:
             with trio.fail_after(limits.STREAM_IDLE_TIMEOUT_S if idle_s is None else idle_s):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pincrew.kubo_process import KuboProcess
-from support.machines import Crew, Said, free_port
+from support.machines import Crew, Said, free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kubo]
 
@@ -60,7 +60,7 @@ def _information(ctl: Callable[..., Said]) -> None:
     ctl("peers add", code=3)
     assert "C0 -> I0" in ctl("health graph").out
     free = rf"^{peer} \| freespace: [0-9.]+ (T|G|M|k)B \| Expires in: \d+ (seconds?|minutes?) from now$"
-    assert re.search(free, ctl("health metrics freespace").out, re.M)
+    until(lambda: re.search(free, ctl("health metrics freespace").out, re.M), "the node's room is known")
 
 
 def _pins(ctl: Callable[..., Said], kubo: KuboProcess, folder: Path) -> None:

@@ -17,7 +17,7 @@ def test_a_list_is_backed_up_and_restored(crew: Crew) -> None:
     machine.create("archive")
     machine.run_daemon()
     machine.run("pin", "add", first, "--name", "one", "--metadata", "by=ana", "--expire-in", "30d")
-    machine.run("pin", "add", second, "--replication-min", "2", "--mode", "direct", "--origins", "/ip4/1.2.3.4/tcp/1")
+    machine.run("pin", "add", second, "--replication-min", "-1", "--mode", "direct", "--origins", "/ip4/1.2.3.4/tcp/1")
     machine.run("pin", "update", first, third)
 
     backup = str(crew.folder / "backup.jsonl")

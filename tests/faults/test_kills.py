@@ -17,7 +17,7 @@ import pytest
 from pincrew.api.shapes import PinRequest
 from pincrew.errors import PincrewError
 from support.ingest import Ingest
-from support.machines import Machine, crew_in, made_up_cids
+from support.machines import Machine, crew_in, made_up_cids, until
 from support.three import NAME, Three, agree, found, machines_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
@@ -114,7 +114,9 @@ def test_nothing_acknowledged_is_lost_however_often_one_is_killed(three: Three, 
     with BaseMaking(three.keeper) as making:
         while rounds.kills < KILLS:
             rounds.run()
-    assert rounds.acknowledged and making.made
+        # A keeper that is killed in each of its moments may have made none so far.
+        until(lambda: making.made, "a base is made")
+    assert rounds.acknowledged
     took_s = agree(three.all, rounds.acknowledged, rounds.removed, HEAL_S)
     print(
         f"{role}: {rounds.kills} kills, {len(rounds.acknowledged)} pins acknowledged, {len(rounds.removed)} removed,"

@@ -6,8 +6,8 @@ import pytest
 import trio
 from pincrew.trusted.author import Author, WriteRequest
 from pincrew.trusted.curator import Curator
-from pincrew.trusted.pin_requests import wanted_pin
 from pincrew.trusted.cutting import cut_of
+from pincrew.trusted.pin_requests import wanted_pin
 from pincrew.trusted.writer import Writer
 
 from pincrew.api.shapes import PinRequest

@@ -219,6 +219,8 @@ def test_the_bar_of_a_terminal_shows_names_as_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Output, "is_live", True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich draws on what it takes for a terminal
+    monkeypatch.setenv("TERM", "xterm")
     source = adding._Source("a", None, "[/bold] {x}")
     with adding._progress(Invocation(Output(), os.environ), [source], hidden=False) as progress:
         progress.advance(source, 3_000)
