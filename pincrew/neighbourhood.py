@@ -13,7 +13,7 @@ from typing import Protocol
 import trio
 
 from pincrew import limits
-from pincrew.errors import Malformed, NotAllowed, PeerFault
+from pincrew.errors import Malformed, NoRoom, NotAllowed, PeerFault
 from pincrew.frames import Absent, AnnouncementsFrame, Blob, BlobWant, Page, Proof, decode_frame, encode_frame
 from pincrew.gate import Screening
 from pincrew.keys import public_of
@@ -58,9 +58,11 @@ class Neighbourhood:
         on_announcements: Callable[[], None],
         on_handshake_failed: Callable[[str, str | None, str], None],
         take_blocks: Callable[[AsyncIterator[bytes]], Awaitable[None]] | None = None,
+        room: Callable[[], int | None] = lambda: None,
     ) -> None:
         """``wake`` is called when something was received; ``answer`` answers a permitted request; ``take_blocks`` puts
-        a CAR that another curator hands over into the node (None: nobody may do that here)."""
+        a CAR that another curator hands over into the node (None: nobody may do that here), whose ``room`` in bytes
+        bounds it (None: not known)."""
         self._member = member
         self._sync = sync
         self._wake = wake
@@ -69,6 +71,7 @@ class Neighbourhood:
         self._on_announcements = on_announcements
         self._on_handshake_failed = on_handshake_failed
         self._take_blocks = take_blocks
+        self._room = room
         self._outboxes: dict[str, trio.MemorySendChannel[bytes]] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
         self.reports: Reports | None = None
@@ -124,12 +127,27 @@ class Neighbourhood:
         return encode_answer(await self._answer(asked))
 
     async def take_delivery(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
-        """Take the blocks that one curator adds for another to keep. Raises NotAllowed, and what the node says."""
+        """Take the blocks that one curator adds for another to keep.
+
+        Raises NotAllowed, also in the midst of it for one that is no curator any more, NoRoom, and what the node says.
+        """
         if self._take_blocks is None:
             raise NotAllowed("This peer follows the cluster: what it keeps it fetches by itself")
+        self._check_curator(peer)
+        await self._take_blocks(self._bounded(peer, pieces))
+
+    async def _bounded(self, peer: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        room, taken = self._room(), 0
+        async for piece in pieces:
+            self._check_curator(peer)
+            taken += len(piece)
+            if room is not None and taken > room:
+                raise NoRoom(f"The node has room for {room:,} bytes more, and was handed more")
+            yield piece
+
+    def _check_curator(self, peer: str) -> None:
         if not self._member.chain.is_curator(public_of(peer)):
             raise NotAllowed("Only curators hand blocks to each other")
-        await self._take_blocks(pieces)
 
     def connected(self, peer: str, dialled: bool) -> None:
         """A neighbour came."""

@@ -254,6 +254,7 @@ class Peer:
             on_announcements=self.announcer.changed,
             on_handshake_failed=self._handshake_failed,
             take_blocks=self.node.import_car if self.options.writes else None,
+            room=lambda: self.node_room.free_bytes,
         )
         config = NetworkConfig(
             key=self.key,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from random import Random
+from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
+from pincrew.errors import NoRoom, NotAllowed
 from pincrew.gate import Screening
-from pincrew.keys import SigningKey
+from pincrew.keys import SigningKey, peer_id
 from pincrew.member import Member
 from pincrew.neighbourhood import _VERDICTS, Neighbourhood
 from pincrew.network import FrameStream, Verdict
@@ -29,7 +32,7 @@ def member_of(known: TrustChain) -> Member:
 
 
 def neighbourhood(
-    known: TrustChain, member: Member | None = None, wake: Callable[[], None] = lambda: None
+    known: TrustChain, member: Member | None = None, wake: Callable[[], None] = lambda: None, **node: Any
 ) -> Neighbourhood:
     member = member or member_of(known)
 
@@ -44,6 +47,7 @@ def neighbourhood(
         on_neighbours=lambda: None,
         on_announcements=lambda: None,
         on_handshake_failed=lambda address, peer, reason: None,
+        **node,
     )
 
 
@@ -78,6 +82,54 @@ def test_a_curator_that_has_not_heard_of_its_end_does_not_misbehave_and_is_not_b
 
 def test_there_is_an_answer_to_whatever_is_said_of_an_envelope() -> None:
     assert set(_VERDICTS) == set(Screening)
+
+
+def delivered(here: Neighbourhood, author: str, between: Callable[[], None] = lambda: None) -> None:
+    """Hand three pieces of four bytes over; ``between`` is called after the second one."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"1111"
+        yield b"2222"
+        between()
+        yield b"3333"
+
+    trio.run(here.take_delivery, peer_id(key_of(author).public), pieces())
+
+
+def test_a_delivery_is_taken_from_curators_alone_and_for_as_long_as_they_are_some() -> None:
+    taken: list[bytes] = []
+
+    async def take(pieces: AsyncIterator[bytes]) -> None:
+        taken.extend([piece async for piece in pieces])
+
+    known = chain(("a", "b"))
+    member = member_of(known)
+    here, adopt = neighbourhood(known, member, take_blocks=take), member.adopt
+    delivered(here, "b")
+    assert taken == [b"1111", b"2222", b"3333"]
+    with pytest.raises(NotAllowed, match="Only curators"):
+        delivered(here, "c")
+    with pytest.raises(NotAllowed, match="Only curators"):
+        delivered(here, "b", lambda: adopt(chain(("a", "b"), ("a",))))
+    assert len(taken) == 3
+    with pytest.raises(NotAllowed, match="fetches by itself"):
+        delivered(neighbourhood(known), "a")
+
+
+def test_no_more_is_taken_than_the_node_has_room_for() -> None:
+    taken: list[bytes] = []
+
+    async def take(pieces: AsyncIterator[bytes]) -> None:
+        async for piece in pieces:
+            taken.append(piece)
+
+    rooms = iter([12, 11, None])
+    here = neighbourhood(chain(("a",)), take_blocks=take, room=lambda: next(rooms))
+    delivered(here, "a")
+    with pytest.raises(NoRoom, match="room for 11 bytes more"):
+        delivered(here, "a")
+    assert taken == [b"1111", b"2222", b"3333", b"1111", b"2222"]
+    delivered(here, "a")
 
 
 class Raw:
