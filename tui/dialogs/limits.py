@@ -157,7 +157,7 @@ class LimitsDialog(Planned):
                 self.query_one(f"#{name}", Input).value = text
         for name in _DISK:
             self.query_one(f"#field-{name}").display = not is_curator
-        under_way = f", {figures.size(shown.reserved)} more under way" if shown.reserved else ""
+        under_way = f", {figures.size(shown.reserved)} more reserved" if shown.reserved else ""
         kept = [f"{figures.size(shown.kept)} are kept{under_way}."]
         if is_curator:
             kept.append("A curator keeps its whole list, whatever its size.")

@@ -15,7 +15,7 @@ from support.screens import shown, text_of, until
 
 async def opened(pilot: Pilot[None]) -> None:
     await pilot.press("l")
-    await reads(pilot, "1.31 TB are kept, 12.0 GB more under way", "3.40 TB of 4.00 TB")
+    await reads(pilot, "1.31 TB are kept, 12.0 GB more reserved", "3.40 TB of 4.00 TB")
 
 
 def type_in(app: TerminalView, name: str, text: str) -> None:
