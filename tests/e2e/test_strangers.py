@@ -56,5 +56,8 @@ def test_a_peer_of_another_cluster_is_named_as_such(crew: Crew) -> None:
     follower.follow(f"{document}#{here['id']}")
     text = follower.until_reason("here", "handshake_failed", TOLD_WITHIN_S)
     assert "belongs to another" in text and "cluster id" in text
-    assert "handshake_failed" in [event["kind"] for event in follower.json_lines("events")]
+    until(
+        lambda: "handshake_failed" in [event["kind"] for event in follower.json_lines("events")],
+        "it is among the events",
+    )
     until(lambda: follower.summary("here").state == "waiting", "it waits")  # type: ignore[union-attr]
