@@ -168,10 +168,11 @@ class Bookkeeper:
             if any(update.state is PinState.SKIPPED and update.cause in FOR_ROOM for update in updates):
                 self._room.refusals += 1  # a search between the refusal and this found nothing of it
             has_queued = any(update.state is PinState.QUEUED for update in updates)
-            # While it was let go of, or was just over, it may have been wanted and queued again; and who looked for it
-            # then left it out, since it was busy.
-            has_queued = has_queued or any(work.pin is None or work.was_overtaken for work in ended)
-            has_leaving = any(update.leaving_ms is not None for update in updates)
+            # While it was let go of, or was just over, it may have been wanted and queued again, or removed; and who
+            # looked for it then left it out, since it was busy.
+            was_overtaken = any(work.was_overtaken for work in ended)
+            has_queued = has_queued or was_overtaken or any(work.pin is None for work in ended)
+            has_leaving = was_overtaken or any(update.leaving_ms is not None for update in updates)
             if ended or has_queued or has_leaving:
                 self._on_written(has_queued, has_leaving)
             await trio.sleep(STATUS_INTERVAL_S)

@@ -24,7 +24,7 @@ def keeping(test: Callable[[Bookkeeper, MemoryBook, list[Any]], Awaitable[None]]
             Room(),
             now_ms=lambda: 5,
             on_event=lambda kind, _: heard.append(kind),
-            on_written=lambda queued, _leaving: heard.append(queued),
+            on_written=lambda queued, leaving: heard.append((queued, leaving)),
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keeper.run)
@@ -79,7 +79,7 @@ def test_a_cid_is_busy_until_its_status_is_on_disk(monkeypatch: pytest.MonkeyPat
         assert CID in keeper.busy
         await until(lambda: CID not in keeper.busy)
         assert book.settled == [update(PinState.PINNED)]
-        assert heard == ["store_fault", "store_fault", False]
+        assert heard == ["store_fault", "store_fault", (False, False)]
 
     keeping(test)
 
@@ -93,12 +93,13 @@ def test_a_status_taken_back_is_not_written() -> None:
         keeper.settle_soon(update(PinState.QUEUED, cid_of(2)))
         await until(lambda: heard)
         assert book.settled == [update(PinState.QUEUED, cid_of(2))]
-        assert heard == [True]
+        assert heard == [(True, False)]
 
     keeping(test)
 
 
-def test_a_row_that_changed_when_its_task_was_just_over_is_looked_for_again() -> None:
+@pytest.mark.parametrize("state", [PinState.QUEUED, PinState.UNPINNING])
+def test_a_row_that_changed_when_its_task_was_just_over_is_looked_for_again(state: PinState) -> None:
     """Whoever looked for it before found it busy, and would not look again for an hour."""
 
     async def test(keeper: Bookkeeper, book: MemoryBook, heard: list[Any]) -> None:
@@ -108,9 +109,9 @@ def test_a_row_that_changed_when_its_task_was_just_over_is_looked_for_again() ->
             keeper.settle_soon(update(PinState.PINNED))
             keeper.end(work)
             keeper.take_waiting(CID)
-            book.settle([update(PinState.QUEUED)], None)
+            book.settle([update(state)], None)
         await until(lambda: heard)
-        assert (heard, keeper.busy) == ([True], {})
+        assert (heard, keeper.busy) == ([(True, True)], {})
 
     keeping(test)
 
