@@ -63,6 +63,7 @@ class Cluster:
         self.statuses = PinStatuses(peer, asks_others=self.asks_others)
         self.rest = RestDesk(peer, self.statuses, asks_others=self.asks_others)
         self.rest_at: str | None = None
+        self.rest_is_on_streams = False
         self._api_address = api_address
 
     @property

@@ -1,4 +1,4 @@
-"""The daemon's doors: its unix socket, and a TCP address where the user asked for one."""
+"""The daemon's doors: its unix socket, a TCP address where the user asked for one, and streams of another host."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from typing import Any
 import hypercorn.config
 import hypercorn.trio
 import trio
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
 
 from pincrew import limits
 from pincrew.errors import Misuse, PortInUse, leaf
-from pincrew.http_connections import settle_server
+from pincrew.http_connections import Connection, Room, settle_server
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -59,9 +62,13 @@ def checked_local(address: str, chosen_by: str, whoever: str) -> str:
     return address
 
 
-def _http_config(bind: str, tls: Tls | None = None) -> hypercorn.config.Config:
+def _http_config(
+    bind: str | None, tls: Tls | None = None, *, connections_max: int | None = None
+) -> hypercorn.config.Config:
     config = hypercorn.config.Config()
-    config.bind = [bind]
+    if bind is not None:
+        config.bind = [bind]
+    config.room = None if connections_max is None else Room(connections_max)
     config.h11_max_incomplete_size = limits.HTTP_HEAD_BYTES_MAX
     config.keep_alive_timeout = limits.HTTP_IDLE_TIMEOUT_S
     config.ssl_handshake_timeout = limits.HTTP_HANDSHAKE_TIMEOUT_S
@@ -75,15 +82,33 @@ def _http_config(bind: str, tls: Tls | None = None) -> hypercorn.config.Config:
     return config
 
 
+class StreamDoor:
+    """Speaks HTTP on streams that somebody else takes in: each a trio stream with a `socket` that knows its ends."""
+
+    def __init__(self, app: Any) -> None:
+        settle_server()
+        self._app = wrap_app(app, 0, "asgi")
+        self._config = _http_config(None)
+
+    async def serve(self, stream: Any) -> None:
+        """Answer what is asked on one, until it ends."""
+        await Connection(self._app, self._config, WorkerContext(None), ConnectionState({}), stream).run()
+
+
 async def serve_socket(
-    app: Any, path: Path, stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    app: Any,
+    path: Path,
+    stopping: trio.Event,
+    *,
+    connections_max: int | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on a unix socket that only this user can reach; a file left by a crash is replaced (we hold the lock)."""
     settle_server()
     _clear(path)
     try:
         async with trio.open_nursery() as nursery:
-            config = _http_config(_bound_privately(path))
+            config = _http_config(_bound_privately(path), connections_max=connections_max)
             await nursery.start(partial(hypercorn.trio.serve, app, config, shutdown_trigger=stopping.wait))
             task_status.started()
     finally:
@@ -130,6 +155,7 @@ async def serve_tcp(
     stopping: trio.Event,
     *,
     tls: Tls | None = None,
+    connections_max: int | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on HOST:PORT; started with the URL, which names the port also where 0 was asked for.
@@ -142,7 +168,7 @@ async def serve_tcp(
     settle_server()
     try:
         async with trio.open_nursery() as nursery:
-            config = _http_config(_bound(address), tls)
+            config = _http_config(_bound(address), tls, connections_max=connections_max)
             binds: list[str] = await nursery.start(
                 partial(hypercorn.trio.serve, app, config, shutdown_trigger=stopping.wait)
             )

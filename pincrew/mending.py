@@ -51,7 +51,7 @@ class Mending:
         """Fetch ``bad`` blocks of a pin again; return why not all came ("": they did), and whether it is pinned still.
 
         ``note_aside`` is awaited before something is set aside, which whoever noted it ends once the pin is whole.
-        Raises NodeDown while the pin is as it was, and NodeRefused where the node will not let itself be read.
+        Raises NodeDown while the pin is as it was, and NodeRefused where the node will not let itself be read then.
         """
         spoilt, lacking = await self._fetch(bad)
         if spoilt:
@@ -106,14 +106,20 @@ class Mending:
                 await self._node.unpin(pin.cid)
                 try:
                     needed = any([await self._node.remove_block(cid) for cid in spoilt])
-                except NodeDown:  # somebody else has something pinned, and Kubo waits for that, however long it takes
+                except (
+                    NodeDown,
+                    NodeRefused,
+                ):  # somebody else has something pinned, and Kubo waits for that, however long it takes
                     return BUSY, False
-            if needed:
-                return SHARED, await self._pin(pin)
+            try:
+                if needed:
+                    return SHARED, await self._pin(pin)
+            except NodeDown:
+                return BUSY, False
         try:
             _, lacking = await self._fetch(spoilt)
             return (NOWHERE, False) if lacking else ("", await self._pin(pin))
-        except NodeDown:
+        except (NodeDown, NodeRefused):
             return BUSY, False
 
     async def _pin(self, pin: Pin) -> bool:

@@ -284,6 +284,7 @@ def peer_lines(peer: Peer) -> list[shapes.PeerLine]:
                 node_id=said.node_id if said is not None else None,
                 pins=said.counters.pinned if said is not None else None,
                 free=said.free_bytes if said is not None else None,
+                tags=dict(said.tags) if said is not None else {},
             )
         )
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from itertools import islice
 
+import msgspec
 import trio
 
 from pincrew import limits
@@ -18,7 +19,7 @@ from pincrew.requests import Answer, CidStatus, Request
 from pincrew.self_report import cid_status
 from pincrew.store.filters import Filter
 from pincrew.store.listing import PinRow
-from pincrew.values import Pin, PinState
+from pincrew.values import Pin, PinState, PinType
 
 _STATUS_WORDS = {
     PinState.QUEUED.value: "pin_queued",
@@ -32,6 +33,7 @@ _STATUS_WORDS = {
     "unexpectedly_unpinned": "unexpectedly_unpinned",
 }
 _UNREACHED = "cluster_error"
+_SHARDED = "sharded"  # content of which only the shards are kept
 
 
 class PinStatuses:
@@ -133,7 +135,7 @@ class _Told:
 
 
 def _is_for(peer: str, pin: Pin | None) -> bool:
-    return pin is None or not pin.allocations or peer in pin.allocations
+    return pin is None or not pin.keepers or peer in pin.keepers
 
 
 def _global(cid: bytes, pin: Pin | None, here: Mapping[str, _Told], away: Mapping[str, _Told]) -> shapes.GlobalPinInfo:
@@ -141,6 +143,9 @@ def _global(cid: bytes, pin: Pin | None, here: Mapping[str, _Told], away: Mappin
     shown = pin_object(pin or Pin(cid))
     named = () if pin is None else pin.allocations
     told = {**here, **{peer: away[peer] for peer in named if peer in away}}
+    infos = {peer: one.of(cid, is_for_it=_is_for(peer, pin)) for peer, one in sorted(told.items())}
+    if pin is not None and pin.type is PinType.META:
+        infos = {peer: msgspec.structs.replace(info, status=_SHARDED) for peer, info in infos.items()}
     return shapes.GlobalPinInfo(
         cid=shown.cid,
         name=shown.name,
@@ -148,7 +153,7 @@ def _global(cid: bytes, pin: Pin | None, here: Mapping[str, _Told], away: Mappin
         origins=shown.origins,
         created=shown.timestamp if pin is not None else ZERO_TIME,
         metadata=shown.metadata,
-        peer_map={peer: one.of(cid, is_for_it=_is_for(peer, pin)) for peer, one in sorted(told.items())},
+        peer_map=infos,
     )
 
 

@@ -33,7 +33,7 @@ async def pin_detail(peer: Peer, cid: bytes) -> shapes.PinDetail:
     flight = next((one for one in peer.pinner.summary().in_flight if one.cid == cid), None)
     crew = peer.crew_watch.crew()
     copies = None
-    if len(crew) and not pin.allocations:
+    if len(crew) and not pin.keepers:
         copies = round(crew.copies(cid_value(cid), rows[0].size).all, 1)
     line = pin_line(name, rows[0])
     if flight is not None and flight.blocks:  # the row is behind by seconds

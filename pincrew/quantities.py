@@ -74,9 +74,9 @@ def duration_text(seconds: float) -> str:
 
 
 def age_text(seconds: float) -> str:
-    """Return an age for a person: `3 minutes`, `2 days`."""
+    """Return an age for a person: `3 minutes`, `2 days`. A clock may have gone back meanwhile: then none is known."""
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
         count = int(seconds // size)
-        if count:
+        if count > 0:
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return "a moment"

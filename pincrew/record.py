@@ -14,11 +14,12 @@ import cbor2
 
 from pincrew import limits
 from pincrew.errors import Misuse
-from pincrew.values import Pin, PinMode
+from pincrew.values import Pin, PinMode, PinType
 
 # A claim of 64 TiB or more counts as none: the sums that counters keep must fit 63 bits for every window.
 _SIZE_BELOW = 2**46
 _INTEGER_BELOW = 2**53
+SHARD_DEPTHS = (1, 2)
 
 
 def encode_record(pin: Pin) -> bytes:
@@ -40,13 +41,21 @@ def encode_record(pin: Pin) -> bytes:
     if (pin.replication_min, pin.replication_max) != (-1, -1):
         fields["replication"] = [pin.replication_min, pin.replication_max]
     for key, value in (
-        ("allocations", list(pin.allocations)),
+        ("allocations", list(pin.keepers)),
         ("metadata", dict(pin.metadata)),
         ("origins", list(pin.origins)),
     ):
         if value:
             fields[key] = value
-    for key, number in (("size", pin.size), ("expire", pin.expire_ms), ("update", pin.update_of)):
+    if pin.type is not PinType.DATA:
+        fields["type"] = pin.type.value
+    for key, number in (
+        ("size", pin.size),
+        ("expire", pin.expire_ms),
+        ("update", pin.update_of),
+        ("depth", pin.depth),
+        ("reference", pin.reference),
+    ):
         if number is not None:
             fields[key] = number
     record = cbor2.dumps(fields, canonical=True)
@@ -84,20 +93,24 @@ def decode_record(cid: bytes, record: bytes) -> Pin:
     if not (isinstance(replication, list) and len(replication) == 2 and all(type(x) is int for x in replication)):
         replication = [-1, -1]
     metadata = fields.get("metadata")
-    update = fields.get("update")
+    update, reference, depth = fields.get("update"), fields.get("reference"), fields.get("depth")
+    kind = _type(fields.get("type"))
     return Pin(
         cid=cid,
         name=shown.name,
         mode=PinMode.DIRECT if fields.get("mode") == PinMode.DIRECT.value else PinMode.RECURSIVE,
         replication_min=replication[0],
         replication_max=replication[1],
-        allocations=_texts(fields.get("allocations")),
+        allocations=() if kind is PinType.META else _texts(fields.get("allocations")),
         metadata=_pairs(metadata) if isinstance(metadata, dict) else (),
         origins=_texts(fields.get("origins")),
         size=shown.size,
         added_ms=shown.added_ms,
         expire_ms=_whole(fields.get("expire")),
         update_of=update if isinstance(update, bytes) else None,
+        type=kind,
+        depth=depth if kind is PinType.SHARD and type(depth) is int and depth in SHARD_DEPTHS else None,
+        reference=reference if kind is not PinType.DATA and isinstance(reference, bytes) else None,
     )
 
 
@@ -120,6 +133,10 @@ def _shown(fields: dict[Any, Any]) -> Shown:
 
 def _pairs(metadata: dict[Any, Any]) -> tuple[tuple[str, str], ...]:
     return tuple([pair for pair in metadata.items() if isinstance(pair[0], str) and isinstance(pair[1], str)])
+
+
+def _type(value: object) -> PinType:
+    return PinType(value) if isinstance(value, str) and value in tuple(PinType) else PinType.DATA
 
 
 def _texts(value: object) -> tuple[str, ...]:

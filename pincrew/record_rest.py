@@ -29,13 +29,16 @@ def rest_of(record: bytes, pin: Pin) -> tuple[str, ...]:
         "name": pin.name,
         "mode": pin.mode.value,
         "replication": [pin.replication_min, pin.replication_max],
-        "allocations": list(pin.allocations),
+        "allocations": list(pin.keepers),
         "metadata": dict(pin.metadata),
         "origins": list(pin.origins),
         "size": pin.size,
         "added": pin.added_ms,
         "expire": pin.expire_ms,
         "update": pin.update_of,
+        "type": pin.type.value,
+        "depth": pin.depth,
+        "reference": pin.reference,
     }
     return tuple(_name(key) for key, value in fields.items() if key not in understood or understood[key] != value)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import asdict
 
 import msgspec
 import trio
@@ -149,12 +150,12 @@ class RestDesk:
                     links.setdefault(one.id, [other for other in one.cluster_peers if other != one.id])
                     if one.ipfs.id:
                         nodes[one.id] = one.ipfs.id
-        swarm: dict[str, list[str]] = {}
+        swarm: dict[str, list[str]] = {node: [] for node in nodes.values()}  # Go's client draws only what has an entry
         if peer.id in nodes:
             try:
                 swarm[nodes[peer.id]] = await peer.node.swarm_peers()
             except PincrewError:
-                del nodes[peer.id]
+                del swarm[nodes.pop(peer.id)]
         return shapes.ConnectGraph(
             cluster_id=peer.id,
             id_to_peername=names,
@@ -179,6 +180,12 @@ class RestDesk:
         """Return the valid metrics of a name."""
         found = metrics(self.peer.member.heard.all(), name, trio.current_time(), self.peer.clock_ms())
         return [shapes.Metric(**one._asdict()) for one in found]
+
+    def bandwidth(self) -> dict[str, shapes.Bandwidth]:
+        """Return how much passed between this peer and others, by protocol."""
+        network = self.peer.network
+        passed = {} if network is None else network.traffic()
+        return {protocol: shapes.Bandwidth(**asdict(some)) for protocol, some in passed.items()}
 
     async def collect_garbage(self) -> shapes.GlobalRepoGc:
         """Have this peer's node collect garbage. Nobody may make another peer's node do that."""

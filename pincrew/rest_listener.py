@@ -1,4 +1,4 @@
-"""Where a running cluster offers ipfs-cluster's REST API: its own socket, and for a served curator's a TCP address."""
+"""Where a running cluster offers ipfs-cluster's REST API: its own socket, a TCP address, streams of its libp2p host."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from pathlib import Path
 
 import trio
 
+from pincrew import limits
 from pincrew.cluster import Cluster
-from pincrew.doors import LOCAL_HOSTS, Tls, checked_tls, serve_socket, serve_tcp
+from pincrew.doors import LOCAL_HOSTS, StreamDoor, Tls, checked_tls, serve_socket, serve_tcp
 from pincrew.errors import Misuse, PortInUse, unwrapped
 from pincrew.paths import ClusterPaths
 from pincrew.rest.access import user_of
-from pincrew.rest.doorkeeper import ANY_ORIGIN, Keys, TcpRules
+from pincrew.rest.doorkeeper import ANY_ORIGIN, Keys, Rules
 from pincrew.rest.server import build_rest_app
 from pincrew.settings import ClusterSettings
 from pincrew.tokens import TokenBook
 
 REST_DEFAULT = "127.0.0.1:9094"
+# What go-libp2p-http speaks, and with it ipfs-cluster-ctl.
+LIBP2P_PROTOCOL = "/libp2p-http"
 _CHOSEN_BY = "`--rest HOST:PORT`, or `rest` in cluster.toml"
 
 
@@ -28,7 +31,7 @@ class Offered:
 
     host: str
     port: int
-    rules: TcpRules
+    rules: Rules
     tls: Tls | None
 
 
@@ -36,7 +39,8 @@ async def serve_rest_socket(
     cluster: Cluster, path: Path, ended: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve on a unix socket that only this user can reach, until ``ended``."""
-    await serve_socket(build_rest_app(cluster.rest), path, ended, task_status=task_status)
+    app, most = build_rest_app(cluster.rest), limits.REST_CONNECTIONS_MAX
+    await serve_socket(app, path, ended, connections_max=most, task_status=task_status)
 
 
 async def serve_rest(
@@ -59,12 +63,47 @@ async def serve_rest(
         for choice in choices:
             try:
                 async with trio.open_nursery() as nursery:
-                    url = await nursery.start(partial(serve_tcp, app, choice, _CHOSEN_BY, ended, tls=offered.tls))
+                    most = limits.REST_CONNECTIONS_MAX
+                    serve = partial(serve_tcp, app, tls=offered.tls, connections_max=most)
+                    url = await nursery.start(serve, choice, _CHOSEN_BY, ended)
                     task_status.started(url.rstrip("/"))
                 return
             except* PortInUse as group:
                 if choice == choices[-1]:
                     raise group.exceptions[0] from None
+
+
+async def serve_rest_streams(
+    cluster: Cluster,
+    local: ClusterSettings,
+    ended: trio.Event,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve on streams of the cluster's own host until ``ended``. Raises Misuse with neither users nor tokens.
+
+    ipfs-cluster refuses this on a peer's main host, since who knows a cluster's secret could do all: here everybody is
+    asked who they are, every time.
+    """
+    rules = await trio.to_thread.run_sync(checked_rest_streams, cluster.paths, local)
+    door = StreamDoor(build_rest_app(cluster.rest, rules=rules))
+    assert cluster.peer.network is not None
+    with cluster.peer.network.taking_guests(LIBP2P_PROTOCOL, door.serve):
+        task_status.started()
+        await ended.wait()
+
+
+def checked_rest_streams(paths: ClusterPaths, local: ClusterSettings) -> Rules:
+    """Return what holds there. Raises as ``serve_rest_streams``. Blocks."""
+    users, book = [user_of(credentials) for credentials in local.rest_users], TokenBook(paths.tokens)
+    if not Keys(users, book).are_needed():
+        raise Misuse(
+            f"Whoever reaches this peer of {paths.name} could change its list",
+            where="rest_libp2p",
+            means="The REST API is not offered over libp2p",
+            next_step=f"Make a token, and callers must show one: `pincrew token new -c {paths.name}`",
+        )
+    return Rules(None, Keys(users, book, asks_always=True), is_for_browsers=False)
 
 
 def checked_rest(paths: ClusterPaths, local: ClusterSettings, address: str) -> Offered:
@@ -75,7 +114,7 @@ def checked_rest(paths: ClusterPaths, local: ClusterSettings, address: str) -> O
     return Offered(host, int(port), _rules(paths, local, host, address), _tls(paths, local))
 
 
-def _rules(paths: ClusterPaths, local: ClusterSettings, host: str, address: str) -> TcpRules:
+def _rules(paths: ClusterPaths, local: ClusterSettings, host: str, address: str) -> Rules:
     """Return what holds on a door. Raises Misuse where anybody could do anything."""
     keys = Keys([user_of(credentials) for credentials in local.rest_users], TokenBook(paths.tokens))
     if not keys.are_needed():
@@ -91,7 +130,7 @@ def _rules(paths: ClusterPaths, local: ClusterSettings, host: str, address: str)
             raise Misuse(
                 f"Every web page could change the list of {paths.name}", where="rest_cors_origins", next_step=make_one
             )
-    return TcpRules(LOCAL_HOSTS if host in LOCAL_HOSTS else None, keys, frozenset(local.rest_cors_origins))
+    return Rules(LOCAL_HOSTS if host in LOCAL_HOSTS else None, keys, frozenset(local.rest_cors_origins))
 
 
 def _tls(paths: ClusterPaths, local: ClusterSettings) -> Tls | None:

@@ -30,7 +30,7 @@ from pincrew.overview import down_summary
 from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths, Home
 from pincrew.publisher import serve_document
-from pincrew.rest_listener import serve_rest, serve_rest_socket
+from pincrew.rest_listener import serve_rest, serve_rest_socket, serve_rest_streams
 from pincrew.settings import NO_REST, Role, Settings, cluster_in_force, load_cluster, save
 from pincrew.trust_role import appoint, role_here
 from pincrew.trusted.curator import Curator, open_curator
@@ -253,7 +253,7 @@ class Roster:
             cluster.published_at = await self._nursery.start(self._keep_open, running, offer)
 
     async def _offer_rest_at(self, running: _Running, address: str | None) -> None:
-        """Offer ipfs-cluster's API on TCP; a follower's is on its socket alone, unless it is told to."""
+        """Offer ipfs-cluster's API on TCP and over libp2p; a follower's is on its socket alone, unless it is told."""
         cluster = running.cluster
         assert cluster is not None and self._nursery is not None
         local = await trio.to_thread.run_sync(cluster_in_force, cluster.paths.settings, self._environment)
@@ -261,6 +261,10 @@ class Roster:
         if cluster.rest_at is None and address not in (None, NO_REST):
             offer = partial(serve_rest, cluster, local, address, running.ended)
             cluster.rest_at = await self._nursery.start(self._keep_open, running, offer)
+        if local.rest_libp2p and not cluster.rest_is_on_streams:
+            offer = partial(serve_rest_streams, cluster, local, running.ended)
+            await self._nursery.start(self._keep_open, running, offer)
+            cluster.rest_is_on_streams = True
 
     async def _keep_open(
         self, running: _Running, offer: Callable[..., Awaitable[None]], *, task_status: trio.TaskStatus[str]

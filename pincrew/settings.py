@@ -240,6 +240,10 @@ class ClusterSettings:
     rest_unprotected: bool = False
     """Whether it may be offered to other machines with neither users nor tokens: whoever reaches it can do all."""
 
+    rest_libp2p: bool = False
+    """Whether it is also offered over libp2p, at the addresses on which this peer listens for others: to whoever shows
+    a user's password or a token, and to nobody where there is neither."""
+
     format: int = FORMAT_VERSION
     """The version of this file's form."""
 

@@ -243,7 +243,7 @@ class Share(Enum):
 
 def wanted(pin: Pin, own_peer_id: str) -> Share:
     """Return ``KEEP`` for a pin that is everyone's or names this peer, else ``REMOTE``."""
-    return Share.KEEP if not pin.allocations or own_peer_id in pin.allocations else Share.REMOTE
+    return Share.KEEP if not pin.keepers or own_peer_id in pin.keepers else Share.REMOTE
 
 
 class Lane(StrEnum):

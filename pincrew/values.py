@@ -94,13 +94,26 @@ class PinMode(StrEnum):
     DIRECT = "direct"
 
 
+class PinType(StrEnum):
+    """What a pin is of. All but the first are of content that was added in shards (docs/protocol.md)."""
+
+    DATA = "pin"
+    META = "meta-pin"  # the content's root: nobody keeps it, the shards are kept instead
+    CLUSTER_DAG = "clusterdag-pin"  # the list of the shards
+    SHARD = "shard-pin"  # a list of blocks, with the blocks
+
+
+NOBODY = ("",)
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """What the pinset says of one CID.
 
     ``replication_min`` and ``replication_max`` are counts, -1 = everywhere. ``allocations`` and ``origins`` are text
     (peer ids, multiaddrs). ``size`` is the curator's hint in bytes, a claim. ``added_ms`` and ``expire_ms`` are Unix
-    milliseconds.
+    milliseconds. ``depth`` says how many levels a shard's DAG has below its root, and ``reference`` is another pin of
+    the same content: of a meta pin its cluster DAG, of a cluster DAG the meta pin, of a shard the one before.
     """
 
     cid: bytes
@@ -115,6 +128,14 @@ class Pin:
     added_ms: int = 0
     expire_ms: int | None = None
     update_of: bytes | None = None
+    type: PinType = PinType.DATA
+    depth: int | None = None
+    reference: bytes | None = None
+
+    @property
+    def keepers(self) -> tuple[str, ...]:
+        """The peers that are to keep it: none stands for everybody."""
+        return NOBODY if self.type is PinType.META else self.allocations
 
 
 class PinState(StrEnum):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import trio
 
@@ -86,21 +87,48 @@ class Blocks:
         return NotStored("failed to put block on all destinations", where=reasons, means="Nothing was pinned")
 
 
-@asynccontextmanager
-async def delivering(peers: Sequence[str], send: Send) -> AsyncIterator[Blocks]:
-    """Give what takes blocks for the nodes of ``peers``; call its ``finish``. Leaving early ends the deliveries."""
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
+class Sink(Protocol):
+    """What takes the blocks that are made, and says at the end that they are stored. Raises NotStored."""
+
+    async def put_many(self, blocks: Sequence[Block]) -> None: ...
+
+    async def finish(self) -> None: ...
+
+
+class Deliveries:
+    """Deliveries one after another, each with destinations of its own."""
+
+    def __init__(self, nursery: trio.Nursery, send: Send) -> None:
+        self._nursery = nursery
+        self._send = send
+
+    async def begin(self, peers: Sequence[str]) -> Blocks:
+        """Return what takes blocks for the nodes of ``peers``; call its ``finish``. Raises NotStored."""
         destinations = []
         for peer in peers:
             sender, receiver = trio.open_memory_channel[bytes](limits.DELIVERY_PIECES_WAITING_MAX)
             one = _Destination(peer, sender)
             destinations.append(one)
-            nursery.start_soon(_deliver, one, receiver, send)
+            self._nursery.start_soon(_deliver, one, receiver, self._send)
         blocks = Blocks(destinations)
+        await blocks.begin()
+        return blocks
+
+
+@asynccontextmanager
+async def delivering(peers: Sequence[str], send: Send) -> AsyncIterator[Blocks]:
+    """Give what takes blocks for the nodes of ``peers``; call its ``finish``. Leaving early ends the deliveries."""
+    async with deliveries(send) as some:
+        yield await some.begin(peers)
+
+
+@asynccontextmanager
+async def deliveries(send: Send) -> AsyncIterator[Deliveries]:
+    """Give what begins deliveries. Leaving early ends them."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
         try:
-            await blocks.begin()
-            yield blocks
+            yield Deliveries(nursery, send)
         # Raised below: through the nursery it would arrive inside an exception group.
         except Exception as error:
             failure = error
@@ -120,7 +148,7 @@ async def _deliver(one: _Destination, pieces: trio.MemoryReceiveChannel[bytes], 
 
 
 async def add_files(
-    entries: AsyncIterator[Entry], options: AddOptions, blocks: Blocks, report: Report
+    entries: AsyncIterator[Entry], options: AddOptions, blocks: Sink, report: Report
 ) -> tuple[Added, ...]:
     """Add files and folders; return what stands at the top once it is stored. Raises Misuse and NotStored."""
     roots = await importing.add(entries, options, blocks.put_many, report)
@@ -136,7 +164,7 @@ class AddedCar:
     size: int
 
 
-async def add_car(pieces: AsyncIterator[bytes], blocks: Blocks) -> AddedCar:
+async def add_car(pieces: AsyncIterator[bytes], blocks: Sink) -> AddedCar:
     """Hand on the blocks of a CAR, checked one by one. Raises Misuse unless it is whole and names one root."""
     reader = CarReader()
     size = 0

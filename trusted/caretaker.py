@@ -34,7 +34,7 @@ from pincrew.repinning import (
     is_to_be_deleted,
 )
 from pincrew.store.watched_rows import WatchedRow, WatchedRows
-from pincrew.values import Pin
+from pincrew.values import Pin, PinType
 
 _NAMES_MAX = 500
 _AGAIN_MAX = 10_000
@@ -104,6 +104,8 @@ class Caretaker:
         self._again: dict[bytes, None] = {}
         self._is_unread = False  # rows wait until some of these are done
         self._has_left_out = False  # some of these, for those rows
+        self.may_have_shards = True  # until all rows were read; from then on only where there are some
+        self._has_seen_shards = False
         self._facts = Facts(0.0, 0, (), (), {}, False)
         self._outlook = Outlook(own, (), ())
         self._allocator = rules.allocator((), ())
@@ -147,6 +149,7 @@ class Caretaker:
             pin = decode_record(row.cid, row.record)
             if pin.expire_ms is not None:
                 self._expiring.push(pin.expire_ms, pin.cid)
+            self._has_seen_shards = self._has_seen_shards or pin.type is PinType.META
             if is_looked_after(pin):
                 for peer in pin.allocations:
                     if peer not in self._named and len(self._named) < limits.ANNOUNCED_PEERS_MAX:
@@ -154,6 +157,7 @@ class Caretaker:
                 if decide(pin, self._outlook, self._allocator) is not None:
                     self._look_again(pin, was_read=True)
         self._is_unread = is_more
+        self.may_have_shards = self._has_seen_shards or (is_more and self.may_have_shards)
         if not is_more and self._has_left_out:
             self._cursor, self._has_left_out = 0, False
         return is_more

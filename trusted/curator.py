@@ -12,6 +12,7 @@ from pincrew.trusted.pin_requests import Allocation, WantedPin, allocated, wante
 from pincrew.trusted.publishing import Published, publish, published
 from pincrew.trusted.repinner import Repinner
 from pincrew.trusted.rest_writing import WritingRestDesk
+from pincrew.trusted.shard_pins import check_whole, taken_along
 from pincrew.trusted.writer import Writer
 
 from pincrew.addresses import with_peer
@@ -36,6 +37,7 @@ from pincrew.values import Pin, PinState
 
 _CHECKED_PER_SLICE = 500
 _RAW = b"\x01\x55\x12\x20"
+_PART = b"-pin"  # in the types of all pins of content in shards, and in few other records
 NONCE_BYTES = 16
 
 
@@ -60,6 +62,7 @@ class Curator(Cluster):
         self.repinner = Repinner(peer, rules, self._writer.write)
         alerts = self.repinner.alerts.newest_first
         self.rest = WritingRestDesk(peer, self.statuses, self.write, self.put, self.allocate, alerts)
+        self._has_written_shards = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled."""
@@ -98,9 +101,13 @@ class Curator(Cluster):
         NotAllowed where this peer was revoked.
         """
         wanted: list[WriteRequest] = []
+        taking: list[WantedPin] = []
         async for some in self._wanted(requests):
             wanted += [one.request() for one in some]
-        absent = await self._writer.write(wanted)
+            taking += [one for one in some if one.takes_along]
+        self._has_written_shards |= any(one.pin is not None for one in taking)
+        along = await trio.to_thread.run_sync(self._taken_along, taking) if taking else []
+        absent = await self._writer.write([*wanted, *along])
         removed = sum(request.record is None and request.cid not in absent for request in wanted)
         missing = [
             request.cid
@@ -124,22 +131,44 @@ class Curator(Cluster):
         allocator: Allocator | None = None
         for start in range(0, len(requests), _CHECKED_PER_SLICE):
             pins = [wanted_pin(one, at, replication) for one in requests[start : start + _CHECKED_PER_SLICE]]
+            # A list without such content is spared a look at each new pin.
+            if self._has_written_shards or self.repinner.may_have_shards():
+                await trio.to_thread.run_sync(self._check_whole, pins)
             if any(one.is_to_be_allocated for one in pins):
                 allocator = allocator or self.repinner.allocator()
                 pins = await trio.to_thread.run_sync(self._allocated, pins, allocator)
             yield pins
             await trio.lowlevel.checkpoint()
 
-    def allocate(self, minimum: int, maximum: int, preferred: Sequence[str]) -> Allocation:
+    def allocate(self, minimum: int, maximum: int, preferred: Sequence[str], size: int | None = None) -> Allocation:
         """Return who is to keep what is being added and has no CID yet. 0 is what is usual here.
 
+        Nobody is chosen who has no room for ``size`` bytes, where those are known.
         Raises Misuse and Conflict.
         """
         minimum, maximum = minimum or self._rules.replication_min, maximum or self._rules.replication_max
         checked_replication(minimum, maximum)
         drawn = cid_of(_RAW, os.urandom(NONCE_BYTES))  # in its place: chances are all that CIDs are for here
-        found = self.repinner.allocator().allocate(drawn, minimum, maximum, preferred=preferred)
+        found = self.repinner.allocator().allocate(drawn, minimum, maximum, preferred=preferred, size=size)
         return Allocation(minimum, maximum, found)
+
+    def _check_whole(self, pins: Sequence[WantedPin]) -> None:
+        check_whole(pins, self._parts([one.cid for one in pins]).get)
+
+    def _taken_along(self, taking: Sequence[WantedPin]) -> list[WriteRequest]:
+        """Return the removals of parts of content that goes, or is added anew. Raises Conflict."""
+        asked = frozenset(one.cid for one in taking)
+        known = self._parts([one.cid for one in taking])
+
+        def find(cid: bytes) -> Pin | None:
+            return known.get(cid) if cid in asked else self._parts([cid]).get(cid)
+
+        return [WriteRequest(cid, None) for cid in taken_along(taking, find)]
+
+    def _parts(self, cids: Sequence[bytes]) -> dict[bytes, Pin]:
+        """Return those of the list's pins that are of content in shards."""
+        rows = [row for row in self._rows.of(cids) if _PART in row.record]
+        return {row.cid: decode_record(row.cid, row.record) for row in rows}
 
     def _allocated(self, wanted: Sequence[WantedPin], allocator: Allocator) -> list[WantedPin]:
         rows = self._rows.of([one.cid for one in wanted if one.is_to_be_allocated])

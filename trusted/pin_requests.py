@@ -14,9 +14,9 @@ from pincrew.api.shapes import PinRequest
 from pincrew.cid import parse_cid
 from pincrew.errors import Misuse
 from pincrew.keys import public_of
-from pincrew.record import encode_record
+from pincrew.record import SHARD_DEPTHS, encode_record
 from pincrew.settings import checked_replication
-from pincrew.values import Pin, PinMode
+from pincrew.values import Pin, PinMode, PinType
 
 EVERYWHERE = -1
 
@@ -35,11 +35,17 @@ class WantedPin(NamedTuple):
     cid: bytes
     pin: Pin | None
     preferred: tuple[str, ...] = ()
+    is_only: bool = False  # its removal, whatever it is a part of
+
+    @property
+    def takes_along(self) -> bool:
+        """Whether other pins may go with what becomes of this one (`shard_pins`)."""
+        return not self.is_only if self.pin is None else self.pin.type is PinType.META
 
     @property
     def is_to_be_allocated(self) -> bool:
         """Whether somebody is to be chosen to keep it."""
-        return self.pin is not None and self.pin.replication_min >= 1 and not self.pin.allocations
+        return self.pin is not None and self.pin.replication_min >= 1 and not self.pin.keepers
 
     def request(self) -> WriteRequest:
         """Return what the writer takes. Raises Misuse beyond a limit."""
@@ -54,7 +60,7 @@ def wanted_pin(request: PinRequest, at_ms: int, replication: tuple[int, int] = (
     """
     cid = parse_cid(request.cid)
     if request.remove:
-        return WantedPin(cid, None)
+        return WantedPin(cid, None, is_only=request.only)
     if request.mode not in (PinMode.RECURSIVE.value, PinMode.DIRECT.value):
         raise Misuse(f"{request.mode!r} is not a mode of a pin", next_step="There are: recursive, direct")
     usual = (EVERYWHERE, EVERYWHERE) if request.allocations else replication
@@ -63,19 +69,25 @@ def wanted_pin(request: PinRequest, at_ms: int, replication: tuple[int, int] = (
     checked_replication(minimum, maximum)
     for peer in (*(request.allocations or ()), *(request.user_allocations or ())):
         public_of(peer)
+    kind = _type(request.type)
+    if kind is not PinType.DATA and kind is not PinType.SHARD and not request.reference:
+        raise Misuse(f"A {kind.value} names the pin that it belongs to", next_step="Give its reference")
     pin = Pin(
         cid=cid,
         name=request.name,
         mode=PinMode(request.mode),
         replication_min=minimum,
         replication_max=maximum,
-        allocations=tuple(request.allocations or ()),
+        allocations=() if kind is PinType.META else tuple(request.allocations or ()),
         metadata=tuple((request.metadata or {}).items()),
         origins=tuple(request.origins or ()),
         size=request.size,
         added_ms=_added(request.timestamp, at_ms),
         expire_ms=_expiry(request.expire_at, at_ms),
         update_of=parse_cid(request.pin_update) if request.pin_update else None,
+        type=kind,
+        depth=_depth(request) if kind is PinType.SHARD else None,
+        reference=parse_cid(request.reference) if request.reference else None,
     )
     return WantedPin(cid, pin, tuple(request.user_allocations or ()))
 
@@ -102,6 +114,19 @@ def allocated(
             one = one._replace(pin=replace(pin, allocations=allocations))
         chosen.append(one)
     return chosen
+
+
+def _type(text: str) -> PinType:
+    try:
+        return PinType(text)
+    except ValueError as error:
+        raise Misuse(f"{text!r} is not a type of a pin", next_step=f"There are: {', '.join(PinType)}") from error
+
+
+def _depth(request: PinRequest) -> int:
+    if request.max_depth not in SHARD_DEPTHS:
+        raise Misuse(f"A shard is not {request.max_depth} levels deep", next_step="There are: 1, 2")
+    return request.max_depth
 
 
 def _expiry(text: str | None, at_ms: int) -> int | None:

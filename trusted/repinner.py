@@ -70,6 +70,10 @@ class Repinner:
             if trio.current_time() - now > step + limits.REPIN_STANDSTILL_S:
                 self._stood_still = True
 
+    def may_have_shards(self) -> bool:
+        """Say whether the list may have content in shards; what was listed in the last seconds is not looked at yet."""
+        return self._caretaker.may_have_shards
+
     def allocator(self) -> Allocator:
         """Return what chooses peers for new pins, by who is alive now.
 

@@ -5,13 +5,16 @@ The order of what is checked is ipfs-cluster's (`Cluster.Pin`): an update first,
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
 import trio
-from pincrew.trusted.adding import add_car, add_files, delivering
+from pincrew.trusted.adding import Sink, add_car, add_files, deliveries, delivering
 from pincrew.trusted.pin_requests import Allocation
+from pincrew.trusted.shard_pins import ShardWanted, requests_for
+from pincrew.trusted.sharding import Place, Shard, Sharding
 
 from pincrew import limits
 from pincrew.alerts import Alert
@@ -21,6 +24,7 @@ from pincrew.cid import cid_text
 from pincrew.errors import Conflict, Misuse, NotFound
 from pincrew.node.answering import printable
 from pincrew.node.importing import Added, Entry, Progress
+from pincrew.node_keeper import identity_once_started
 from pincrew.peer import Peer
 from pincrew.pin_statuses import PinStatuses
 from pincrew.rest import shapes
@@ -28,14 +32,18 @@ from pincrew.rest.add_options import AddWish
 from pincrew.rest.contract import Emit
 from pincrew.rest.pin_options import PinOptions
 from pincrew.rest_desk import NOT_LISTED, RestDesk
-from pincrew.values import Pin, PinMode
+from pincrew.values import Pin, PinMode, PinType
 
 # Makes one pin durable, and returns it.
 Put = Callable[[PinRequest], Awaitable[Pin]]
-# Says who is to keep what is being added, by replication min and max (0: as is usual here) and whom its user prefers.
-Allocate = Callable[[int, int, Sequence[str]], Allocation]
+# Says who is to keep what is being added, by replication min and max (0: as is usual here), whom its user prefers, and
+# how large it is, where that is known.
+Allocate = Callable[[int, int, Sequence[str], int | None], Allocation]
 # Makes requests durable; returns added, removed, and the CIDs whose removal found nothing.
 Write = Callable[[Sequence[PinRequest]], Awaitable[tuple[int, int, list[str]]]]
+# Hands blocks on; returns what they are, and the bytes of a CAR.
+_Work = Callable[[Sink], Awaitable[tuple[Added, int]]]
+_NONCE_BYTES = 16
 
 
 class WritingRestDesk(RestDesk):
@@ -76,7 +84,10 @@ class WritingRestDesk(RestDesk):
     async def _updated(self, cid: bytes, options: PinOptions) -> PinRequest:
         """Return a pin with the options of the one that it takes the place of; of the request only these count:"""
         assert options.update_of is not None
-        old = pin_object(await self.listed(options.update_of))
+        listed = await self.listed(options.update_of)
+        if listed.type is not PinType.DATA:
+            raise Conflict(f"this pin type cannot be updated: it is a {listed.type.value}")
+        old = pin_object(listed)
         request = msgspec.structs.replace(
             old.rewritten(), cid=cid_text(cid), timestamp=None, pin_update=cid_text(options.update_of)
         )
@@ -102,13 +113,28 @@ class WritingRestDesk(RestDesk):
     async def add(self, entries: AsyncIterator[Entry], wish: AddWish, options: PinOptions, emit: Emit) -> None:
         """Add files and folders to the nodes of those who are to keep them, then pin what stands at the top."""
 
+        roots_so_far = 0
+
         async def report(what: Added | Progress) -> None:
+            nonlocal roots_so_far
             if isinstance(what, Progress):
                 if wish.shows_progress:
                     await emit(shapes.AddedOutput(name=printable(what.name), cid=None, bytes=what.bytes_read))
             elif not what.root:
                 await emit(_output(what))
+            else:
+                roots_so_far += 1
+                if wish.in_shards and roots_so_far > 1:
+                    raise Misuse("What is added in shards has one root", next_step="Put a folder around it")
 
+        if wish.in_shards:
+
+            async def work(blocks: Sink) -> tuple[Added, int]:
+                [root] = await add_files(entries, wish.options, blocks, report)
+                return root, 0
+
+            await self._add_in_shards(work, wish, options, emit)
+            return
         async with self._adds:
             allocation = self._allocation(wish, options)
             keepers = self._destinations(wish, allocation.peers)
@@ -120,6 +146,14 @@ class WritingRestDesk(RestDesk):
 
     async def add_car(self, car: AsyncIterator[bytes], wish: AddWish, options: PinOptions, emit: Emit) -> None:
         """Add what a CAR holds, whatever codecs its blocks are of, then pin its one root."""
+        if wish.in_shards:
+
+            async def work(blocks: Sink) -> tuple[Added, int]:
+                added = await add_car(car, blocks)
+                return Added(options.name, added.root, added.size, root=True), added.size
+
+            await self._add_in_shards(work, wish, options, emit)
+            return
         async with self._adds:
             allocation = self._allocation(wish, options)
             keepers = self._destinations(wish, allocation.peers)
@@ -129,10 +163,48 @@ class WritingRestDesk(RestDesk):
         await self._pin_added([root], wish, options, allocation)
         await emit(msgspec.structs.replace(_output(root, keepers, blocks.failed()), bytes=added.size))
 
-    def _allocation(self, wish: AddWish, options: PinOptions) -> Allocation:
+    async def _add_in_shards(self, work: _Work, wish: AddWish, options: PinOptions, emit: Emit) -> None:
+        """Add what ``work`` hands on, each shard to the nodes of those who are to keep it, then pin it all."""
+        done: list[Shard] = []
+
+        async def on_shard(shard: Shard) -> None:
+            name, added = f"shard-{len(done)}", Added("", shard.dag.root, shard.size, root=False)
+            done.append(shard)
+            await emit(msgspec.structs.replace(_output(added, shard.place.peers, shard.failed), name=name))
+
+        size_max = options.shard_size or limits.SHARD_BYTES_DEFAULT
+
+        def place() -> Place:
+            allocation = self._allocation(wish, options, size_max)
+            return Place(allocation, self._destinations(wish, allocation.peers))
+
+        async with self._adds, deliveries(self._deliver) as some:
+            sharding = Sharding(some, size_max, os.urandom(_NONCE_BYTES), place, on_shard)
+            root, car_bytes = await work(sharding)
+            await self._check_is_no_pin(root.cid)
+            cluster_dag = await sharding.put_list(self._destinations(wish, ()))
+        wanted = [ShardWanted(one.dag.root, one.size, one.dag.depth, one.place.allocation) for one in done]
+        await self._write(
+            requests_for(_request(root.cid, replace(options, mode=PinMode.RECURSIVE)), cluster_dag, wanted)
+        )
+        name = "-".join(filter(None, (options.name, "clusterDAG")))
+        size = sum(shard.size for shard in done)
+        await emit(shapes.AddedOutput(name=name, cid=cid_text(cluster_dag), size=size))
+        failed = {peer: why for shard in done for peer, why in shard.failed.items()}
+        await emit(msgspec.structs.replace(_output(root, (), failed), bytes=car_bytes))
+
+    async def _check_is_no_pin(self, cid: bytes) -> None:
+        try:
+            before = await self.listed(cid)
+        except NotFound:
+            return
+        if before.type is not PinType.META:
+            raise Conflict(f"{cid_text(cid)} is pinned without shards already", next_step="Unpin it first")
+
+    def _allocation(self, wish: AddWish, options: PinOptions, size: int | None = None) -> Allocation:
         """Return who is to keep it. ``local`` content stays here, in place of whoever comes last."""
         preferred = options.user_allocations
-        found = self._allocate(options.replication_min, options.replication_max, preferred)
+        found = self._allocate(options.replication_min, options.replication_max, preferred, size)
         if wish.local and found.peers and not preferred and self.peer.id not in found.peers:
             return found._replace(peers=(*found.peers[:-1], self.peer.id))
         return found
@@ -145,6 +217,7 @@ class WritingRestDesk(RestDesk):
 
     async def _deliver(self, peer: str, pieces: AsyncIterator[bytes]) -> None:
         if peer == self.peer.id:
+            await identity_once_started(self.peer.node)
             await self.peer.node.import_car(pieces)
         else:
             assert self.peer.network is not None

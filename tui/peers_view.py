@@ -56,8 +56,7 @@ class PeersView(AskingView):
     def _highlighted(self, event: LineTable.Highlighted) -> None:
         event.stop()
         peer = self._table.current
-        node = f"\nits IPFS node: {words.safe(peer.node_id)}" if peer is not None and peer.node_id else ""
-        self.say_foot("" if peer is None else f"{words.safe(peer.id)}{node}")
+        self.say_foot("" if peer is None else _details(peer))
 
     @property
     def _table(self) -> HeldTable[PeerLine]:
@@ -76,6 +75,13 @@ class PeersView(AskingView):
             words.safe(peer.version or "—"),
             f"…{peer.id[-8:]}",
         ]
+
+
+def _details(peer: PeerLine) -> str:
+    """Return what there is no column for."""
+    tags = " ".join(f"{words.safe(name)}={words.safe(value)}" for name, value in peer.tags.items())
+    node = f"\nits IPFS node: {words.safe(peer.node_id)}" if peer.node_id else ""
+    return f"{words.safe(peer.id)}{f'  {tags}' if tags else ''}{node}"
 
 
 def _order(peer: PeerLine) -> tuple[bool, bool, str, str]:

@@ -13,7 +13,7 @@ from pincrew.errors import Malformed
 from pincrew.next_steps import next_step
 from pincrew.store.events import EventRow
 from pincrew.store.listing import CauseRow, PinRow
-from pincrew.values import Pin, PinMode
+from pincrew.values import Pin, PinMode, PinType
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 _DAY_MS = 86_400_000
@@ -54,19 +54,25 @@ def pin_object(pin: Pin) -> shapes.PinObject:
         replication_factor_max=pin.replication_max,
         name=pin.name,
         mode=pin.mode.value,
-        shard_size=0,
+        shard_size=(pin.size or 0) if pin.type is PinType.SHARD else 0,
         user_allocations=None,
         expire_at=_seconds(pin.expire_ms),
         metadata=dict(pin.metadata) or None,
         pin_update=None if pin.update_of is None else _cid_or_none(pin.update_of),
         origins=list(pin.origins),
         cid=cid_text(pin.cid),
-        type="pin",
+        type=pin.type.value,
         allocations=list(pin.allocations),
-        max_depth=-1 if pin.mode is PinMode.RECURSIVE else 0,
-        reference=None,
+        max_depth=_depth(pin),
+        reference=None if pin.reference is None else _cid_or_none(pin.reference),
         timestamp=_seconds(pin.added_ms),
     )
+
+
+def _depth(pin: Pin) -> int:
+    if pin.type is PinType.META or pin.mode is PinMode.DIRECT:
+        return 0
+    return -1 if pin.depth is None else pin.depth
 
 
 def pin_fields(pin: Pin) -> dict[str, Any]:

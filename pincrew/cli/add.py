@@ -38,7 +38,7 @@ from pincrew.multipart import FILE, Part, chunks_of, files_of, multipart, size_o
 from pincrew.node_address import parse_address
 from pincrew.node_calls import NodeCalls
 from pincrew.node_finding import authorization
-from pincrew.quantities import parse_duration
+from pincrew.quantities import parse_duration, parse_size
 from pincrew.rest.shapes import AddedOutput
 
 _POLL_S = 0.2
@@ -127,6 +127,10 @@ def add(
         str, typer.Option("--hash", metavar="TEXT", help="Hash function; others than sha2-256 have version 1.")
     ] = "sha2-256",
     layout: Annotated[Layout, typer.Option(help="trickle: first bytes come first.")] = Layout.BALANCED,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Cut it into shards, each kept by peers of its own; for huge content.")
+    ] = False,
+    shard_size: Annotated[str, typer.Option(metavar="SIZE", help="The most that a shard has.")] = "100MiB",
 ) -> None:
     """Add files and folders to the nodes that are to keep them, and put them on the list.
 
@@ -138,6 +142,12 @@ def add(
     cluster_name = selection.curated(invocation.home, cluster).name
     if format_ is Format.CAR and (wrap or len(paths) > 1):
         raise Misuse("A CAR is added by itself and without `--wrap`", means="Nothing was added")
+    if shard and (no_pin or (len(paths) > 1 and not wrap)):
+        raise Misuse(
+            "What is added in shards is one pin, which is on the list",
+            means="Nothing was added",
+            next_step="Add one path, or several with `--wrap`; without `--no-pin`",
+        )
     sources = _sources(paths, name, is_one=wrap)
     query = {
         "name": sources[0].name if wrap or len(sources) == 1 else "",
@@ -154,6 +164,8 @@ def add(
         "raw-leaves": "" if raw_leaves is None else _flag(raw_leaves),
         "hash": hash_name,
         "layout": layout.value,
+        "shard": _flag(shard),
+        "shard-size": str(parse_size(shard_size)) if shard else "",
         **{f"meta-{key}": value for key, value in pairs_of(metadata or []).items()},
     }
     node = _node(invocation, cluster_name)

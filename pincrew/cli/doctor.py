@@ -26,7 +26,8 @@ from pincrew.identity import load_key
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
 from pincrew.node_finding import address_of
 from pincrew.paths import ClusterPaths
-from pincrew.settings import Settings, cluster_in_force, load_settings
+from pincrew.settings import ClusterSettings, Settings, cluster_in_force, load_settings
+from pincrew.tokens import TokenBook
 
 
 def register(app: typer.Typer) -> None:
@@ -125,6 +126,13 @@ class Doctor:
             yield from trust_checks(paths, settings)
         except PincrewError as error:
             yield wrong("trust", error.what, error.next_step or ANEW, name)
+        if _is_open_to_all(paths, settings):
+            yield note(
+                "REST API",
+                "`rest_unprotected` is set and nobody is asked who they are: whoever reaches it can change the list",
+                f"Make a token, and callers must show one: `pincrew token new -c {name}`",
+                name,
+            )
         if paths.owner.exists():
             yield note(
                 "owner key",
@@ -165,6 +173,14 @@ def _issued(chosen: list[ClusterPaths]) -> dict[str, int]:
         with suppress(PincrewError):
             found[paths.name] = parse(read_file(paths.config, CONFIG_DOCUMENT_BYTES_MAX)).issued
     return found
+
+
+def _is_open_to_all(paths: ClusterPaths, settings: ClusterSettings) -> bool:
+    """Say whether the REST API asks nobody who they are, wherever it is offered; of damaged tokens all are asked."""
+    try:
+        return settings.rest_unprotected and not settings.rest_users and TokenBook(paths.tokens).tokens() is None
+    except PincrewError:
+        return False
 
 
 def _revision(paths: ClusterPaths) -> str:

@@ -46,7 +46,7 @@ def clock_check(now_s: float, issued_s: Mapping[str, int]) -> Check:
     """Compare the clock with the times of config documents, by cluster: none can be of the future."""
     late = {name: at for name, at in issued_s.items() if at > now_s + _CLOCK_OFF_S}
     if not late and now_s >= _RELEASED_S:
-        return ok("clock", f"{_day(now_s)}, and nothing here is of a later time")
+        return ok("clock", f"{_day(now_s)}, and no config document is of a later time")
     name = max(late, key=lambda one: late[one], default="")
     than = f"the config document of {name} is of {_day(late[name])}" if name else "this program is younger than that"
     fix = "Set it: `timedatectl set-ntp true`, or in the system's settings"

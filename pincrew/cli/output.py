@@ -20,6 +20,7 @@ from pincrew.figures import printable, shorten
 SCHEMA = 1
 _WIDTH_MIN = 20
 WIDTH_WITH_CIDS = 100
+_WIDTH_WITH_TAGS = 140
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "strong": "1"}
 
 
@@ -65,6 +66,11 @@ class Output:
     def has_room_for_cids(self) -> bool:
         """Whether a line holds a CID besides a name and figures; in a pipe it does."""
         return not self.is_terminal or self.width >= WIDTH_WITH_CIDS
+
+    @property
+    def has_room_for_tags(self) -> bool:
+        """Whether a line of the peers' table holds their tags, too; in a pipe it does."""
+        return not self.is_terminal or self.width >= _WIDTH_WITH_TAGS
 
     def data(self, text: str, *, is_prose: bool = False) -> None:
         """Print what was asked for; sentences are broken between words on a terminal, and nowhere in a pipe."""

@@ -24,6 +24,7 @@ from pincrew.cli.output import Output
 from pincrew.cli.pin_input import Batch, PinOptions, from_arguments, from_lines, listed, pairs_of
 from pincrew.errors import DaemonNotRunning, Misuse, NotFound
 from pincrew.quantities import parse_duration
+from pincrew.values import PinMode, PinType
 
 _POLL_S = 1.0
 
@@ -261,6 +262,8 @@ def _copies(pin: GlobalPinInfo) -> int:
 
 
 def _successor(old: PinObject, cid: str) -> PinRequest:
+    if old.type != PinType.DATA:
+        raise Misuse(f"{old.cid} is a {old.type} of content in shards", means="Nothing was changed")
     return msgspec.structs.replace(old.rewritten(), cid=cid, pin_update=old.cid, timestamp=None)
 
 
@@ -269,7 +272,10 @@ def _object_text(pin: PinObject, output: Output) -> str:
     where = "everywhere" if least < 0 else f"{least} to {most} copies" if least != most else f"{least} copies"
     if pin.allocations:
         where = f"at {figures.plural(len(pin.allocations), 'peer')}"
-    parts = [where, *(["root block only"] if pin.mode == "direct" else [])]
+    if pin.type == PinType.META:
+        where = "in shards"
+    is_block = pin.mode == PinMode.DIRECT and pin.type != PinType.META
+    parts = [where, *(["root block only"] if is_block else [])]
     if not pin.expire_at.startswith("0001-"):
         parts.append(f"until {pin.expire_at}")
     return _titled(pin.cid, pin.name or "—", f"({', '.join(parts)})", output)

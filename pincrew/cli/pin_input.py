@@ -21,15 +21,15 @@ from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import Misuse, PincrewError
 from pincrew.keys import public_of
 from pincrew.limits import API_LINE_BYTES_MAX
-from pincrew.record import encode_record
-from pincrew.values import Pin, PinMode
+from pincrew.record import SHARD_DEPTHS, encode_record
+from pincrew.values import Pin, PinMode, PinType
 
 SPOOLED_BYTES_MAX = 16 * 1024 * 1024
 CIDS_SHOWN_MAX = 1_000
 _NEVER = "0001-01-01T00:00:00Z"
 _EVERYWHERE = -1
 # ipfs-cluster calls so what was once imported there from lines without a type, and pins it.
-_PIN_TYPES = ("pin", "bad-type")
+_UNKNOWN_TYPE = "bad-type"
 
 
 def pairs_of(texts: Sequence[str]) -> dict[str, str]:
@@ -79,6 +79,7 @@ class _Line(msgspec.Struct):
     size: int | None = None
     pin_update: str | None = None
     timestamp: str | None = None
+    reference: str | None = None
 
 
 class Batch:
@@ -182,12 +183,11 @@ def listed(text: str) -> tuple[str, ...]:
 
 def check(line: _Line, options: PinOptions) -> PinRequest:
     """Return a pin as it is sent, with the flags applied. Raises Misuse."""
-    if line.type not in _PIN_TYPES:
-        raise Misuse(f"a {line.type!r} of ipfs-cluster's sharding cannot be taken over")
+    kind = _type(line, options)
     cid = parse_cid(line.cid)
     mode = PinMode(options.mode or _mode(line))
     least, most = _replication(line, options)
-    allocations = _allocations(line, options)
+    allocations = [] if kind is PinType.META else _allocations(line, options)
     expire_at = _moment(options.expire_at or line.expire_at)
     if expire_at is not None and not options.is_state and is_past(expire_at):
         raise Misuse(f"it expired at {expire_at}")
@@ -204,6 +204,9 @@ def check(line: _Line, options: PinOptions) -> PinRequest:
         size=line.size,
         pin_update=cid_text(parse_cid(line.pin_update)) if line.pin_update else None,
         timestamp=_moment(line.timestamp) if options.is_state else None,
+        type=kind.value,
+        max_depth=line.max_depth if kind is PinType.SHARD else None,
+        reference=cid_text(parse_cid(line.reference)) if line.reference and kind is not PinType.DATA else None,
     )
     # The daemon refuses what is too much, but only when it has seen it: here the whole input is checked before.
     encode_record(
@@ -234,6 +237,22 @@ def _read(text: str) -> _Line:
 def is_past(moment: str) -> bool:
     """Return whether a time of a request is over."""
     return datetime.fromisoformat(moment) <= datetime.now(UTC)
+
+
+def _type(line: _Line, options: PinOptions) -> PinType:
+    """Return the type. The pins of content in shards belong together: they come with a whole list, or not at all."""
+    if line.type in (PinType.DATA, _UNKNOWN_TYPE):
+        return PinType.DATA
+    if line.type not in tuple(PinType):
+        raise Misuse(f"{line.type!r} is no type of a pin", next_step=f"There are: {', '.join(PinType)}")
+    kind = PinType(line.type)
+    if not options.is_state:
+        raise Misuse(f"a {kind.value} of content in shards cannot be pinned by itself")
+    if kind is PinType.SHARD and line.max_depth not in SHARD_DEPTHS:
+        raise Misuse(f"a shard is not {line.max_depth} levels deep")
+    if kind in (PinType.META, PinType.CLUSTER_DAG) and not line.reference:
+        raise Misuse(f"a {kind.value} without a reference")
+    return kind
 
 
 def _mode(line: _Line) -> str:

@@ -20,7 +20,7 @@ from pincrew.config_document import parse
 from pincrew.errors import Misuse, PincrewError
 from pincrew.files import read_file
 from pincrew.identity import load_key
-from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
+from pincrew.limits import ANNOUNCEMENT_TTL_S, CONFIG_DOCUMENT_BYTES_MAX
 from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.paths import ClusterPaths
@@ -67,6 +67,11 @@ class ServeCheck:
             return
         yield from self._used(settings, home.settings, "PINCREW_", environment)
         yield from self._used(local, paths.settings, CLUSTER_VARIABLE, environment)
+        if local.repin_after is not None and local.repin_after < ANNOUNCEMENT_TTL_S:
+            text = (
+                f"repin_after counts as {int(ANNOUNCEMENT_TTL_S / 60)} minutes: so long a peer's last word is believed"
+            )
+            yield note("setting", text, None, paths.name)
         if kind_of(local.ipfs or settings.ipfs) is NodeKind.EMBEDDED:
             try:
                 yield from self._used(load_node(home.node.settings), home.node.settings, "", {})
@@ -124,7 +129,7 @@ class ServeCheck:
 
     def _doors(self, local: ClusterSettings, role: Role, *, is_running: bool) -> Iterator[Check]:
         """Look at where the REST API and the config document would be offered."""
-        from pincrew.rest_listener import checked_rest  # starlette and trio come with it
+        from pincrew.rest_listener import checked_rest, checked_rest_streams  # starlette and trio come with it
 
         name = self._paths.name
         address = self._rest or local.rest
@@ -137,6 +142,12 @@ class ServeCheck:
                 scheme = "http" if offered.tls is None else "https"
                 text = f"{scheme}://{offered.host}:{offered.port}; {who}"
                 yield self._port("REST API", offered.host, offered.port, text, is_running=is_running or not address)
+            except PincrewError as error:
+                yield self._failed("REST API", error)
+        if local.rest_libp2p:
+            try:
+                checked_rest_streams(self._paths, local)
+                yield ok("REST API", "over libp2p, where others connect; callers show who they are", name)
             except PincrewError as error:
                 yield self._failed("REST API", error)
         if self._publish:

@@ -289,7 +289,7 @@ def _write(invocation: Invocation, comparison: Comparison, batch: Batch, planned
         return
     requests: Iterator[PinRequest] = _chosen(batch, comparison.to_write())
     if planned.removed:
-        gone = (PinRequest(cid=cid_text(cid), remove=True) for cid in comparison.cids(Kind.ONLY_STORE))
+        gone = (PinRequest(cid=cid_text(cid), remove=True, only=True) for cid in comparison.cids(Kind.ONLY_STORE))
         requests = chain(requests, gone)
     with state_progress.shown(invocation.output, "writing", total) as progress:
         try:

@@ -36,6 +36,7 @@ def of_file(requests: Iterable[PinRequest]) -> Iterator[FilePin]:
             request.origins,
             request.expire_at,
             request.pin_update,
+            (request.type, request.max_depth, request.reference),
         )
         is_expired = request.expire_at is not None and is_past(request.expire_at)
         yield FilePin(parse_cid(request.cid), digest, request.size, is_expired)
@@ -58,6 +59,7 @@ def of_store(records: Iterable[tuple[bytes, bytes]]) -> Iterator[StorePin]:
             pin.origins,
             None if fields["expire_at"] == ZERO_TIME else fields["expire_at"],
             fields["pin_update"],
+            (pin.type.value, pin.depth, fields["reference"]),
         )
         yield StorePin(cid, digest, pin.size)
 
@@ -73,6 +75,7 @@ def _digest(
     origins: Iterable[str] | None,
     expire_at: str | None,
     update_of: str | None,
+    shards: tuple[str, int | None, str | None],
 ) -> bytes:
     """Return what stands for everything that is compared. Peers have no order, metadata neither."""
     form = (
@@ -85,5 +88,6 @@ def _digest(
         list(origins or ()),
         expire_at,
         update_of,
+        shards,
     )
     return hashlib.blake2b(encoder.encode(form), digest_size=_DIGEST_BYTES).digest()

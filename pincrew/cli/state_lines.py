@@ -20,9 +20,10 @@ from pincrew.errors import Malformed, Misuse
 from pincrew.keys import public_of
 from pincrew.record import decode_record
 from pincrew.record_rest import rest_of
-from pincrew.values import Pin
+from pincrew.values import Pin, PinType
 
 _REPLICATION_BELOW = 2**31
+_REFERRING = (PinType.META, PinType.CLUSTER_DAG)
 
 
 def expressed(cid: bytes, record: bytes) -> tuple[Pin, tuple[str, ...]]:
@@ -51,6 +52,9 @@ _FIELD_OF = {
     "added_ms": "added",
     "expire_ms": "expire",
     "update_of": "update",
+    "type": "type",
+    "reference": "reference",
+    "depth": "depth",
 }
 
 
@@ -70,9 +74,19 @@ def _unsaid(pin: Pin) -> dict[str, Any]:
         changes["added_ms"] = 0
     if pin.expire_ms is not None and pin.expire_ms >= TIME_MS_BELOW:
         changes["expire_ms"] = None
-    if pin.update_of is not None and not _is_cid(pin.update_of):
-        changes["update_of"] = None
+    for name, other in (("update_of", pin.update_of), ("reference", pin.reference)):
+        if other is not None and not _is_cid(other):
+            changes[name] = None
+    changes |= _unsaid_type(pin, changes)
     return changes
+
+
+def _unsaid_type(pin: Pin, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a part of content in shards an ordinary pin, where it lacks what it needs as such a part."""
+    lacks_reference = (pin.reference is None or "reference" in changes) and pin.type in _REFERRING
+    if pin.type is PinType.DATA or not (lacks_reference or (pin.type is PinType.SHARD and pin.depth is None)):
+        return {}
+    return {"type": PinType.DATA}
 
 
 def _only(texts: Iterable[str], is_right: Callable[[str], bool]) -> tuple[str, ...]:

@@ -81,22 +81,29 @@ def peers(invocation: Invocation, cluster: ClusterOption = None) -> None:
     if invocation.output.is_json:
         invocation.output.lines(found)
         return
-    now = datetime.now(UTC)
+    now, known = datetime.now(UTC), list(found)
+    has_tags = invocation.output.has_room_for_tags and any(peer.tags for peer in known)
     rows = [
         [
             peer.name or "—",
             peer.role,
-            peer.via or "—" if peer.connected else f"seen {figures.ago(peer.last_seen, now)}",
+            peer.via or "—" if peer.connected else _seen(peer.last_seen, now),
             "—" if peer.pins is None else figures.count(peer.pins),
             figures.size(peer.free),
+            *([" ".join(f"{name}={value}" for name, value in peer.tags.items()) or "—"] if has_tags else []),
             peer.id,
         ]
-        for peer in found
+        for peer in known
     ]
     if rows:
-        invocation.output.table(["name", "role", "connected", "pins", "free", "id"], rows, right=(3, 4))
+        columns = ["name", "role", "connected", "pins", "free", *(["tags"] if has_tags else []), "id"]
+        invocation.output.table(columns, rows, right=(3, 4))
     else:
         invocation.output.say("No peer has been seen yet. See `pincrew doctor`.")
+
+
+def _seen(last: str | None, now: datetime) -> str:
+    return "never seen" if last is None else f"seen {figures.ago(last, now)}"
 
 
 def errors(invocation: Invocation, cluster: ClusterOption = None) -> None:

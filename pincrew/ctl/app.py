@@ -7,6 +7,7 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from pincrew import __version__
@@ -33,12 +34,13 @@ PROGRAM = Command(
     "",
     "Manage a cluster through the REST API of one of its peers",
     description="The peer is named with --host, as a multiaddress: /ip4/ADDRESS/tcp/PORT, /dns/NAME/tcp/PORT or "
-    "/unix/PATH. Of several, separated by commas, the first that answers is asked; so it is with a name that has "
-    "several addresses.\n\nGlobal options precede the command. Exit codes: 0 done, 1 failed here or nobody answered, "
+    "/unix/PATH; one that ends in /p2p/PEER_ID is asked over libp2p. Of several, separated by commas, the first that "
+    "answers is asked; so it is with a name that has several addresses.\n\n"
+    "Global options precede the command. Exit codes: 0 done, 1 failed here or nobody answered, "
     "2 the peer answered with an error, 62 --wait ran out of time.",
     options=(
         Option(("host", "l"), Kind.TEXT, "Where the API is; several with commas.", "/ip4/127.0.0.1/tcp/9094"),
-        Option(("secret",), Kind.TEXT, "Of HTTP over libp2p, which is not spoken here."),
+        Option(("secret",), Kind.TEXT, "Over libp2p: the secret of a closed cluster, in hexadecimal digits."),
         Option(("https", "s"), Kind.FLAG, "Speak TLS."),
         Option(("no-check-certificate",), Kind.FLAG, "With --https: trust whoever answers."),
         Option(("encoding", "enc"), Kind.TEXT, "Print text or json.", "text"),
@@ -102,11 +104,12 @@ def _carried_out(words: Words) -> Exit:
         raise Stopped("", "unsupported encoding")
     output = Output(sys.stdout, is_json=words.top["encoding"] == "json")
     assert words.command.action is not None
-    try:
-        words.command.action(Call(words, _client(words.top), output))
-    except Refused as refused:
-        output.refusal(refused)
-        return refused.code
+    with closing(_client(words.top)) as client:
+        try:
+            words.command.action(Call(words, client, output))
+        except Refused as refused:
+            output.refusal(refused)
+            return refused.code
     return Exit.DONE
 
 
@@ -126,6 +129,7 @@ def _client(top: Mapping[str, Any]) -> Client:
         tls=_tls(is_checked=not top["no-check-certificate"]) if has_tls else None,
         credentials=credentials,
         timeout_s=float(top["timeout"]) if top["timeout"] > 0 else None,
+        secret=bytes.fromhex(top["secret"]) or None,
     )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from pincrew import __version__
@@ -23,6 +24,10 @@ from pincrew.ctl.hosts import Endpoint
 from pincrew.limits import CTL_ANSWER_BYTES_MAX, CTL_FAULT_BYTES_MAX, CTL_LINE_BYTES_MAX, CTL_REDIRECTS_MAX
 from pincrew.rest.shapes import Fault
 
+if TYPE_CHECKING:
+    from pincrew.network.tunnel import Tunnel
+
+_LIBP2P_PROTOCOL = "/libp2p-http"
 _STREAM_ERROR = "X-Stream-Error"
 _REDIRECTS = (301, 302, 307, 308)
 _NOTHING = (202, 204)
@@ -44,7 +49,10 @@ class Credentials:
 
 
 class Client:
-    """Asks peers. ``tls`` None: plain HTTP. ``timeout_s`` bounds each request with its answer; None: nothing does."""
+    """Asks peers. ``tls`` None: plain HTTP. ``timeout_s`` bounds each request with its answer; None: nothing does.
+
+    ``secret`` is the private network key of a closed cluster, whose peers are asked over libp2p. `close` it.
+    """
 
     def __init__(
         self,
@@ -53,13 +61,21 @@ class Client:
         tls: ssl.SSLContext | None = None,
         credentials: Credentials | None = None,
         timeout_s: float | None = None,
+        secret: bytes | None = None,
     ) -> None:
         self._endpoints = endpoints
+        self._secret = secret
+        self._tunnel: Tunnel | None = None
         self._tls = tls
         self._timeout_s = timeout_s
         self._headers = [("User-Agent", f"pincrew/{__version__}"), ("Accept-Encoding", "identity")]
         if credentials is not None:
             self._headers.append(credentials.header)
+
+    def close(self) -> None:
+        """Hang up on who was asked over libp2p."""
+        if self._tunnel is not None:
+            self._tunnel.close()
 
     def object(self, method: str, target: str) -> Any:
         """Return the one value that is answered; None where there is none. Raises Refused, Stopped."""
@@ -103,7 +119,9 @@ class Client:
         for _ in range(CTL_REDIRECTS_MAX):
             made = body() if body is not None else None
             request = Request(method, target, tuple(self._headers), made, content_type)
-            answer = exchange(endpoint, address, request, tls=self._tls, timeout_s=self._timeout_s)
+            answer = exchange(
+                endpoint, address, request, tls=self._tls, reach_peer=self._through, timeout_s=self._timeout_s
+            )
             if answer.status >= 400:
                 raise Refused(_fault(answer))
             if answer.status not in _REDIRECTS or body is not None:
@@ -111,6 +129,19 @@ class Client:
             answer.close()
             target = self._redirected(endpoint, target, answer)
         raise Refused(Fault(code=answer.status, message="the peer redirects again and again"))
+
+    def _through(self, endpoint: Endpoint, timeout_s: float) -> socket.socket:
+        """Return a connection with a peer over libp2p, from a host that is made with the first of them."""
+        from pincrew.network.tunnel import Tunnel  # libp2p comes with it, and takes most of a second
+
+        if self._tunnel is None:
+            self._tunnel = Tunnel(self._secret)
+        try:
+            return self._tunnel.connect(endpoint.peer_at, endpoint.peer, _LIBP2P_PROTOCOL, timeout_s)
+        except ConnectionRefusedError as error:
+            raise ConnectionRefusedError(
+                "the peer does not offer its REST API over libp2p; ours do with `rest_libp2p = true` in cluster.toml"
+            ) from error
 
     def _redirected(self, endpoint: Endpoint, target: str, answer: Answer) -> str:
         """Return the target that a redirect names: of the same host alone, since credentials go along."""
@@ -125,10 +156,11 @@ class Client:
         return wanted.path + (f"?{wanted.query}" if wanted.query else "")
 
     def _scheme(self, endpoint: Endpoint) -> str:
-        return "https" if self._tls is not None and not endpoint.path else "http"
+        return "https" if self._tls is not None and not (endpoint.path or endpoint.peer) else "http"
 
     def _failure(self, method: str, endpoint: Endpoint, target: str, error: OSError) -> str:
-        where = f"unix://{endpoint.path}" if endpoint.path else f"{self._scheme(endpoint)}://{endpoint.authority}"
+        scheme = "libp2p" if endpoint.peer else self._scheme(endpoint)
+        where = f"unix://{endpoint.path}" if endpoint.path else f"{scheme}://{endpoint.authority}"
         reason = str(error) if isinstance(error, ssl.SSLError) or not error.strerror else error.strerror
         return f"{method} {where}{target.partition('?')[0]}: {reason or type(error).__name__}"
 

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request and its answer, over TCP, TLS or a unix socket, on the standard library alone.
+"""One HTTP/1.1 request and its answer, over TCP, TLS, a unix socket or a tunnel, on the standard library alone.
 
 The body is sent while the answer is read, in one thread: reading sends what the connection takes meanwhile. A peer that
 adds files answers while they come, and stops reading when nobody takes its answers, so that sending first and reading
@@ -15,15 +15,17 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pincrew.ctl.hosts import Endpoint
 from pincrew.limits import CTL_CONNECT_TIMEOUT_S, CTL_HEAD_LINE_BYTES_MAX
 
-# The family and what `connect` takes in it.
+# The family and what `connect` takes in it; of a peer over libp2p no family and its multiaddress.
 Address = tuple[int, Any]
+# Makes the connection with a peer over libp2p, within so many seconds. Raises OSError.
+Reach = Callable[[Endpoint, float], socket.socket]
 _PIECE_BYTES = 64 * 1024
 _WITHOUT_BODY = (204, 304)
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -103,14 +105,24 @@ class Answer:
 
 
 def exchange(
-    endpoint: Endpoint, address: Address, request: Request, *, tls: ssl.SSLContext | None, timeout_s: float | None
+    endpoint: Endpoint,
+    address: Address,
+    request: Request,
+    *,
+    tls: ssl.SSLContext | None,
+    reach_peer: Reach,
+    timeout_s: float | None,
 ) -> Answer:
     """Send a request to one of an endpoint's addresses; return the answer once its head is there.
 
     ``timeout_s`` is for all of it, the answer's body too. Raises OSError, and whatever the body raises.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    connected = _connect(endpoint, address, tls, deadline)
+    if endpoint.peer:
+        connected = reach_peer(endpoint, min(CTL_CONNECT_TIMEOUT_S, _left(deadline)))
+        connected.setblocking(False)
+    else:
+        connected = _connect(endpoint, address, tls, deadline)
     try:
         wire = _Wire(connected, _outgoing(request, endpoint), deadline)
         file: io.BufferedReader = io.BufferedReader(wire, _PIECE_BYTES)
@@ -130,6 +142,8 @@ def addresses_of(endpoint: Endpoint) -> list[Address]:
     """Return where an endpoint is to be tried, in order. Raises OSError where its name means nothing."""
     if endpoint.path:
         return [(socket.AF_UNIX, endpoint.path)]
+    if endpoint.peer:
+        return [(socket.AF_UNSPEC, endpoint.peer_at)]
     found = socket.getaddrinfo(endpoint.host, endpoint.port, endpoint.family, socket.SOCK_STREAM)
     return list(dict.fromkeys((family, where) for family, _, _, _, where in found))
 

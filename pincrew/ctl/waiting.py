@@ -6,6 +6,7 @@ from pincrew.limits import CTL_WAIT_UNREACHABLE_MAX
 from pincrew.rest.shapes import GlobalPinInfo
 
 PINNED, UNPINNED = "pinned", "unpinned"
+_SHARDED = "sharded"
 _FAILED = ("pin_error", "unpin_error")
 _UNREACHABLE = ("cluster_error", "undefined")
 
@@ -30,6 +31,8 @@ class Wait:
     def is_over(self, info: GlobalPinInfo) -> bool:
         """Look at a status. Raises Failing."""
         found = [peer.status for peer in info.peer_map.values()]
+        if found and all(status == _SHARDED for status in found):
+            return self._target == PINNED  # nobody ever pins it
         lost = any(status in _UNREACHABLE for status in found)
         self._unreachable = self._unreachable + 1 if lost else 0
         if self._unreachable >= CTL_WAIT_UNREACHABLE_MAX or any(status in _FAILED for status in found):

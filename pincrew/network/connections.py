@@ -14,6 +14,7 @@ from libp2p.rcmgr import Direction
 
 from pincrew import limits
 from pincrew.network.streams import FrameStream, StreamClosed
+from pincrew.network.traffic import Traffic
 
 
 def peer_of(connection: Any) -> str:
@@ -52,6 +53,11 @@ async def sever(connection: Any) -> None:
 
 async def open_stream(connection: Any, protocol: str) -> FrameStream:
     """Open a stream on this very connection. Raises ProtocolNotSupportedError or StreamClosed."""
+    return FrameStream(peer_of(connection), await open_raw(connection, protocol))
+
+
+async def open_raw(connection: Any, protocol: str) -> Any:
+    """Return the library's own stream; raises as `open_stream`."""
     peer = peer_of(connection)
     raw = None
     try:
@@ -68,7 +74,15 @@ async def open_stream(connection: Any, protocol: str) -> FrameStream:
         if isinstance(error, Exception) and not isinstance(error, ProtocolNotSupportedError):
             raise StreamClosed(where=peer) from error
         raise
-    return FrameStream(peer, raw)
+    metered(raw, protocol)
+    return raw
+
+
+def metered(raw: Any, protocol: str) -> None:
+    """Count what a stream carries from now on, where its host counts."""
+    traffic: Traffic | None = raw.swarm_conn.swarm.traffic
+    if traffic is not None:
+        raw.muxed_stream.meter = traffic.meter(protocol)
 
 
 async def first_of(*conditions: Callable[[], Awaitable[None]]) -> None:

@@ -46,11 +46,12 @@ from trio_websocket import WebSocketConnection
 from pincrew import limits
 from pincrew.errors import HandshakeFailed
 from pincrew.network.buffering import HeardConnection
-from pincrew.network.connections import tcp_address
+from pincrew.network.connections import metered, tcp_address
 from pincrew.network.contract import PeerUnreachable
 from pincrew.network.doorway import Doorway
 from pincrew.network.handshakes import Silence
 from pincrew.network.muxing import GuardedYamux, ThriftyStream
+from pincrew.network.traffic import Traffic
 from pincrew.network.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -154,12 +155,14 @@ class GuardedSwarm(Swarm):  # type: ignore[misc]
     """Connections, with admission by us and dialling in two stages that can be told apart.
 
     ``admits(peer)`` says whether a peer may connect; ``refused(address, error)`` hears of inbound handshakes that
-    failed, ``connection_up(connection)`` of connections that work. The network sets them, once.
+    failed, ``connection_up(connection)`` of connections that work, ``traffic`` counts what their streams carry. The
+    network sets them, once.
     """
 
     admits: Callable[[str], bool] = staticmethod(lambda peer: True)
     refused: Callable[[str, Exception], None] = staticmethod(lambda address, error: None)
     connection_up: Callable[[Any], None] = staticmethod(lambda connection: None)
+    traffic: Traffic | None = None
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
@@ -246,6 +249,14 @@ async def _nothing() -> None:
     """Stand in for the library's connector."""
 
 
+def _metering(protocol: str, handler: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    async def metering(stream: Any) -> None:
+        metered(stream, protocol)
+        await handler(stream)
+
+    return metering
+
+
 class GuardedHost(BasicHost):  # type: ignore[misc]
     """Streams: only ping and what we register, a bounded number, none left half-open, no handler that can raise out."""
 
@@ -254,12 +265,22 @@ class GuardedHost(BasicHost):  # type: ignore[misc]
     def __init__(self, swarm: GuardedSwarm, flooded: Callable[[str], None]) -> None:
         super().__init__(
             swarm,
-            default_protocols=OrderedDict({PING: PingService(self).handle_ping}),
+            default_protocols=OrderedDict({PING: _metering(PING, PingService(self).handle_ping)}),
             negotiate_timeout=int(limits.NEGOTIATION_TIMEOUT_S),
             announce_addrs=[],
             disable_identify_address_discovery=True,
         )
         self._flooded = flooded
+
+    def set_stream_handler(self, protocol_id: Any, stream_handler: Any) -> None:
+        """Have the streams of a protocol that others open served, and counted."""
+        super().set_stream_handler(protocol_id, _metering(protocol_id, stream_handler))
+
+    async def new_stream(self, peer_id: Any, protocol_ids: Any) -> Any:
+        """Open a stream that is counted; pubsub does."""
+        stream = await super().new_stream(peer_id, protocol_ids)
+        metered(stream, stream.get_protocol())
+        return stream
 
     def _schedule_identify(self, peer_id: Any, *, reason: str) -> None:
         """Ask nobody to identify."""

@@ -20,6 +20,7 @@ from libp2p.transport.upgrader import TransportUpgrader
 
 from pincrew import limits
 from pincrew.network.buffering import BufferedConnection, WholeWrites
+from pincrew.network.traffic import Meter
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,23 @@ class ThriftyStream(YamuxStream):  # type: ignore[misc]
     """A stream that gives its window back by halves, as go-yamux does.
 
     py-libp2p gives back every few bytes that are read, and more than was: six frames for each block of Kubo's.
+    ``meter`` counts what it carries, where that is wanted.
     """
+
+    meter: Meter | None = None
+
+    async def read(self, n: int | None = -1) -> bytes:
+        """Return what came."""
+        data: bytes = await super().read(n)
+        if self.meter is not None:
+            self.meter.came(len(data))
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send all of it."""
+        await super().write(data)
+        if self.meter is not None:
+            self.meter.went(len(data))
 
     async def _auto_tune_and_send_window_update(self, *, bytes_read: int = 0) -> None:
         """Give back what was read, once it is half of the window (``bytes_read`` is in that)."""

@@ -9,8 +9,8 @@ Requests and pubsub use the same connections. Everything that must hold against 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from random import Random
 from typing import Any
@@ -39,14 +39,16 @@ from pincrew.network.deliveries import Deliveries
 from pincrew.network.dialling import Dialling
 from pincrew.network.flood import FloodGuard
 from pincrew.network.gossip import Gossip
+from pincrew.network.guests import Guests, Serve, had_guest
 from pincrew.network.handshakes import HandshakeReports, other_cluster
-from pincrew.network.hardening import GuardedSwarm, serving, settle_library
+from pincrew.network.hardening import GuardedHost, GuardedSwarm, serving, settle_library
 from pincrew.network.host import build_host
 from pincrew.network.links import Links
 from pincrew.network.mdns import LocalPeers
 from pincrew.network.neighbours import Neighbours
 from pincrew.network.requests import Requests
 from pincrew.network.streams import FrameStream
+from pincrew.network.traffic import Passed, Traffic
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,9 @@ class Network:
         self._delivery_protocol = f"/pincrew/{cluster}/delivery/1"
         self._deliveries = Deliveries(partial(self._open, self._delivery_protocol), handlers.take_delivery)
         self._reports = HandshakeReports(handlers, config.secret is not None, self._clock)
+        self._guests = Guests(self._neighbours.notice)
+        self._traffic = Traffic(self._clock)
+        self._host: GuardedHost | None = None
         self._swarm: GuardedSwarm | None = None
         self._gossip: Gossip | None = None
         self._nursery: trio.Nursery | None = None
@@ -125,6 +130,27 @@ class Network:
         """Say why a sought peer is not a neighbour yet, for a person; "" where there is nothing to say."""
         return self._dialling.trouble(peer)
 
+    def traffic(self) -> dict[str, Passed]:
+        """Return how much passed by each protocol."""
+        return self._traffic.passed()
+
+    @contextmanager
+    def taking_guests(self, protocol: str, serve: Serve) -> Iterator[None]:
+        """Let whoever connects open streams of ``protocol``, for as long as the block; the network must run.
+
+        ``serve`` must ask each of them who they are: a peer id says nothing.
+        """
+        assert self._host is not None
+
+        async def opened(raw: Any) -> None:
+            await self._guests.opened(raw, serve)
+
+        self._host.set_stream_handler(protocol, opened)
+        try:
+            yield
+        finally:
+            self._host.remove_stream_handler(protocol)
+
     async def request(self, peer: str, payload: bytes) -> bytes:
         """Ask a connected peer; see ``Requests.request``."""
         return await self._requests.request(peer, payload)
@@ -148,8 +174,9 @@ class Network:
         """Listen, dial and serve until cancelled. Raises PortInUse, or WorldFault where listening fails otherwise."""
         settle_library()
         addressing.probe_ports(self._config.listen)
-        host = build_host(self._config.key, self._flooded, secret=self._config.secret)
+        host = self._host = build_host(self._config.key, self._flooded, secret=self._config.secret)
         swarm = self._swarm = host.get_network()
+        swarm.traffic = self._traffic
         swarm.admits = self._admits
         swarm.refused = self._reports.inbound
         swarm.connection_up = self._connection_up
@@ -275,18 +302,22 @@ class Network:
             self._nursery.start_soon(self._watch, connection)
 
     async def _watch(self, connection: Any) -> None:
-        """Close the connection when its peer is no neighbour for ``SYNC_OPEN_TIMEOUT_S``."""
+        """Close the connection when its peer is neither neighbour nor guest for ``SYNC_OPEN_TIMEOUT_S``."""
         peer = peer_of(connection)
         change = partial(self._neighbours.change_of, peer)
+
+        def is_used() -> bool:
+            return peer in self._neighbours or peer in self._guests
+
         while not is_over(connection):
-            if peer in self._neighbours:
+            if is_used():
                 await first_of(change, connection.muxed_conn.event_closed.wait)
                 continue
             with trio.move_on_after(limits.SYNC_OPEN_TIMEOUT_S):
-                while peer not in self._neighbours and not is_over(connection):
+                while not is_used() and not is_over(connection):
                     await first_of(change, connection.muxed_conn.event_closed.wait)
-            if peer not in self._neighbours and not is_over(connection):
-                if via(connection) == "in":
+            if not is_used() and not is_over(connection):
+                if via(connection) == "in" and not had_guest(connection):
                     self._reports.tell(address_of(connection), peer, other_cluster(address_of(connection)))
                 await sever(connection)
 

@@ -115,6 +115,11 @@ def identify(header: str, users: Iterable[User], tokens: Iterable[Token], now_ms
     return Unknown("unauthorized: no auth provided", (_BEARER, _BASIC))
 
 
+def shows_password(header: str) -> bool:
+    """Say whether an Authorization header shows a user's password."""
+    return header.strip().partition(" ")[0].lower() == "basic"
+
+
 def _basic(shown: str) -> bytes | None:
     try:
         credentials = base64.b64decode(shown.strip(), validate=True)

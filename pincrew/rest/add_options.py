@@ -29,6 +29,7 @@ class AddWish:
     format: AddFormat
     local: bool
     pins: bool
+    in_shards: bool
     shows_progress: bool
     streams: bool
 
@@ -37,11 +38,12 @@ def read_add_wish(query: Mapping[str, str]) -> AddWish:
     """Return what is wanted. Raises Misuse, with ipfs-cluster's words for a flag that is none."""
     if _flag(query, "nocopy"):
         raise Misuse("parameter nocopy invalid: content is always copied to those who keep it")
-    if _flag(query, "shard"):
-        raise Misuse("parameter shard invalid: adding in shards is not built")
     form = query.get("format", "") or AddFormat.UNIXFS
     if form not in tuple(AddFormat):
         raise Misuse(f"parameter format invalid: {form!r}", next_step="There are: unixfs, car")
+    in_shards, pins = _flag(query, "shard"), not _flag(query, "no-pin")
+    if in_shards and not pins:
+        raise Misuse("parameter no-pin invalid: shards are kept by their pins")
     wraps = _flag(query, "wrap-with-directory")
     if wraps and form == AddFormat.CAR:
         raise Misuse("parameter wrap-with-directory invalid: a CAR cannot be wrapped")
@@ -51,7 +53,8 @@ def read_add_wish(query: Mapping[str, str]) -> AddWish:
         options=_options(query, wraps=wraps),
         format=AddFormat(form),
         local=_flag(query, "local"),
-        pins=not _flag(query, "no-pin"),
+        pins=pins,
+        in_shards=in_shards,
         shows_progress=_flag(query, "progress"),
         streams=_flag(query, "stream-channels", default=True),
     )

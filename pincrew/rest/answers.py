@@ -40,6 +40,11 @@ def error(status: int, message: str, headers: Mapping[str, str] | None = None) -
     return Response(content, status_code=status, media_type=_JSON, headers=headers)
 
 
+def out_of_time() -> Response:
+    """Answer who sent nothing for so long in the midst of a request that they count as gone."""
+    return error(408, "The request did not come in time")
+
+
 def fault(what: PincrewError) -> Response:
     """Answer with an error of ours."""
     return error(what.http_status, message_of(what))

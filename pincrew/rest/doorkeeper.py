@@ -2,7 +2,7 @@
 
 A unix socket can be reached by its user alone: nobody is asked there, and a pipe may be silent for long. On TCP a
 request meets, in this order: the size of its head, what a browser says of where it comes from, and, where there are
-users or tokens, who its caller is.
+users or tokens, who its caller is. On a libp2p stream, where no browser is, the first and the last.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pincrew import limits
 from pincrew.errors import PincrewError
 from pincrew.node.answering import Body
 from pincrew.rest import answers
-from pincrew.rest.access import EVERYBODY, NOBODY, Caller, Unknown, User, identify
+from pincrew.rest.access import EVERYBODY, NOBODY, Caller, Unknown, User, identify, shows_password
+from pincrew.rest.brake import Brake
 from pincrew.tokens import TokenBook
 
 _log = logging.getLogger("pincrew.rest")
@@ -33,12 +34,15 @@ _EXPOSED = "Content-Type, X-Stream-Output, X-Chunked-Output, X-Content-Length"
 
 
 class Keys:
-    """Whom a TCP door lets in. Once it has asked who calls it does so for good: a file that vanishes opens nothing."""
+    """Whom a door lets in. Once it has asked who calls it does so for good: a file that vanishes opens nothing.
 
-    def __init__(self, users: Sequence[User], book: TokenBook) -> None:
+    One that ``asks_always`` does so from the beginning.
+    """
+
+    def __init__(self, users: Sequence[User], book: TokenBook, *, asks_always: bool = False) -> None:
         self.users = tuple(users)
         self.book = book
-        self._were_needed = bool(users)
+        self._were_needed = bool(users) or asks_always
 
     def are_needed(self) -> bool:
         """Say whether callers must show who they are. Raises StoreFault."""
@@ -53,28 +57,31 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class TcpRules:
-    """What holds on a TCP door.
+class Rules:
+    """What holds on a door that others than its user reach.
 
     ``hosts`` are the Host headers that it takes, None for any: a public door does not know by which names it is
-    reached. ``origins`` are the web pages that may call it.
+    reached. ``origins`` are the web pages that may call it. Where ``is_for_browsers`` is not, none can: what a browser
+    says of where a request comes from means nothing there, and nothing is free.
     """
 
     hosts: frozenset[str] | None
     keys: Keys
     origins: frozenset[str] = frozenset()
+    is_for_browsers: bool = True
 
 
 class Doorkeeper:
     """The ASGI application in front of the routes. ``free`` are the methods and paths for which nobody is asked."""
 
     def __init__(
-        self, app: ASGIApp, rules: TcpRules | None, free: frozenset[tuple[str, str]], clock_ms: Callable[[], int]
+        self, app: ASGIApp, rules: Rules | None, free: frozenset[tuple[str, str]], clock_ms: Callable[[], int]
     ) -> None:
         self._app = app
         self._rules = rules
         self._free = free
         self._clock_ms = clock_ms
+        self._brake = Brake()
         self._has_complained = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +94,7 @@ class Doorkeeper:
         if _head_bytes(scope) > limits.HTTP_HEAD_BYTES_MAX:
             caller = answers.error(431, f"The head of a request has at most {limits.HTTP_HEAD_BYTES_MAX} bytes")
         elif self._rules is not None:
-            if self._is_welcome(headers):
+            if self._rules.is_for_browsers and self._is_welcome(headers):
                 send = _shared(send, headers["origin"], is_named=headers["origin"] in self._rules.origins)
             caller = self._met(self._rules, scope, headers)
         if isinstance(caller, Caller):
@@ -101,25 +108,40 @@ class Doorkeeper:
         assert self._rules is not None
         return "origin" in headers and not self._rules.origins.isdisjoint((headers["origin"], ANY_ORIGIN))
 
-    def _met(self, rules: TcpRules, scope: Scope, headers: Headers) -> Caller | Response:
+    def _met(self, rules: Rules, scope: Scope, headers: Headers) -> Caller | Response:
         """Return who calls, or what they are told instead of what they asked for."""
-        host = headers.get("host", "")
-        is_ours = rules.hosts is None or not rules.hosts.isdisjoint((host, host.rpartition(":")[0]))
-        if not is_ours or ("origin" in headers and not self._is_welcome(headers)):
-            return answers.error(403, "Requests from web pages are refused")  # DNS rebinding, or a page like any
-        if scope["method"] == "OPTIONS":
-            is_preflight = "origin" in headers and "access-control-request-method" in headers
-            return _preflight() if is_preflight else NOBODY
-        if (scope["method"], scope["path"]) in self._free:
-            return NOBODY
+        if rules.is_for_browsers:
+            host = headers.get("host", "")
+            is_ours = rules.hosts is None or not rules.hosts.isdisjoint((host, host.rpartition(":")[0]))
+            if not is_ours or ("origin" in headers and not self._is_welcome(headers)):
+                return answers.error(403, "Requests from web pages are refused")  # DNS rebinding, or a page like any
+            if scope["method"] == "OPTIONS":
+                is_preflight = "origin" in headers and "access-control-request-method" in headers
+                return _preflight() if is_preflight else NOBODY
+            if (scope["method"], scope["path"]) in self._free:
+                return NOBODY
+        return self._identified(rules.keys, scope, headers.get("authorization", ""))
+
+    def _identified(self, keys: Keys, scope: Scope, authorization: str) -> Caller | Response:
+        """Return who shows this header, or what they are told; who guesses passwords is not listened to for a while."""
+        now_ms, address = self._clock_ms(), (scope.get("client") or ("",))[0]
+        wait_s = self._brake.wait_s(address, now_ms)
+        if wait_s and shows_password(authorization):
+            busy = answers.error(429, "Too many passwords were wrong: try again later")
+            busy.headers["Retry-After"] = str(wait_s)
+            return busy
         try:
-            found = rules.keys.caller(headers.get("authorization", ""), self._clock_ms())
+            found = keys.caller(authorization, now_ms)
         except PincrewError as error:
             if not self._has_complained:  # once: whoever is outside must not fill the log
                 _log.error("%s", error.sentence)
             self._has_complained = True
             return answers.error(503, "Who calls cannot be looked up. See daemon.log.")
-        return found if isinstance(found, Caller) else _unknown(found)
+        if isinstance(found, Caller):
+            return found
+        if shows_password(authorization):
+            self._brake.failed(address, now_ms)
+        return _unknown(found)
 
 
 def _head_bytes(scope: Scope) -> int:

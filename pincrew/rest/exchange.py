@@ -68,6 +68,8 @@ class Exchange(Response):
                 began = False
                 lines = [line async for line in receiver]
         if body.is_gone:
+            if not began:  # one who is only slow still hears it
+                await answers.out_of_time()(scope, receive, send)
             return
         if trouble is not None and not began:
             await trouble(scope, receive, send)

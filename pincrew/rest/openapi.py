@@ -45,7 +45,7 @@ _PIN_OPTIONS = (
         "replication-min", "integer", "How many peers keep it at least; -1: every peer, 0: the cluster's default."
     ),
     Parameter("replication-max", "integer", "How many peers keep it at most."),
-    Parameter("shard-size", "integer", "Read and not used: nothing is sharded."),
+    Parameter("shard-size", "integer", "With `shard`: bytes of blocks in a shard, at most; 0: 100 MiB."),
     Parameter("user-allocations", "string", "Peer ids with commas in between, preferred where peers are chosen."),
     Parameter("expire-at", "string", "RFC 3339; decides over the next."),
     Parameter("expire-in", "string", "A duration as Go writes it, like `24h`; at least a second."),
@@ -64,6 +64,7 @@ _ADD_OPTIONS = (
     Parameter("progress", "boolean", "Tell how far each file is."),
     Parameter("stream-channels", "boolean", "`false`: one array at the end."),
     Parameter("no-pin", "boolean", "Put nothing on the list."),
+    Parameter("shard", "boolean", "Cut it into shards, each kept by peers of its own."),
     Parameter("local", "boolean", "Into this peer's node alone."),
 )
 _TYPES = Parameter(
@@ -107,9 +108,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/monitor/metrics/{name}"): Operation(
         "The valid metrics of a name, one for each peer.", list[shapes.Metric]
     ),
-    ("GET", "/health/bandwidth"): Operation(
-        "Always empty: nothing counts bytes by protocol.", dict[str, shapes.Bandwidth]
-    ),
+    ("GET", "/health/bandwidth"): Operation("How much passed between peers, by protocol.", dict[str, shapes.Bandwidth]),
     ("GET", "/health"): Operation("Whether it answers at all."),
     ("POST", "/token"): Operation("Make a bearer token for who shows a password.", shapes.BearerToken),
     ("GET", "/openapi.json"): Operation("This document.", dict[str, Any]),

@@ -15,7 +15,7 @@ from pincrew.rest.access import Scope
 from pincrew.rest.answers import lines, nothing, one
 from pincrew.rest.contract import RestDoor
 from pincrew.rest.routing import Route
-from pincrew.rest.shapes import Bandwidth, PeerWanted, Version
+from pincrew.rest.shapes import PeerWanted, Version
 
 _BODY_BYTES_MAX = 4_096
 
@@ -68,7 +68,7 @@ def routes(door: RestDoor) -> list[Route]:
         return one(door.metrics(request.path_params["name"]))
 
     async def bandwidth(_: Request) -> Response:
-        return one(dict[str, Bandwidth]())
+        return one(door.bandwidth())
 
     async def health(_: Request) -> Response:
         return nothing()

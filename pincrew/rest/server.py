@@ -22,7 +22,7 @@ from pincrew.node.answering import Body
 from pincrew.rest import add_routes, answers, peer_routes, pin_routes, token_routes
 from pincrew.rest.access import Scope, check
 from pincrew.rest.contract import RestDoor, WritingRestDoor
-from pincrew.rest.doorkeeper import CALLER, Doorkeeper, TcpRules
+from pincrew.rest.doorkeeper import CALLER, Doorkeeper, Rules
 from pincrew.rest.openapi import document
 from pincrew.rest.routing import Call, Route
 
@@ -32,8 +32,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def build_rest_app(door: RestDoor, *, rules: TcpRules | None = None, clock_ms: Callable[[], int] = now_ms) -> ASGIApp:
-    """Return the ASGI application. ``rules`` are those of a TCP door (None on a unix socket)."""
+def build_rest_app(door: RestDoor, *, rules: Rules | None = None, clock_ms: Callable[[], int] = now_ms) -> ASGIApp:
+    """Return the ASGI application. ``rules`` are what holds on its door (None on a unix socket)."""
     table = route_table(door, rules, clock_ms)
     is_follower = rules is not None and not isinstance(door, WritingRestDoor)
     app = Starlette(
@@ -44,7 +44,7 @@ def build_rest_app(door: RestDoor, *, rules: TcpRules | None = None, clock_ms: C
     return Doorkeeper(app, rules, free, clock_ms)
 
 
-def route_table(door: RestDoor, rules: TcpRules | None, clock_ms: Callable[[], int] = now_ms) -> list[Route]:
+def route_table(door: RestDoor, rules: Rules | None, clock_ms: Callable[[], int] = now_ms) -> list[Route]:
     """Return every route, in the order in which they are tried."""
 
     async def described(_: Request) -> Response:
@@ -81,7 +81,7 @@ def _guarded(route: Route, *, is_follower: bool) -> Call:
                 await Body(request.receive).drain()
             return answers.fault(error)
         except ClientDisconnect:  # or so slow that it counts as gone
-            return answers.error(408, "The request did not come in time")
+            return answers.out_of_time()
         except Exception:  # a bug: the caller gets a sentence, the log gets the trace, the daemon lives
             return answers.bug()
 

@@ -119,7 +119,8 @@ class GlobalRepoGc(msgspec.Struct, frozen=True, kw_only=True):
 class ConnectGraph(msgspec.Struct, frozen=True, kw_only=True):
     """Who is connected to whom, as the peer ``cluster_id`` sees it.
 
-    A peer whose node could not be asked has no entry in ``cluster_to_ipfs`` and its node none in ``ipfs_links``.
+    Where the node of this peer could not be asked, there is none of its in ``cluster_to_ipfs`` and ``ipfs_links``. The
+    nodes of others are not asked: their links are empty.
     """
 
     cluster_id: str

@@ -124,7 +124,7 @@ class _Part(msgspec.Struct):
 
 def allocations_of(cid: bytes, record: bytes | None) -> tuple[str, ...]:
     """Return the peers that a pin names, from the column RECORD_WITH_ALLOCATIONS."""
-    return () if record is None else decode_record(cid, record).allocations
+    return () if record is None else decode_record(cid, record).keepers
 
 
 def _rows(db: sqlite3.Connection, query: str, arguments: tuple[int, int]) -> list[PartRow]:

@@ -61,6 +61,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "pincrew.node.protobuf",
         "pincrew.node.rabin",
         "pincrew.node.segments",
+        "pincrew.node.shard_dag",
         "pincrew.node.store.mark_set",
         "pincrew.node.store.schema",
         "pincrew.node.trickle",
@@ -85,6 +86,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "pincrew.requests",
         "pincrew.rescue",
         "pincrew.rest.access",
+        "pincrew.rest.brake",
         "pincrew.steering",
         "pincrew.steps",
         "pincrew.sync",
@@ -278,6 +280,7 @@ DOORS_SEE: dict[str, tuple[str, ...]] = {
         "pincrew.figures",
         "pincrew.limits",
         "pincrew.multipart",
+        "pincrew.network.tunnel",  # when a peer is asked over libp2p
         "pincrew.rest.shapes",
     ),
     "pincrew.tui": (

@@ -71,7 +71,7 @@ def test_exit_codes() -> None:
 def test_settings_and_their_variables() -> None:
     for field in fields(Settings):
         assert f"| `{field.name}` | `PINCREW_{field.name.upper()}` |" in COMMANDS
-    named = set(re.findall(r"PINCREW_[A-Z_]+", COMMANDS))
+    named = set(re.findall(r"PINCREW_[A-Z0-9_]+", COMMANDS))
     assert {*environment_names(), *cluster_environment_names()} <= named
     for field in fields(ClusterSettings):
         assert f"\n| `{field.name}` | " in COMMANDS

@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from pincrew.cid import cid_text
+from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import PincrewError
 from pincrew.kubo_process import KuboProcess
 from pincrew.node.car import header_of, section_of
+from pincrew.node.links import links_of
 from pincrew.node.multihash import cid_of
-from support.machines import Crew, Machine, crew_in, read_content, until
+from support.machines import Crew, Machine, crew_in, pins_of, read_content, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kubo]
 NAME = "films"
@@ -159,9 +160,92 @@ def test_a_car_of_any_codec(two: Two) -> None:
         assert why in refused.lines[0]["message"]
 
 
+def test_content_in_shards_is_kept_by_several_and_read_as_one(two: Two) -> None:
+    """Each node keeps the blocks of its shards and no others: the folder of a file's blocks leads to all of them."""
+    peers = {two.first.client.ready(NAME).peer, two.second.client.ready(NAME).peer}
+    for _ in range(8):  # who keeps a shard is drawn
+        content = os.urandom(3_000_000)
+        added = two.add(content, query="shard=true&shard-size=600000&replication=1&name=film")
+        assert added.status == 200, added
+        *shards, cluster_dag, root = added.lines
+        if {peer for one in shards for peer in one["allocations"]} == peers:
+            break
+    assert [one["name"] for one in shards] == [f"shard-{number}" for number in range(6)]
+    assert (cluster_dag["name"], root["name"]) == ("film-clusterDAG", "part0")
+
+    def pinned() -> bool:
+        states = [httpx.get(f"{two.api}/pins/{one['cid']}").json()["peer_map"] for one in (*shards, cluster_dag)]
+        wanted = [*(one["allocations"] for one in shards), peers]
+        return all(
+            kept[peer]["status"] == "pinned" for kept, all_of in zip(states, wanted, strict=True) for peer in all_of
+        )
+
+    until(pinned, "the shards and the list of them are pinned")
+    status = httpx.get(f"{two.api}/pins/{added.root}").json()
+    assert {info["status"] for info in status["peer_map"].values()} == {"sharded"} and len(status["peer_map"]) == 3
+
+    def held(cid: str) -> set[str]:
+        there = httpx.post(f"{two.kubo.url}/api/v0/block/stat?arg={cid}&offline=true").status_code == 200
+        own = two.first.client.ready(NAME).peer
+        return {own for _ in range(1) if holds(two.first, cid)} | (peers - {own} if there else set())
+
+    blocks = {}
+    for one in shards:
+        shard = httpx.post(f"{two.kubo.url}/api/v0/block/get?arg={one['cid']}").content
+        blocks.update({cid_text(leaf): set(one["allocations"]) for leaf in links_of(parse_cid(one["cid"]), shard)})
+    assert len(blocks) == 13, "twelve of content, and their root"
+    assert httpx.post(f"{two.api}/ipfs/gc", timeout=60).status_code == 200
+    assert httpx.post(f"{two.kubo.url}/api/v0/repo/gc", timeout=60).status_code == 200
+    assert {cid: held(cid) for cid in blocks} == blocks
+    assert b"".join(two.follower.node.cat(added.root, offline=False)) == content
+    assert httpx.post(f"{two.kubo.url}/api/v0/cat?arg={added.root}", timeout=60).content == content
+
+    listed = [json.loads(line) for line in httpx.get(f"{two.api}/allocations?filter=shard-pin").text.splitlines()]
+    ours = [one for one in listed if one["cid"] in {shard["cid"] for shard in shards}]
+    assert [one["max_depth"] for one in ours] == [1] * 6
+    refused = httpx.delete(f"{two.api}/pins/{shards[0]['cid']}")
+    assert (refused.status_code, "Unpin content root" in refused.json()["message"]) == (409, True)
+    everything = {one["cid"] for one in added.lines}
+    assert everything <= two.first.cids(NAME)
+    assert httpx.delete(f"{two.api}/pins/{added.root}").status_code == 200
+    for machine in (two.first, two.second, two.follower):
+        until(lambda machine=machine: not everything & machine.cids(NAME), "all of it is off the list")
+    until(lambda: not everything & pins_of(two.kubo).keys(), "the node lets go of it")
+
+
+def test_the_command_adds_in_shards(two: Two) -> None:
+    (two.first.folder / "huge.bin").write_bytes(content := os.urandom(1_000_000))
+    (added,) = two.first.json_lines("add", "huge.bin", "--shard", "--shard-size", "600KB")
+    listed = httpx.get(f"{two.api}/allocations/{added['cid']}").json()
+    assert (listed["type"], listed["name"], listed["max_depth"]) == ("meta-pin", "huge.bin", 0)
+    assert b"".join(two.follower.node.cat(added["cid"], offline=False)) == content
+    before = two.first.cids(NAME)
+    two.first.run("state", "export", "-c", NAME, "-o", "with.json")
+    assert "removed" in two.first.run("pin", "rm", added["cid"]).all
+    gone = before - two.first.cids(NAME)
+    assert len(gone) == 4 and {added["cid"], listed["reference"]} < gone
+    two.first.run("state", "export", "-c", NAME, "-o", "without.json")
+    # A state file has all of it, as single pins: an import puts each on the list, and takes each off.
+    for file, expected in (("with.json", before), ("without.json", before - gone), ("with.json", before)):
+        two.first.run("state", "import", file, "-c", NAME, "--replace", "--yes")
+        assert two.first.cids(NAME) == expected
+        assert "equal" in two.first.run("state", "verify", file, "-c", NAME).all
+    assert httpx.delete(f"{two.api}/pins/{added['cid']}").json()["type"] == "meta-pin"
+    assert two.first.cids(NAME) == before - gone
+
+
 @pytest.mark.parametrize(
     "query",
-    ["chunker=size-0", "cid-version=7", "raw-leaves=maybe", "format=zip", "layout=flat", "hash=md5", "nocopy=true"],
+    [
+        "chunker=size-0",
+        "cid-version=7",
+        "raw-leaves=maybe",
+        "format=zip",
+        "layout=flat",
+        "hash=md5",
+        "nocopy=true",
+        "shard=true&no-pin=true",
+    ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_read(two: Two, query: str) -> None:
     before = two.first.cids(NAME)

@@ -2080,6 +2080,68 @@ WHO_MAY: tuple[Mutant, ...] = (
         "tests/unit/test_rest_listener.py::test_a_public_address_wants_users_or_tokens",
         True,
     ),
+    Mutant(
+        "over libp2p nobody is asked once the last token is gone",
+        "rest_listener.py",
+        "asks_always=True",
+        "asks_always=False",
+        "tests/unit/test_rest_listener.py::test_over_libp2p_a_file_that_vanishes_opens_nothing",
+    ),
+    Mutant(
+        "over libp2p something is free",
+        "rest_listener.py",
+        "is_for_browsers=False",
+        "is_for_browsers=True",
+        "tests/unit/test_rest_listener.py::test_over_libp2p_everybody_is_asked_every_time",
+    ),
+    Mutant(
+        "guessing is not braked",
+        "rest/doorkeeper.py",
+        "if wait_s and shows_password(authorization):",
+        "if False:",
+        "tests/unit/test_rest_listener.py::test_who_guesses_passwords_is_braked_and_tokens_are_not",
+    ),
+)
+
+SHARD_PINS, SHARDING_TESTS = "tests/unit/trusted/test_shard_pins.py::", "tests/unit/trusted/test_sharding.py::"
+SHARDS: tuple[Mutant, ...] = (
+    Mutant(
+        "shards: what a shard's blocks link to is followed",
+        "node/shard_dag.py",
+        "return cid_from(RAW, multihash_of(cid))",
+        "return cid",
+        "tests/unit/node/test_shard_dag.py::test_a_leaf_names_the_same_block_and_has_no_links",
+        True,
+    ),
+    Mutant(
+        "shards: two contents share a shard",
+        "trusted/sharding.py",
+        "list_of(tuple(shard.links), self._nonce)",
+        "list_of(tuple(shard.links))",
+        SHARDING_TESTS + "test_the_same_content_makes_other_shards",
+    ),
+    Mutant(
+        "shards: a part goes alone",
+        "trusted/shard_pins.py",
+        "            _check_alone(before, latest, find)\n",
+        "            pass\n",
+        SHARD_PINS + "test_a_part_does_not_go_alone_while_its_root_stays",
+    ),
+    Mutant(
+        "shards: what belongs to another root goes too",
+        "trusted/shard_pins.py",
+        "if dag is not None and dag.type is PinType.CLUSTER_DAG and dag.reference == pin.cid:",
+        "if dag is not None:",
+        SHARD_PINS + "test_a_root_takes_no_cluster_dag_that_is_another_s",
+    ),
+    Mutant(
+        "shards: a root is kept whole",
+        "values.py",
+        "return NOBODY if self.type is PinType.META else self.allocations",
+        "return self.allocations",
+        "tests/unit/test_tracker.py::test_wanted_is_decided_by_allocations_alone",
+        True,
+    ),
 )
 
 MUTANTS = (
@@ -2096,4 +2158,5 @@ MUTANTS = (
     *DOCTOR,
     *ALLOCATING,
     *WHO_MAY,
+    *SHARDS,
 )

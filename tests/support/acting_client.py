@@ -39,6 +39,7 @@ def a_peer(number: int) -> shapes.PeerLine:
         node_id=PEER,
         pins=1_036_120 - 997 * number if number % 5 else None,
         free=2_000_000_000_000 - 10**10 * number if number % 4 else None,
+        tags={"region": "eu", "zone": "[b]"} if number == 1 else {},
     )
 
 

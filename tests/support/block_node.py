@@ -23,6 +23,7 @@ class BlockNode:
         self.needed: dict[bytes, str] = {}  # blocks that another pin needs, and the node's word on that
         self.takes_aside = True
         self.is_busy = False  # pins are under way: no block is removed meanwhile
+        self.failure_unpinned: NodeDown | NodeRefused | None = None  # what it answers to reading and pinning then
         self.calls: list[tuple[str, bytes]] = []
         self._peer_id = peer_id
 
@@ -33,6 +34,7 @@ class BlockNode:
         return self.pinned.get(cid)
 
     async def pin(self, cid: bytes, mode: PinMode, name: str, origins: Sequence[str], on_progress: OnProgress) -> None:
+        self._may_fail()
         waiting = [cid]
         while waiting:
             one = waiting.pop()
@@ -57,7 +59,12 @@ class BlockNode:
         return self.stored[cid]
 
     async def stored_block(self, cid: bytes) -> bytes | None:
+        self._may_fail()
         return self.stored.get(cid)
+
+    def _may_fail(self) -> None:
+        if self.failure_unpinned is not None and any(call == "unpin" for call, _ in self.calls):
+            raise self.failure_unpinned
 
     async def remove_block(self, cid: bytes) -> str:
         if self.is_busy:

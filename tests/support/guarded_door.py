@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pincrew.rest.access import Scope, user_of
-from pincrew.rest.doorkeeper import Keys, TcpRules
+from pincrew.rest.doorkeeper import Keys, Rules
 from pincrew.tokens import TokenBook
 from support.rest_door import NOW_MS, FollowingDoor, RestAnswer, WritingDoor, send
 
@@ -30,7 +30,7 @@ class GuardedDoor:
     def __init__(self, folder: Path, users: Sequence[str] = (), origins: Sequence[str] = (), **more: Any) -> None:
         self.book = TokenBook(folder / "tokens.toml")
         self.keys = Keys([user_of(user) for user in users], self.book)
-        self.rules = TcpRules(**{"hosts": LOOPBACK, "keys": self.keys, "origins": frozenset(origins), **more})
+        self.rules = Rules(**{"hosts": LOOPBACK, "keys": self.keys, "origins": frozenset(origins), **more})
         self.cluster: FollowingDoor = WritingDoor()
 
     def token(self, scope: Scope, expires: int | None = None) -> str:

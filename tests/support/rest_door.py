@@ -20,7 +20,7 @@ from pincrew.node.importing import Entry, FileEntry
 from pincrew.rest import shapes
 from pincrew.rest.add_options import AddWish
 from pincrew.rest.contract import Emit, RestDoor
-from pincrew.rest.doorkeeper import TcpRules
+from pincrew.rest.doorkeeper import Rules
 from pincrew.rest.pin_options import PinOptions
 from pincrew.rest.server import build_rest_app
 from support.shape_examples import CID, CID_2, PEER, pin_object, pin_status
@@ -147,6 +147,10 @@ class FollowingDoor:
         self._noted("alerts")
         return [shapes.Alert(**msgspec.structs.asdict(metric("ping")), triggered_at="2026-01-01T00:00:00Z")]
 
+    def bandwidth(self) -> dict[str, shapes.Bandwidth]:
+        self._noted("bandwidth")
+        return {"/pincrew/sync/1": shapes.Bandwidth(total_in=10, total_out=20, rate_in=1.5, rate_out=2.0)}
+
     def metric_names(self) -> list[str]:
         self._noted("metric_names")
         return ["freespace", "ping"]
@@ -230,7 +234,7 @@ async def ask(
     *,
     chunks: Sequence[bytes] = (),
     headers: dict[str, str] | None = None,
-    rules: TcpRules | None = None,
+    rules: Rules | None = None,
 ) -> RestAnswer:
     """Ask as a server asks the application; the caller stays on the line."""
     waiting = deque([*chunks, b""])

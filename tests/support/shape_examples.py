@@ -153,7 +153,14 @@ def pin_object(cid: str = CID, **changes: Any) -> shapes.PinObject:
 def pin_status(cid: str = CID, statuses: tuple[str, ...] = ("pinned",)) -> shapes.GlobalPinInfo:
     """A pin at some peers."""
     infos = {
-        f"peer-{number}": shapes.PinInfo(f"name-{number}", "", [], status, "2026-01-01T00:00:00Z", "", 0, False)
+        f"peer-{number}": shapes.PinInfo(
+            peername=f"name-{number}",
+            status=status,
+            timestamp="2026-01-01T00:00:00Z",
+            error="",
+            attempt_count=0,
+            priority_pin=False,
+        )
         for number, status in enumerate(statuses)
     }
     return shapes.GlobalPinInfo(cid, "quijote.zip", [], [], "2026-01-01T00:00:00Z", None, infos)

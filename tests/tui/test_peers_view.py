@@ -19,6 +19,7 @@ async def test_curators_come_first_and_names_are_harmless() -> None:
         await reads(pilot, a_peer(0).id)
         await pilot.press("down")
         await reads(pilot, a_peer(1).id)
+        await has(pilot, "region=eu zone=[b]")
         assert "Details" not in text_of(app), "a key that does nothing is not offered"
 
 

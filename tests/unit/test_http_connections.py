@@ -11,6 +11,7 @@ from typing import Any
 import h11
 import pytest
 import trio
+import trio.testing
 
 from pincrew.doors import serve_socket
 from pincrew.errors import NodeDown
@@ -188,6 +189,28 @@ def test_a_large_body_that_nobody_asked_for_keeps_no_answer_from_coming(
         assert answer.startswith(f"HTTP/1.1 {status}".encode())
 
     with_door(tmp_path, WritingDoor(), test)
+
+
+def test_a_body_of_more_pieces_than_wait_for_who_reads_none_ends_with_its_answer(tmp_path: Path) -> None:
+    """The pieces fill the channel to an application that answers and reads none of them."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"hello", "more_body": False})
+
+    async def main() -> None:
+        with trio.fail_after(DEADLINE_S):
+            async with trio.open_nursery() as nursery:
+                stopping = trio.Event()
+                await nursery.start(partial(serve_socket, app, tmp_path / "door", stopping))
+                async with await trio.open_unix_socket(str(tmp_path / "door")) as stream:
+                    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    answer = await Caller(stream).raw(head + b"1\r\nx\r\n" * 1_000)
+                assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"hello")
+                stopping.set()
+
+    trio.run(main)
 
 
 def test_what_trailers_are_sent_are_the_application_s(tmp_path: Path) -> None:

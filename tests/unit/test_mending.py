@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from trio.testing import trio_test
 
+from pincrew.errors import NodeDown, NodeRefused
 from pincrew.mending import BUSY, NO_FILE, NOWHERE, SHARED, Mending
 from pincrew.node_client import NodePin
 from pincrew.values import Pin, PinMode
@@ -149,3 +150,19 @@ async def test_a_node_that_removes_nothing_now_leaves_the_pin_to_be_fetched_anew
         at.node.is_busy = True
         assert await at.mend(bad) == (BUSY, False)
         assert root not in at.node.pinned and at.node.kept_aside == {root}
+
+
+@pytest.mark.parametrize("failure", [NodeDown("It is away"), NodeRefused("It is not read now")])
+@pytest.mark.parametrize("is_needed", [True, False])
+@trio_test
+async def test_a_node_that_fails_once_it_is_unpinned_leaves_the_pin_to_be_fetched_anew(
+    tmp_path: Path, failure: NodeDown | NodeRefused, is_needed: bool
+) -> None:
+    async with scene(tmp_path) as at:
+        bad = at.dag.children[0].root
+        at.node.stored[bad] = b"rotten"
+        at.node.failure_unpinned = failure
+        if is_needed:
+            at.node.needed[bad] = "pinned by another"
+        trouble, is_pinned = await at.mend(bad)
+        assert not is_pinned and trouble in (BUSY, SHARED)

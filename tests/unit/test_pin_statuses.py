@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from pincrew.trusted.curator import Curator
 
@@ -87,6 +88,9 @@ async def test_only_those_are_asked_that_are_to_keep_it(home: Home) -> None:
         assert found[CIDS[2]].peer_map[gone].status == "cluster_error", "it is to keep it and cannot be asked"
         assert found[CIDS[2]].peer_map[gone].error == "It is not connected to this peer"
         assert (found[CIDS[2]].peer_map[gone].peername, found[CIDS[2]].peer_map[stranger].peername) == ("gone", "")
+        sent = msgspec.to_builtins(found[CIDS[2]].peer_map)
+        assert "ipfs_peer_id" in sent[gone] and "ipfs_peer_addresses" not in sent[stranger]
+        assert "ipfs_peer_id" not in sent[stranger], "ipfs-cluster's clients refuse a whole list with an empty id"
         assert found[CIDS[1]].allocations == [bob] and found[CIDS[1]].peer_map[bob].status == "pinned"
         assert {peer: set(cids) for peer, cids in asked(others)} == {
             bob: {BINARY[0], BINARY[1]},
@@ -170,3 +174,14 @@ async def test_many_are_asked_for_in_slices_in_their_order(home: Home) -> None:
             assert others.asked == [(bob, Request(Method.STATUS, tuple(BINARY[at : at + 2]))) for at in (0, 2, 4)]
             assert {info.cid for info in await all_of(curator.statuses.all(local=False))} == set(CIDS)
         assert await all_of(curator.statuses.of([], local=False)) == []
+
+
+@trio_test
+async def test_content_in_shards_is_sharded_at_every_peer_and_nobody_is_asked(home: Home) -> None:
+    async with curating(home) as (curator, kubo, others):
+        others.connect("bob")
+        pin = PinRequest(cid=CIDS[0], type="meta-pin", reference=CIDS[1], mode="direct", replication_factor_min=-1)
+        await listed(curator, pin)
+        found = await one(curator, BINARY[0])
+        assert words(found) == {"ana": "sharded", "bob": "sharded"} and found.allocations == []
+        assert others.asked == [] and BINARY[0] not in kubo.pins

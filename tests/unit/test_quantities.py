@@ -35,7 +35,8 @@ def test_times_are_written_in_the_largest_exact_unit(seconds: float, text: str) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "a moment"), (1, "1 second"), (119, "1 minute"), (7300, "2 hours"), (200_000, "2 days")]
+    ("seconds", "text"),
+    [(0.2, "a moment"), (1, "1 second"), (119, "1 minute"), (7300, "2 hours"), (200_000, "2 days"), (-600, "a moment")],
 )
 def test_ages_are_for_people(seconds: float, text: str) -> None:
     assert age_text(seconds) == text

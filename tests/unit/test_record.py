@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pincrew import limits
 from pincrew.errors import Misuse
 from pincrew.record import decode_record, encode_record, with_allocations
-from pincrew.values import Pin, PinMode
+from pincrew.values import Pin, PinMode, PinType
 
 CID = b"\x01\x55\x12\x20" + bytes(32)
 texts = st.text(max_size=20)
@@ -41,6 +41,41 @@ numbers = st.integers(0, 2**46 - 1)
 )
 def test_what_is_written_is_read(pin: Pin) -> None:
     assert decode_record(CID, encode_record(pin)) == pin
+
+
+SHARDED = [
+    Pin(CID, type=PinType.META, mode=PinMode.DIRECT, reference=CID, replication_min=2, replication_max=3),
+    Pin(CID, type=PinType.CLUSTER_DAG, mode=PinMode.DIRECT, reference=CID),
+    Pin(CID, type=PinType.SHARD, depth=1, allocations=("a",), size=7),
+    Pin(CID, type=PinType.SHARD, depth=2, reference=CID),
+]
+
+
+@pytest.mark.parametrize("pin", SHARDED)
+def test_pins_of_content_in_shards_are_read_as_they_were_written(pin: Pin) -> None:
+    record = encode_record(pin)
+    assert decode_record(CID, record) == pin
+    assert with_allocations(record, ["b"]) and decode_record(CID, with_allocations(record, ["b"])).type is pin.type
+
+
+def test_nobody_keeps_a_meta_pin_whoever_reads_it() -> None:
+    fields = cbor2.loads(encode_record(SHARDED[0]))
+    assert fields["allocations"] == [""], "which a reader that knows no types takes for a peer that is not there"
+    assert (SHARDED[0].keepers, SHARDED[2].keepers, Pin(CID).keepers) == (("",), ("a",), ())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"type": 7}, {"type": "soup"}, {"type": b"shard-pin"}, {"depth": 1, "reference": CID}, {"type": ["shard-pin"]}],
+)
+def test_a_type_that_is_none_makes_an_ordinary_pin(fields: dict[str, Any]) -> None:
+    assert decode_record(CID, cbor2.dumps(fields)) == Pin(CID)
+
+
+@pytest.mark.parametrize("depth", [0, 3, -1, True, "1", None])
+def test_a_depth_that_makes_no_sense_is_none(depth: object) -> None:
+    found = decode_record(CID, cbor2.dumps({"type": "shard-pin", "depth": depth, "reference": "text"}))
+    assert (found.type, found.depth, found.reference) == (PinType.SHARD, None, None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pincrew.record import decode_record, encode_record
 from pincrew.record_rest import WHOLE, rest_of
-from pincrew.values import Pin, PinMode
+from pincrew.values import Pin, PinMode, PinType
 
 CID = b"\x01\x55\x12\x20" + bytes(32)
 FULL = Pin(
@@ -34,7 +34,15 @@ def rest(record: bytes) -> tuple[str, ...]:
     return rest_of(record, decode_record(CID, record))
 
 
-@pytest.mark.parametrize("pin", [Pin(CID), FULL])
+@pytest.mark.parametrize(
+    "pin",
+    [
+        Pin(CID),
+        FULL,
+        Pin(CID, type=PinType.META, mode=PinMode.DIRECT, reference=CID),
+        Pin(CID, type=PinType.SHARD, depth=2, reference=CID),
+    ],
+)
 def test_what_this_version_writes_is_understood(pin: Pin) -> None:
     assert rest(encode_record(pin)) == ()
 
@@ -53,6 +61,8 @@ def test_a_default_that_is_spelled_out_is_no_loss() -> None:
         ({"replication": [1, 2, 3]}, ("replication",)),
         ({"metadata": {"a": "b", "c": 4}}, ("metadata",)),
         ({"origins": ["o", 1], "size": 2**50}, ("origins", "size")),
+        ({"type": "soup", "depth": 1, "reference": CID}, ("type", "depth", "reference")),
+        ({"type": "meta-pin", "allocations": ["a"]}, ("allocations",)),
         ({"added": -1, "expire": "soon", "update": "text"}, ("added", "expire", "update")),
     ],
 )

@@ -59,6 +59,16 @@ async def test_who_this_peer_is(home: Home) -> None:
 
 
 @trio_test
+async def test_how_much_passed_between_peers(home: Home) -> None:
+    async with curating(home) as (curator, _, _):
+        assert curator.rest.bandwidth() == {}
+        assert curator.peer.network is not None
+        curator.peer.network._traffic.meter("/x").came(100)
+        [(protocol, passed)] = curator.rest.bandwidth().items()
+        assert (protocol, passed.total_in, passed.total_out, passed.rate_in) == ("/x", 100, 0, 10.0)
+
+
+@trio_test
 async def test_a_node_that_is_down_is_told(home: Home) -> None:
     async with curating(home) as (curator, kubo, _):
         kubo.silent = True
@@ -104,7 +114,7 @@ async def test_the_graph(home: Home) -> None:
         assert found.id_to_peername == {own: "ana", bob: "bob", gone: "gone"}
         assert found.cluster_trust_links == {own: True, bob: False, gone: False}
         assert found.cluster_to_ipfs == {own: NODE, bob: "node of bob", gone: "node of gone"}
-        assert found.ipfs_links == {NODE: ["Qm"]}
+        assert found.ipfs_links == {NODE: ["Qm"], "node of bob": [], "node of gone": []}
 
 
 @trio_test

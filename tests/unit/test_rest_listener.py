@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import trio
 
+from pincrew import limits
+from pincrew.ctl.client import Client
+from pincrew.ctl.faults import Refused
+from pincrew.ctl.hosts import Endpoint, endpoint_of
 from pincrew.errors import Misuse, PortInUse, StoreFault, unwrapped
 from pincrew.paths import ClusterPaths
 from pincrew.rest.access import Scope
 from pincrew.rest.contract import RestDoor
-from pincrew.rest_listener import serve_rest, serve_rest_socket
+from pincrew.rest_listener import checked_rest_streams, serve_rest, serve_rest_socket, serve_rest_streams
 from pincrew.settings import ClusterSettings
 from pincrew.tokens import TokenBook
 from support.certificates import certificate_in
+from support.crew import Member, running
 from support.rest_door import WritingDoor
+from support.shape_examples import CID
 
 DEADLINE_S = 20.0
+SECRET = bytes(range(32))  # of a closed cluster: whoever has it is asked all the same
 
 
 @dataclass
@@ -34,6 +42,7 @@ class Offered:
     paths: ClusterPaths
     rest: RestDoor
     name: str = "books"
+    peer: Any = None
 
 
 @pytest.fixture
@@ -203,5 +212,95 @@ def test_the_socket_asks_nobody(paths: ClusterPaths) -> None:
                 async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path))) as client:
                     assert (await client.get("http://restapi/id")).status_code == 200
                 ended.set()
+
+    asked(test)
+
+
+def test_only_so_many_are_served_at_once(paths: ClusterPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REST_CONNECTIONS_MAX", 2)
+
+    async def test() -> None:
+        async with offered(paths, local(), "127.0.0.1:0") as url:
+            host, port = url.removeprefix("http://").split(":")
+            kept = [await trio.open_tcp_stream(host, int(port)) for _ in range(2)]
+            for stream in kept:  # answered, and open for the next request
+                await stream.send_all(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                assert b"204" in await stream.receive_some()
+            third = await trio.open_tcp_stream(host, int(port))
+            with suppress(trio.BrokenResourceError):
+                assert await third.receive_some() == b"", "it is hung up on"
+            for stream in (*kept, third):
+                await stream.aclose()
+            with trio.fail_after(limits.HTTP_IDLE_TIMEOUT_S / 2):  # nobody waits for who has hung up
+                while True:
+                    with suppress(httpx.HTTPError):
+                        assert await status(url) == 200
+                        break
+
+    asked(test)
+
+
+def test_who_guesses_passwords_is_braked_and_tokens_are_not(paths: ClusterPaths) -> None:
+    async def test() -> None:
+        _, text = TokenBook(paths.tokens).make(Scope.READ, name="", now_ms=0, expires=None)
+        async with offered(paths, local(rest_users=("ana:secret",)), "127.0.0.1:0") as url:
+            assert await status(url) == await status(url, headers={"Authorization": "Bearer wrong"}) == 401
+            for _ in range(limits.GUESSES_MAX):
+                assert await status(url, auth=("ana", "secret")) == 200, "what is right costs nothing"
+            for _ in range(limits.GUESSES_MAX):
+                assert await status(url, auth=("ana", "wrong")) == 401
+            for password in ("wrong", "secret"):
+                async with httpx.AsyncClient() as client:
+                    answer = await client.get(f"{url}/id", auth=("ana", password))
+                assert answer.status_code == 429 and 0 < int(answer.headers["Retry-After"]) <= limits.GUESS_WINDOW_S
+                assert answer.json()["code"] == 429
+            assert await status(url, headers={"Authorization": f"Bearer {text}"}) == 200
+            assert await status(url) == 401
+
+    asked(test)
+
+
+# ---- over libp2p ---------------------------------------------------------------------------------------------------
+def test_nothing_is_offered_over_libp2p_where_nobody_would_be_asked(paths: ClusterPaths) -> None:
+    with pytest.raises(Misuse, match=r"could change its list.*rest_libp2p.*`pincrew token new -c books`"):
+        checked_rest_streams(paths, local(rest_libp2p=True, rest_unprotected=True))
+
+
+def test_over_libp2p_a_file_that_vanishes_opens_nothing(paths: ClusterPaths) -> None:
+    TokenBook(paths.tokens).make(Scope.READ, name="", now_ms=0, expires=None)
+    rules = checked_rest_streams(paths, local(rest_libp2p=True))
+    paths.tokens.unlink()
+    assert rules.keys.are_needed() and not rules.is_for_browsers
+
+
+def test_over_libp2p_everybody_is_asked_every_time(paths: ClusterPaths) -> None:
+    made, text = TokenBook(paths.tokens).make(Scope.ADMIN, name="", now_ms=0, expires=None)
+
+    async def test() -> None:
+        member = Member(1, secret=SECRET)
+        cluster: Any = Offered(paths, WritingDoor(), peer=SimpleNamespace(network=member.network))
+        async with running(member) as nursery:
+            ended = trio.Event()
+            await nursery.start(serve_rest_streams, cluster, local(), ended)
+            await trio.to_thread.run_sync(ask_all, endpoint_of(member.network.addresses[0]), text)
+            TokenBook(paths.tokens).revoke(made.id)
+            paths.tokens.unlink()
+            await trio.to_thread.run_sync(ask_all, endpoint_of(member.network.addresses[0]), None)
+            ended.set()
+
+    def ask_all(endpoint: Endpoint, token: str | None) -> None:
+        with closing(Client([endpoint], secret=SECRET)) as client:
+            for method, path in (("GET", "/id"), ("GET", "/health"), ("OPTIONS", "/id"), ("POST", f"/pins/{CID}")):
+                with pytest.raises(Refused) as caught:
+                    client.object(method, path)
+                assert caught.value.fault.code == 401
+            client._headers += [("Authorization", f"Bearer {token}"), ("Origin", "https://evil.example")]
+            if token is not None:
+                assert client.object("GET", "/id")["peername"] == "ana"
+                assert len(list(client.stream("GET", "/allocations"))) == 2
+                assert client.object("POST", f"/pins/{CID}")["cid"] == CID
+            else:
+                with pytest.raises(Refused):
+                    client.object("GET", "/id")
 
     asked(test)

@@ -24,7 +24,7 @@ from pincrew.tracker import (
     retry_delay_ms,
     wanted,
 )
-from pincrew.values import Pin, PinState
+from pincrew.values import Pin, PinState, PinType
 
 FAULT = Fault("no provider found", "no block arrived for 10 min, 0 blocks so far")
 CID = bytes.fromhex("01551220") + bytes(32)
@@ -139,6 +139,7 @@ def test_wanted_is_decided_by_allocations_alone() -> None:
     assert wanted(Pin(CID), "me") is Share.KEEP
     assert wanted(Pin(CID, allocations=("you", "me")), "me") is Share.KEEP
     assert wanted(Pin(CID, allocations=("you",)), "me") is Share.REMOTE
+    assert wanted(Pin(CID, type=PinType.META), "me") is Share.REMOTE
 
 
 @given(st.integers(0, 10**9))

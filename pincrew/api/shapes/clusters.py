@@ -204,6 +204,7 @@ class PeerLine(msgspec.Struct, frozen=True):
     node_id: str | None
     pins: int | None
     free: int | None
+    tags: dict[str, str] = {}
 
 
 class ErrorLine(msgspec.Struct, frozen=True):

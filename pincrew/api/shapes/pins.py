@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pincrew.values import PinType
+
 
 class PinLine(msgspec.Struct, frozen=True):
     """A pin and how far this peer got with it. ``checked``: when it last re-read all of it and found it sound."""
@@ -75,7 +77,10 @@ class PinRequest(msgspec.Struct, frozen=True):
     what is missing takes the defaults: recursive, and with replication 0 as many copies as the cluster usually has
     (`replication_min` and `replication_max` in cluster.toml). Unknown names are ignored, as the Go import does.
     ``timestamp``: when it was put on the list; null is now. ``user_allocations`` are preferred where peers are chosen
-    to keep it; ``allocations`` say who is to, and choose nobody else."""
+    to keep it; ``allocations`` say who is to, and choose nobody else.
+
+    ``type``, ``max_depth`` and ``reference`` are those of content in shards. What removes its root removes all of its
+    pins; with ``only`` a removal is of that one pin, whatever it is a part of."""
 
     cid: str
     name: str = ""
@@ -91,6 +96,10 @@ class PinRequest(msgspec.Struct, frozen=True):
     timestamp: str | None = None
     remove: bool = False
     user_allocations: list[str] | None = None
+    type: str = "pin"
+    max_depth: int | None = None
+    reference: str | None = None
+    only: bool = False
 
 
 class PinsWritten(msgspec.Struct, frozen=True):
@@ -128,7 +137,8 @@ class PinObject(msgspec.Struct, frozen=True):
     timestamp: str
 
     def rewritten(self) -> PinRequest:
-        """Return the request that writes it as it is; its size, which ipfs-cluster's Pin has no place for, is lost."""
+        """Return the request that writes it as it is; its size, for which ipfs-cluster's Pin has a place only where it
+        is that of a shard, is lost."""
         return PinRequest(
             cid=self.cid,
             name=self.name,
@@ -141,15 +151,20 @@ class PinObject(msgspec.Struct, frozen=True):
             expire_at=None if self.expire_at.startswith("0001-") else self.expire_at,
             pin_update=self.pin_update,
             timestamp=self.timestamp,
+            size=self.shard_size or None if self.type == PinType.SHARD else None,
+            type=self.type,
+            max_depth=self.max_depth,
+            reference=self.reference,
         )
 
 
-class PinInfo(msgspec.Struct, frozen=True):
-    """ipfs-cluster's PinInfoShort: one peer's state of one pin, in ipfs-cluster's words."""
+class PinInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """ipfs-cluster's PinInfoShort: one peer's state of one pin, in ipfs-cluster's words. `ipfs_peer_id` and
+    `ipfs_peer_addresses` are missing where they are not known: to ipfs-cluster's clients, an empty id is an error."""
 
     peername: str
-    ipfs_peer_id: str
-    ipfs_peer_addresses: list[str]
+    ipfs_peer_id: str = ""
+    ipfs_peer_addresses: list[str] = []
     status: str
     timestamp: str
     error: str

@@ -92,8 +92,14 @@ def test_every_option_travels(shell: Shell, peer: RestPeer, here: Path) -> None:
         "name": "one.txt",
     }
     assert {name: query[name] for name in expected} == expected
+    assert shell("add", "one.txt", "--shard", "--shard-size", "2MiB").code == 0
+    assert (peer.asked[1].query["shard"], peer.asked[1].query["shard-size"]) == ("true", str(2 * 1024 * 1024))
     assert shell("add", "one.txt", "--format", "car").code == 0
-    assert peer.asked[1].query["format"] == "car" and "raw-leaves" not in peer.asked[1].query
+    assert peer.asked[2].query["format"] == "car" and "raw-leaves" not in peer.asked[2].query
+    for words in (("one.txt", "--no-pin"), ("one.txt", "two.txt")):
+        refused = shell("add", *words, "--shard")
+        assert refused.code == 2 and "is one pin" in refused.err
+    assert len(peer.asked) == 3
 
 
 def test_several_paths_are_one_request_and_what_stands_at_the_top_is_told_last(

@@ -96,7 +96,14 @@ def test_info_while_it_is_stopped(shell: Shell, program: Program) -> None:
 
 def test_list_while_it_runs(shell: Shell, program: Program, daemon: FakeDaemon) -> None:
     shell.followed("books")
-    info = PinInfo("", "", [], "pin_error", "2026-01-01T00:00:00Z", "no luck", 3, False)
+    info = PinInfo(
+        peername="",
+        status="pin_error",
+        timestamp="2026-01-01T00:00:00Z",
+        error="no luck",
+        attempt_count=3,
+        priority_pin=False,
+    )
     status = GlobalPinInfo(CID, "a\x1b name", [], [], "2026-01-01T00:00:00Z", {}, {PEER: info})
     daemon.on("GET", "/clusters/books/pins/status", [status])
     assert program("books", "list").out == f"{'pin_error':<20} {CID} a� name (no luck)\n"

@@ -48,6 +48,18 @@ def test_a_curator_is_reminded_of_the_owner_key(shell: Shell) -> None:
     assert "owner key" not in shell("doctor").out
 
 
+def test_a_door_that_is_open_to_all_is_named(shell: Shell) -> None:
+    paths = shell.curated()
+    assert "rest_unprotected" not in shell("doctor").out
+    with paths.settings.open("a") as file:
+        file.write("rest_unprotected = true\n")
+    result = shell("doctor")
+    assert result.code == 0 and "whoever reaches it can change the list" in result.out
+    assert "`pincrew token new -c" in result.out
+    shell("token", "new")
+    assert "rest_unprotected" not in shell("doctor").out
+
+
 def test_failures_are_exit_1_and_name_the_fix(shell: Shell, home: Home) -> None:
     paths = shell.curated()
     paths.identity.chmod(0o644)

@@ -146,7 +146,8 @@ def test_a_flag_that_says_everywhere_takes_the_peers_of_the_line_away() -> None:
         "{",
         '{"cid":{"/":"Qm"}}',
         f'{{"cid":"{CID}","name":7}}',
-        f'{{"cid":"{CID}","type":"shard-pin"}}',
+        f'{{"cid":"{CID}","type":"shard-pin","max_depth":1}}',
+        f'{{"cid":"{CID}","type":"soup"}}',
         f'{{"cid":"{CID}","mode":"sideways"}}',
         f'{{"cid":"{CID}","expire_at":"tomorrow"}}',
         f'{{"cid":"{CID}","replication_factor_min":3,"replication_factor_max":2}}',
@@ -205,3 +206,16 @@ def test_no_input_raises_anything_but_misuse(raw: bytes) -> None:
         read(raw)
     except Misuse as error:
         assert error.what.startswith("Line ")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (f'{{"cid":"{CID}","type":"shard-pin","max_depth":-1}}', "not -1 levels deep"),
+        (f'{{"cid":"{CID}","type":"meta-pin","max_depth":0}}', "without a reference"),
+        (f'{{"cid":"{CID}","type":"clusterdag-pin","reference":"soup"}}', "is not a CID"),
+    ],
+)
+def test_a_state_file_s_parts_of_content_must_be_whole(line: str, why: str) -> None:
+    with pytest.raises(Misuse, match=why):
+        read(line, PinOptions(is_state=True))

@@ -46,7 +46,7 @@ def test_what_would_be_used_and_where_it_was_said(
     shell: Shell, home: Home, books: ClusterPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.settings.write_text("pins_in_flight = 3\n")
-    write(books, f'rest_users = ["ana:{PASSWORD}"]\ntags = ["region=eu"]\n')
+    write(books, f'rest_users = ["ana:{PASSWORD}"]\ntags = ["region=eu"]\nrest_libp2p = true\n')
     monkeypatch.setenv("PINCREW_CLUSTER_TAGS", "region=us,zone=b")
     monkeypatch.setenv("PINCREW_PIN_NO_PROGRESS", "5m")
     before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()}
@@ -59,6 +59,7 @@ def test_what_would_be_used_and_where_it_was_said(
         'tags = ["region=us", "zone=b"] (PINCREW_CLUSTER_TAGS)',
         f"rest_users = (not shown) ({books.settings})",
         f"REST API: http://{address}; callers show who they are",
+        "REST API: over libp2p, where others connect; callers show who they are",
         "publish: http://127.0.0.1:0",
         "role: curator",
     ):
@@ -77,6 +78,7 @@ def test_what_would_be_used_and_where_it_was_said(
         ('announce = ["/ip4/0.0.0.0/tcp/1"]\n', {}, (), "addresses", "0.0.0.0"),
         ('rest = "0.0.0.0:9094"\n', {}, (), "REST API", "could change the list"),
         ("", {}, ("--rest", "here"), "REST API", "not HOST:PORT"),
+        ("rest_libp2p = true\n", {}, (), "REST API", "could change its list"),
         ('rest_tls_cert = "a.pem"\nrest_tls_key = "b.pem"\n', {}, (), "REST API", "cannot be served with"),
         ("", {}, ("--publish", "here"), "publish", "not HOST:PORT"),
     ],
@@ -110,6 +112,14 @@ def test_what_is_in_the_way(shell: Shell, books: ClusterPaths) -> None:
     books.identity.unlink()
     write(books, "listen = []\n")
     assert "identity" in str(failures(shell("serve", "books", "--check", "--json")))
+
+
+@pytest.mark.parametrize(("time", "is_told"), [("1m", True), ("3m", False), ("never", False)])
+def test_a_patience_that_is_shorter_than_a_peer_s_last_word(
+    shell: Shell, books: ClusterPaths, time: str, is_told: bool
+) -> None:
+    write(books, f'repin_after = "{time}"\n')
+    assert ("repin_after counts as 3 minutes" in shell("serve", "books", "--check").out) == is_told
 
 
 def test_a_pair_for_tls_and_the_socket_alone(shell: Shell, books: ClusterPaths, tmp_path: Path) -> None:

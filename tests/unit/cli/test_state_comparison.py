@@ -63,6 +63,8 @@ def test_the_same(changes: dict[str, Any]) -> None:
         {"origins": None},
         {"expire_at": None},
         {"pin_update": None},
+        {"type": "meta-pin", "reference": CID_2},
+        {"type": "shard-pin", "max_depth": 1},
     ],
 )
 def test_different(changes: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pincrew.trusted.pin_requests import wanted_pin
 
 from pincrew.api.shapes import PinObject, PinRequest
 from pincrew.cid import cid_text, parse_cid
@@ -18,7 +19,7 @@ from pincrew.cli.pin_input import PinOptions, read_lines
 from pincrew.cli.state_comparison import of_file, of_store
 from pincrew.cli.state_lines import encode_line, expressed
 from pincrew.record import encode_record
-from pincrew.values import Pin, PinMode
+from pincrew.values import Pin, PinMode, PinType
 from support.shape_examples import CID, CID_2, PEER
 
 ENCODER = msgspec.json.Encoder()
@@ -93,6 +94,38 @@ def test_a_line_read_back() -> None:
         pin_update=CID_2,
         timestamp="2023-11-14T22:13:20Z",
     )
+
+
+SHARDED = [
+    Pin(parse_cid(CID), type=PinType.META, mode=PinMode.DIRECT, reference=parse_cid(CID_2)),
+    Pin(parse_cid(CID), type=PinType.CLUSTER_DAG, mode=PinMode.DIRECT, reference=parse_cid(CID_2)),
+    Pin(parse_cid(CID), type=PinType.SHARD, depth=2, reference=parse_cid(CID_2), allocations=(PEER,), size=9),
+    Pin(parse_cid(CID), type=PinType.SHARD, depth=1),
+]
+
+
+@pytest.mark.parametrize("pin", SHARDED)
+def test_pins_of_content_in_shards_come_back_as_they_were(pin: Pin) -> None:
+    (request,) = read_back(lines_of(pin))
+    wanted = wanted_pin(request, 5).pin
+    assert wanted is not None and replace(wanted, added_ms=0) == pin
+    [theirs], [ours] = of_file([request]), of_store([(pin.cid, encode_record(pin))])
+    assert theirs.digest == ours.digest
+
+
+@pytest.mark.parametrize(
+    ("pin", "lost"),
+    [
+        (Pin(parse_cid(CID), type=PinType.META), ("type",)),
+        (Pin(parse_cid(CID), type=PinType.CLUSTER_DAG, reference=b"no cid"), ("reference", "type")),
+        (Pin(parse_cid(CID), type=PinType.SHARD, reference=parse_cid(CID_2)), ("type",)),
+    ],
+)
+def test_a_part_of_what_is_not_known_becomes_an_ordinary_pin(pin: Pin, lost: tuple[str, ...]) -> None:
+    found, missing = expressed(pin.cid, encode_record(pin))
+    assert missing == lost
+    (request,) = read_back(encode_line(found, ENCODER))
+    assert (request.type, request.reference, request.max_depth) == ("pin", None, None)
 
 
 @given(st.lists(PINS, max_size=4))

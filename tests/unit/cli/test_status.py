@@ -73,6 +73,21 @@ def test_peers(shell: Shell, daemon: FakeDaemon) -> None:
     assert "\x1b" not in result.out
 
 
+OTHER_PEER = "12D3KooWGRUTB7hXeHFMdkyGmy1kVrQjxhcwxhkuTCfYyQQLaxj9"
+
+
+def test_the_tags_of_peers(shell: Shell, daemon: FakeDaemon) -> None:
+    shell.followed()
+    tagged = PeerLine(
+        "books", PEER, "ana", "curator", True, "in", None, "0.1.0", None, 1, 2, {"region": "eu", "z": "b"}
+    )
+    plain = PeerLine("books", OTHER_PEER, "bo", "follower", True, "in", None, "0.1.0", None, 1, 2)
+    daemon.on("GET", "/clusters/books/peers", [tagged, plain])
+    assert json.loads(shell("peers", "--json").out.splitlines()[0])["tags"] == {"region": "eu", "z": "b"}
+    head, one, other = shell("peers").out.splitlines()
+    assert "tags" in head and "region=eu z=b" in one and "—" in other
+
+
 def test_peers_need_the_daemon(shell: Shell) -> None:
     shell.followed()
     result = shell("peers")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -153,3 +155,17 @@ def test_streams_are_not_gathered(peer: RestPeer) -> None:
     assert [next(values) for _ in range(3)] == [0, 1, 2]
     values.close()  # type: ignore[attr-defined]
     assert json.dumps(list(values)) == "[]"
+
+
+def test_libp2p_is_loaded_for_peers_over_it_alone() -> None:
+    heavy = "{'trio', 'libp2p', 'pincrew.network'}"
+    script = f"import sys, pincrew.ctl.__main__\nsys.exit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-P", "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_a_peer_over_libp2p_that_is_not_there() -> None:
+    peer = "12D3KooWGRUTB7hXeHFMdkyGmy1kVrQjxhcwxhkuTCfYyQQLaxj9"
+    asking = client(f"/ip4/127.0.0.1/tcp/1/p2p/{peer}")
+    code, message = refusal(asking)
+    asking.close()
+    assert code == 0 and message.startswith(f"GET libp2p://{peer}/x: Nobody answers")

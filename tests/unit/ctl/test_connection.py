@@ -27,7 +27,11 @@ GET = Request("GET", "/x")
 
 def ask(where: str, request: Request = GET, *, tls: ssl.SSLContext | None = None, timeout_s: float = 30) -> Answer:
     endpoint = endpoint_of(where)
-    return exchange(endpoint, addresses_of(endpoint)[0], request, tls=tls, timeout_s=timeout_s)
+    return exchange(endpoint, addresses_of(endpoint)[0], request, tls=tls, reach_peer=reach_nobody, timeout_s=timeout_s)
+
+
+def reach_nobody(endpoint: Endpoint, timeout_s: float) -> socket.socket:
+    raise ConnectionRefusedError(f"{endpoint.peer} is not asked here")
 
 
 def body_of(answer: Answer) -> bytes:

@@ -8,6 +8,8 @@ import pytest
 
 from pincrew.ctl.hosts import Endpoint, endpoint_of, endpoints_of
 
+PEER = "12D3KooWGRUTB7hXeHFMdkyGmy1kVrQjxhcwxhkuTCfYyQQLaxj9"
+
 
 @pytest.mark.parametrize(
     ("text", "expected", "authority"),
@@ -18,6 +20,9 @@ from pincrew.ctl.hosts import Endpoint, endpoint_of, endpoints_of
         ("/dns4/peer/tcp/1", Endpoint("peer", 1, socket.AF_INET), "peer:1"),
         ("/unix/run/api.sock", Endpoint(path="/run/api.sock"), "restapi"),
         ("/unix//run/api.sock", Endpoint(path="/run/api.sock"), "restapi"),
+        (f"/ip4/1.2.3.4/tcp/1/p2p/{PEER}", Endpoint(peer=PEER, peer_at="/ip4/1.2.3.4/tcp/1"), PEER),
+        (f"/dns4/peer/tcp/1/ws/ipfs/{PEER}", Endpoint(peer=PEER, peer_at="/dns4/peer/tcp/1/ws"), PEER),
+        (f"/dnsaddr/peer.example/p2p/{PEER}", Endpoint(peer=PEER, peer_at="/dnsaddr/peer.example"), PEER),
     ],
 )
 def test_what_is_taken(text: str, expected: Endpoint, authority: str) -> None:
@@ -37,8 +42,13 @@ def test_what_is_taken(text: str, expected: Endpoint, authority: str) -> None:
         ("/ip4/127.0.0.1/tcp/70000", "no port"),
         ("/ip4/::1/tcp/1", "no ip4 address"),
         ("/ip6/nobody/tcp/1", "no ip6 address"),
-        ("/ip4/1.2.3.4/tcp/1/p2p/12D3KooW", "not spoken here"),
-        ("/dnsaddr/peer.example", "not spoken here"),
+        ("/ip4/1.2.3.4/tcp/1/p2p/12D3KooW", "does not end in /p2p/PEER_ID"),
+        (f"/ip4/1.2.3.4/tcp/1/p2p/{PEER}/p2p-circuit", "does not end in /p2p/PEER_ID"),
+        (f"/ip4/1.2.3.4/udp/1/quic-v1/p2p/{PEER}", "TCP is spoken"),
+        (f"/ip4/1.2.3.4/tcp/1/wss/p2p/{PEER}", "TCP is spoken"),
+        (f"/ip4/1.2.3/tcp/1/p2p/{PEER}", "is no ip4 address"),
+        (f"/p2p/{PEER}", "behind an address"),
+        ("/dnsaddr/peer.example", "does not end in /p2p/PEER_ID"),
     ],
 )
 def test_what_is_refused(text: str, says: str) -> None:

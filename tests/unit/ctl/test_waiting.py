@@ -29,6 +29,8 @@ def info(*words: str) -> GlobalPinInfo:
         (UNPINNED, 0, "unpinned remote", False),
         (UNPINNED, 0, "unpinned unpin_queued", False),
         (PINNED, 3, "", True),
+        (PINNED, 2, "sharded sharded", True),
+        (UNPINNED, 0, "sharded sharded", False),
     ],
 )
 def test_enough(target: str, limit: int, words: str, is_over: bool) -> None:

@@ -18,6 +18,8 @@ from pincrew.network.streams import StreamClosed
 class Stream:
     """A stream on which multistream-select is spoken from a script; notes its reset."""
 
+    swarm_conn = SimpleNamespace(swarm=SimpleNamespace(traffic=None))
+
     def __init__(self, *lines: str) -> None:
         self.was_reset = False
         self._incoming = bytearray(b"".join(bytes([len(line) + 1]) + line.encode() + b"\n" for line in lines))

@@ -68,7 +68,7 @@ def test_another_hash_function_brings_version_1_along() -> None:
         ("progress", "TrUe"),
         ("raw-leaves", "x"),
         ("recursive", "x"),
-        ("shard", "true"),
+        ("shard", "x"),
         ("stream-channels", "x"),
         ("wrap-with-directory", "-1"),
     ],
@@ -76,6 +76,12 @@ def test_another_hash_function_brings_version_1_along() -> None:
 def test_what_makes_no_sense_is_refused(name: str, value: str) -> None:
     with pytest.raises(Misuse):
         read_add_wish({name: value})
+
+
+def test_shards_are_kept_by_their_pins() -> None:
+    assert read_add_wish({"shard": "true"}).in_shards and not read_add_wish({"shard": "false"}).in_shards
+    with pytest.raises(Misuse, match="no-pin"):
+        read_add_wish({"shard": "true", "no-pin": "true"})
 
 
 def test_a_car_is_not_wrapped() -> None:

@@ -12,7 +12,7 @@ import trio.testing
 
 from pincrew import limits
 from pincrew.rest.access import Scope
-from pincrew.rest.doorkeeper import Keys, TcpRules
+from pincrew.rest.doorkeeper import Keys, Rules
 from pincrew.rest.server import build_rest_app, route_table
 from pincrew.tokens import TokenBook
 from support.guarded_door import HOST, GuardedDoor, basic, bearer
@@ -233,7 +233,7 @@ def test_bodies_have_a_size_but_those_of_files() -> None:
 def test_who_stops_in_the_midst_of_a_request_is_gone(tmp_path: Path, is_tcp: bool) -> None:
     """A pipe of the user's own may be silent for longer."""
     told: list[Any] = []
-    rules = TcpRules(None, Keys([], TokenBook(tmp_path / "tokens.toml"))) if is_tcp else None
+    rules = Rules(None, Keys([], TokenBook(tmp_path / "tokens.toml"))) if is_tcp else None
     silence_s = limits.REST_BODY_SILENCE_S if is_tcp else limits.ADD_SOURCE_SILENCE_TIMEOUT_S
 
     async def main() -> None:

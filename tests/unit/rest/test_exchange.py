@@ -50,6 +50,11 @@ def test_a_caller_who_hangs_up_gets_nothing_more() -> None:
     assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
 
 
+def test_a_caller_who_is_gone_or_too_slow_before_the_first_line_is_told_so() -> None:
+    sent = trio.run(exchange, length, {"type": "http.disconnect"})
+    assert [one.get("status") for one in sent] == [408, None], "and not hypercorn's 500"
+
+
 def test_nothing_to_say_is_204() -> None:
     async def nothing(body: AsyncIterator[bytes], emit: Emit) -> None:
         return

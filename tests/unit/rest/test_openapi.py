@@ -81,7 +81,7 @@ def test_the_options_are_those_that_are_read() -> None:
     read_add_wish(add)
     documented = {one.name for one in OPERATIONS["POST", "/pins/{cid}"].query}
     assert documented == pin.names | {"meta-KEY"}
-    refused_or_of_the_client = {"nocopy", "shard", "recursive", "hidden"}
+    refused_or_of_the_client = {"nocopy", "recursive", "hidden"}
     assert {one.name for one in OPERATIONS["POST", "/add"].query} == documented | add.names - refused_or_of_the_client
 
 

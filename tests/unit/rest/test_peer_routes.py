@@ -107,4 +107,5 @@ def test_metrics_and_alerts() -> None:
 def test_health_and_bandwidth() -> None:
     health = send(FollowingDoor(), "GET", "/health")
     assert (health.status, health.content) == (204, b"")
-    assert send(FollowingDoor(), "GET", "/health/bandwidth").one == {}
+    told = send(FollowingDoor(), "GET", "/health/bandwidth").one
+    assert told == {"/pincrew/sync/1": {"total_in": 10, "total_out": 20, "rate_in": 1.5, "rate_out": 2.0}}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pincrew.errors import Conflict, NodeRefused, NotAllowed
-from pincrew.rest.doorkeeper import Keys, TcpRules
+from pincrew.rest.doorkeeper import Keys, Rules
 from pincrew.tokens import TokenBook
 from support.rest_door import FollowingDoor, WritingDoor, send
 from support.shape_examples import CID
@@ -73,7 +73,7 @@ def test_a_bug_is_a_sentence_for_the_caller_and_a_trace_in_the_log(caplog: pytes
 )
 def test_web_pages_are_refused_on_tcp(headers: dict[str, str], status: int, tmp_path: Path) -> None:
     door = FollowingDoor()
-    rules = TcpRules(HOSTS, Keys((), TokenBook(tmp_path / "tokens.toml")))
+    rules = Rules(HOSTS, Keys((), TokenBook(tmp_path / "tokens.toml")))
     assert send(door, "GET", "/id", rules=rules, headers=headers).status == status
     assert door.asked == ([("id",)] if status == 200 else [])
     assert send(door, "GET", "/id", headers=headers).status == 200, "no browser reaches a unix socket"

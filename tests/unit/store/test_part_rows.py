@@ -17,7 +17,7 @@ from pincrew.store.database import Database
 from pincrew.store.part_rows import PartRows
 from pincrew.store.statuses import Statuses
 from pincrew.tracker import NOT_PART, StatusUpdate
-from pincrew.values import Pin, PinState
+from pincrew.values import NOBODY, Pin, PinState, PinType
 from support.pinner_bench import cid_of
 
 KEY = SigningKey.from_seed(b"rows" * 8)
@@ -31,6 +31,7 @@ def database(tmp_path: Path) -> Database:
     author = Author(replica, KEY, now_ms=lambda: 5, nonce=lambda: b"n" * 16)
     pins = [Pin(cid_of(n), name=f"kallocations {n}" if n == 3 else f"pin {n}", size=n or None) for n in range(COUNT)]
     pins[7] = Pin(cid_of(7), name="named", allocations=("peer",))
+    pins[8] = Pin(cid_of(8), name="sharded", type=PinType.META, reference=cid_of(7))
     finish(author.write([WriteRequest(pin.cid, encode_record(pin)) for pin in pins]))
     updates = [
         StatusUpdate(cid_of(1), PinState.PINNED, size=111),
@@ -51,7 +52,8 @@ def test_pages_bring_every_row_once_with_what_is_known_of_it(database: Database)
     assert (by_cid[cid_of(1)].state, by_cid[cid_of(1)].size) == (PinState.PINNED, 111)
     assert by_cid[cid_of(2)].cause == NOT_PART
     assert by_cid[cid_of(0)].size is None and by_cid[cid_of(9)].name == "pin 9"
-    assert [row.allocations for row in rows if row.allocations] == [("peer",)], "a name may read so, too"
+    named = {row.cid: row.allocations for row in rows if row.allocations}
+    assert named == {cid_of(7): ("peer",), cid_of(8): NOBODY}, "a name may read so, too"
 
 
 def test_samples_are_runs_from_all_over(database: Database) -> None:

@@ -17,7 +17,7 @@ from pincrew.replica import Replica
 from pincrew.steps import finish
 from pincrew.store.database import Database
 from pincrew.store.watched_rows import WatchedRows
-from pincrew.values import Pin
+from pincrew.values import Pin, PinType
 from sim.swarm import cid_of, key_of
 
 ME = key_of("me")
@@ -259,3 +259,32 @@ def test_those_that_expire_next_are_kept() -> None:
     assert expiring.due(95, 9) == [] and not expiring.is_more
     assert expiring.due(98, 9) == [cid_of(4), cid_of(3), cid_of(2)]
     assert expiring.due(10**6, 1) == [cid_of(1)]
+
+
+def test_shards_are_possible_until_all_was_read_and_known_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    care = Care()
+    care.write(*(Pin(cid_of(number), expire_ms=2**50) for number in range(3)))
+    monkeypatch.setattr(limits, "WATCHED_ROWS_PER_SLICE", 2)
+    care.caretaker.begin(care.facts())
+    assert care.caretaker.read() and care.caretaker.may_have_shards
+    assert not care.caretaker.read() and not care.caretaker.may_have_shards
+    care.write(Pin(cid_of(7), type=PinType.META, reference=cid_of(8), replication_min=1, replication_max=1))
+    requests, plan = care.look()
+    assert care.caretaker.may_have_shards and not requests and not plan.size, "nobody is found to keep a meta pin"
+    care.look()
+    assert care.caretaker.may_have_shards
+
+
+def test_a_shard_of_who_is_gone_is_kept_by_another_and_stays_a_shard() -> None:
+    care = Care()
+    shard = Pin(cid_of(1), type=PinType.SHARD, depth=1, reference=cid_of(2), metadata=(("a", "b"),))
+    care.write(replace(shard, allocations=(IDS["b"],), replication_min=1, replication_max=1))
+    care.look()
+    care.pass_time(limits.REPIN_AFTER_S + limits.ANNOUNCEMENT_TTL_S + 60, "b")
+    for _ in range(4):
+        care.carry_out(care.look()[1])
+        care.pass_time(900, "b")
+    (row,) = care.rows.of([cid_of(1)])
+    found = decode_record(row.cid, row.record)
+    assert found.allocations and IDS["b"] not in found.allocations
+    assert replace(found, allocations=(), replication_min=-1, replication_max=-1) == shard

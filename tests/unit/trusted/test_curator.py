@@ -97,3 +97,15 @@ async def test_what_it_says_of_itself(home: Home) -> None:
     save(path, replace(load_cluster(path), repin_after=60.0))
     async with calling(home) as roster:
         assert (await curator(roster)).peer.self_report.own().repins
+
+
+@trio_test
+async def test_a_part_of_what_is_added_goes_to_who_has_room_for_it(home: Home) -> None:
+    configured(home, allocate_followers=True, allocate_by=("freespace",))
+    async with calling(home) as roster:
+        cluster = await curator(roster)
+        small, large = (announce(cluster, name, free_bytes=size) for name, size in (("a", 10**6), ("b", 10**9)))
+        assert cluster.allocate(1, 1, [small]).peers == (small,)
+        assert cluster.allocate(1, 1, [small], 10**7).peers == (large,)
+        with pytest.raises(Conflict, match="Available candidates: 0"):
+            cluster.allocate(1, 1, [], 10**10)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -13,18 +14,24 @@ import trio.testing
 from pincrew.trusted.curator import Curator
 
 from pincrew import limits
-from pincrew.cid import parse_cid
-from pincrew.errors import Conflict, Misuse, NotFound, PincrewError
-from pincrew.node.importing import Entry, FolderEntry
+from pincrew.api.shapes import PinRequest
+from pincrew.cid import cid_text, parse_cid
+from pincrew.errors import Conflict, Misuse, NodeStarting, NotFound, PincrewError
+from pincrew.node.car import CarReader
+from pincrew.node.importing import Entry, FileEntry, FolderEntry
+from pincrew.node.links import links_of
+from pincrew.node_client import NodeIdentity
 from pincrew.paths import Home
+from pincrew.record import decode_record
 from pincrew.rest.add_options import read_add_wish
 from pincrew.rest.contract import WritingRestDoor
 from pincrew.rest.pin_options import PinOptions
+from pincrew.rest.shapes import AddedOutput
 from pincrew.rest_desk import NOT_LISTED, RestDesk
-from pincrew.values import PinMode
+from pincrew.values import Pin, PinMode, PinType
 from support.crew_of_answers import curating
 from support.machines import made_up_cids
-from unit.test_roster import home, trio_test, until
+from unit.test_roster import calling, home, trio_test, until
 
 __all__ = ["home"]
 CIDS = made_up_cids(4, "rest writing")
@@ -165,7 +172,137 @@ async def test_no_more_are_added_at_once_than_others_take(home: Home) -> None:
 
 
 @trio_test
+async def test_adding_waits_for_a_node_that_is_just_starting(home: Home) -> None:
+    was_asked: list[int] = []
+    async with curating(home) as (curator, _, _others):
+        with pytest.MonkeyPatch.context() as patch:
+            stored = Stored(curator, patch)
+
+            async def identity() -> NodeIdentity:
+                was_asked.append(len(stored.blocks))
+                if len(was_asked) < 3:
+                    raise NodeStarting("pincrew's own IPFS node is starting")
+                return NodeIdentity("12D3KooWMemory", (), "kubo/0.43.1")
+
+            patch.setattr(curator.peer.node, "id", identity)
+            told = await added(curator, b"hello")
+            assert len(was_asked) >= 3 and was_asked[:3] == [0, 0, 0]
+            assert parse_cid(told[-1].cid) in stored.blocks
+
+
+@trio_test
 async def test_a_follower_s_desk_does_not_write(home: Home) -> None:
     async with curating(home) as (curator, _, _others):
         following = RestDesk(curator.peer, curator.statuses, asks_others=False)
         assert not isinstance(following, WritingRestDoor)
+
+
+CONTENT = random.Random(7).randbytes(1_024_000)
+
+
+class Stored:
+    """What the node of a curator was given."""
+
+    def __init__(self, curator: Curator, patch: pytest.MonkeyPatch) -> None:
+        self.blocks: dict[bytes, bytes] = {}
+        patch.setattr(curator.peer.node, "import_car", self._import)
+
+    async def _import(self, pieces: AsyncIterator[bytes]) -> None:
+        reader = CarReader()
+        async for piece in pieces:
+            self.blocks.update(reader.feed(piece))
+        reader.finish()
+
+
+async def added(curator: Curator, content: bytes, **options: Any) -> list[AddedOutput]:
+    told: list[AddedOutput] = []
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield content
+
+    async def entries() -> AsyncGenerator[Entry, None]:
+        yield FileEntry("film", pieces())
+
+    async def emit(one: AddedOutput) -> None:
+        told.append(one)
+
+    async with aclosing(entries()) as files:
+        await writing(curator).add(files, read_add_wish({"shard": "true"}), PinOptions(**options), emit)
+    return told
+
+
+def types(curator: Curator) -> dict[str, Pin]:
+    pins = [decode_record(row.cid, row.record) for row in curator.peer.listing.all()]
+    return {pin.name: pin for pin in pins}
+
+
+@trio_test
+async def test_content_in_shards_is_listed_as_ipfs_cluster_lists_it_and_goes_as_a_whole(home: Home) -> None:
+    async with curating(home) as (curator, _, _others):
+        with pytest.MonkeyPatch.context() as patch:
+            stored = Stored(curator, patch)
+            told = await added(curator, CONTENT, name="film", shard_size=530_000, metadata={"a": "b"})
+            assert [one.name for one in told] == ["shard-0", "shard-1", "film-clusterDAG", "film"]
+            pins = types(curator)
+            assert set(pins) == {"film", "film-clusterDAG", "film-shard-0", "film-shard-1"}
+            root, dag, last = pins["film"], pins["film-clusterDAG"], pins["film-shard-1"]
+            assert [one.cid for one in told[-2:]] == [cid_text(dag.cid), cid_text(root.cid)]
+            assert links_of(dag.cid, stored.blocks[dag.cid]) == [pins[f"film-shard-{n}"].cid for n in range(2)]
+            assert (root.type, root.reference, dag.reference) == (PinType.META, dag.cid, root.cid)
+            assert (dict(root.metadata), last.reference) == ({"a": "b"}, pins["film-shard-0"].cid)
+
+            desk = writing(curator)
+            for part in (dag, last):
+                with pytest.raises(Conflict, match="directly"):
+                    await desk.unpin(part.cid)
+            with pytest.raises(Conflict, match="meta-pin"):
+                await desk.pin(root.cid, PinOptions())
+            with pytest.raises(Conflict, match="cannot be updated"):
+                await desk.pin(BINARY[0], PinOptions(update_of=root.cid))
+            assert types(curator) == pins
+
+            again = await added(curator, CONTENT, name="film", shard_size=700_000)
+            assert again[-1].cid == cid_text(root.cid) and len(types(curator)) == 4, "the shards of before are gone"
+            assert types(curator)["film-shard-1"].cid not in {pin.cid for pin in pins.values()}
+            assert (await desk.unpin(root.cid)).type == "meta-pin"
+            assert await count(curator) == 0
+
+
+@trio_test
+async def test_content_in_shards_is_known_after_a_restart(home: Home) -> None:
+    """Pinned without shards, it would be fetched whole by everybody. Lists without such content cost no look."""
+    async with curating(home) as (curator, _, _others):
+        await until(lambda: not curator.repinner.may_have_shards())
+        meta = PinRequest(CIDS[0], type="meta-pin", reference=CIDS[1], mode="direct", replication_factor_min=-1)
+        await curator.write([meta, PinRequest(CIDS[2])])
+        await writing(curator).pin(BINARY[2], PinOptions(name="again"))
+    async with calling(home) as roster:
+        await roster.start("books")
+        cluster = roster.cluster("books")
+        assert isinstance(cluster, Curator) and cluster.repinner.may_have_shards()
+        for _ in range(2):
+            assert "meta-pin" in await refused(cluster, BINARY[0], Conflict)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+
+
+@trio_test
+async def test_what_is_pinned_without_shards_stays_so(home: Home) -> None:
+    async with curating(home) as (curator, _, _others):
+        with pytest.MonkeyPatch.context() as patch:
+            Stored(curator, patch)
+            root = (await added(curator, CONTENT, shard_size=700_000))[-1].cid
+            await writing(curator).unpin(parse_cid(root or ""))
+            await writing(curator).pin(parse_cid(root or ""), PinOptions(name="whole"))
+            with pytest.raises(Conflict, match="without shards"):
+                await added(curator, CONTENT, shard_size=700_000)
+            assert [pin.name for pin in types(curator).values()] == ["whole"]
+
+
+@trio_test
+async def test_shards_that_are_too_small_leave_nothing_behind(home: Home) -> None:
+    async with curating(home) as (curator, _, _others):
+        with pytest.MonkeyPatch.context() as patch:
+            Stored(curator, patch)
+            with pytest.raises(Misuse, match="doesn't fit"):
+                await added(curator, CONTENT, shard_size=1_000)
+            assert await count(curator) == 0
