@@ -22,9 +22,11 @@ from pincrew.errors import Conflict, Forged, Malformed, Misuse, PeerFault
 from pincrew.files import private_folder, write_file
 from pincrew.identity import load_or_create_key, load_secret, render_secret
 from pincrew.keys import peer_id
+from pincrew.limit_settings import with_limits
 from pincrew.node_address import NodeKind
 from pincrew.paths import ClusterPaths, Home, cluster_name
-from pincrew.settings import ClusterSettings, PartMode, Role, find_cluster, load_cluster, save, with_limits
+from pincrew.settings import ClusterSettings, PartMode, Role
+from pincrew.settings_files import find_cluster, load_cluster, save
 
 _NAMES_TRIED_MAX = 1_000
 

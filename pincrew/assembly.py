@@ -16,7 +16,8 @@ from pincrew.paths import ClusterPaths
 from pincrew.pause import Pause, pause_of
 from pincrew.peer import Peer, PeerOptions
 from pincrew.removals import RemovalsRules
-from pincrew.settings import ClusterSettings, Settings, load_cluster, save, tags_of
+from pincrew.settings import ClusterSettings, Settings, tags_of
+from pincrew.settings_files import load_cluster, save
 from pincrew.store.database import Database
 from pincrew.store.staging import StagedFile
 

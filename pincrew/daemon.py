@@ -35,6 +35,7 @@ from pincrew.follow.prospect import look
 from pincrew.home_lock import Lock
 from pincrew.household import Household
 from pincrew.keys import peer_id
+from pincrew.limit_settings import part_mode
 from pincrew.node.web import Server
 from pincrew.node_address import NodeKind
 from pincrew.node_choice import checked_choice, choose
@@ -42,7 +43,8 @@ from pincrew.node_finding import find_repository, kind_of
 from pincrew.paths import Home
 from pincrew.peer import now_ms
 from pincrew.service_manager import ServiceManager
-from pincrew.settings import Settings, load_node, load_settings, part_mode, save
+from pincrew.settings import Settings
+from pincrew.settings_files import load_node, load_settings, save
 
 _log = logging.getLogger("pincrew.daemon")
 _SWITCH_INTERVAL_S = 0.001

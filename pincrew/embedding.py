@@ -34,7 +34,8 @@ from pincrew.rest.add_options import read_add_wish
 from pincrew.rest.contract import WritingRestDoor
 from pincrew.rest.pin_options import read_pin_options
 from pincrew.rest.shapes import AddedOutput
-from pincrew.settings import NO_REST, Settings, load_settings
+from pincrew.settings import NO_REST, Settings
+from pincrew.settings_files import load_settings
 from pincrew.values import PinState
 
 T = TypeVar("T")

@@ -16,10 +16,12 @@ from pincrew import limits
 from pincrew.api.shapes import Chosen, Limits, LimitsChanged, LimitsRequest
 from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import Conflict, Misuse, NotAllowed
+from pincrew.limit_settings import with_limits
 from pincrew.node_address import NodeKind
 from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer
-from pincrew.settings import ClusterSettings, PartMode, load_cluster, save, with_limits
+from pincrew.settings import ClusterSettings, PartMode
+from pincrew.settings_files import load_cluster, save
 from pincrew.store.filters import Filter
 from pincrew.store.listing import PinRow
 from pincrew.tracker import DENIED, FOR_ROOM

@@ -22,6 +22,7 @@ from pincrew.bell import Bell
 from pincrew.cluster import Cluster
 from pincrew.errors import PincrewError
 from pincrew.files import write_file
+from pincrew.limit_settings import kept_months
 from pincrew.limits import (
     LINE_LOOK_INTERVAL_S,
     MONTH_KEEP_INTERVAL_S,
@@ -35,7 +36,6 @@ from pincrew.node_keeper import KeptNode
 from pincrew.nodes import Nodes
 from pincrew.paths import Home
 from pincrew.pause import moment_text
-from pincrew.settings import kept_months
 
 _log = logging.getLogger("pincrew.month")
 

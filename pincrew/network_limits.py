@@ -20,13 +20,15 @@ from pincrew.api.shapes import NetworkLimits, NetworkLimitsRequest
 from pincrew.bell import Bell
 from pincrew.cluster import Cluster
 from pincrew.errors import NodeDown, PincrewError
+from pincrew.limit_settings import network_limits, with_network
 from pincrew.limits import LINE_LOOK_INTERVAL_S
 from pincrew.month_keeper import MonthKeeper
 from pincrew.node_address import NodeKind
 from pincrew.nodes import Nodes
 from pincrew.paths import Home
 from pincrew.pinner import Hold
-from pincrew.settings import Limit, Settings, load_node, load_settings, names_any, network_limits, save, with_network
+from pincrew.settings import Limit, Settings
+from pincrew.settings_files import load_node, load_settings, names_any, save
 from pincrew.steering import Steering
 
 _log = logging.getLogger("pincrew.network_limits")

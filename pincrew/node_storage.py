@@ -18,7 +18,8 @@ from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.node_keeper import KeptNode, NodeKeeper
 from pincrew.paths import Home
-from pincrew.settings import Limit, Settings, load_cluster, load_node, save
+from pincrew.settings import Limit, Settings
+from pincrew.settings_files import load_cluster, load_node, save
 
 _log = logging.getLogger("pincrew.node_storage")
 

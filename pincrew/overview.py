@@ -23,7 +23,7 @@ from pincrew.pinner import PinnerSummary
 from pincrew.quantities import age_text
 from pincrew.rates import Rates, TimeLeft, time_left
 from pincrew.room import Bound
-from pincrew.settings import load_cluster
+from pincrew.settings_files import load_cluster
 from pincrew.tracker import FOR_ROOM, NOT_PART
 from pincrew.values import PinState
 

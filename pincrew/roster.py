@@ -31,7 +31,8 @@ from pincrew.ownership import Ownership
 from pincrew.paths import ClusterPaths, Home
 from pincrew.publisher import serve_document
 from pincrew.rest_listener import serve_rest, serve_rest_socket, serve_rest_streams
-from pincrew.settings import NO_REST, Role, Settings, cluster_in_force, load_cluster, save
+from pincrew.settings import NO_REST, Role, Settings
+from pincrew.settings_files import cluster_in_force, load_cluster, save
 from pincrew.trust_role import appoint, role_here
 from pincrew.trusted.curator import Curator, open_curator
 

@@ -15,7 +15,8 @@ from pincrew.files import read_file
 from pincrew.identity import load_key
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
 from pincrew.paths import ClusterPaths
-from pincrew.settings import Role, load_cluster, save
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster, save
 from pincrew.trust_view import kept_trust
 
 

@@ -20,7 +20,8 @@ from pincrew.identity import SECRET_BYTES, Random, create_key, render_secret
 from pincrew.keys import peer_id
 from pincrew.limits import SHARD_BITS_DEFAULT
 from pincrew.paths import ClusterPaths, Home, cluster_name
-from pincrew.settings import ClusterSettings, Role, save
+from pincrew.settings import ClusterSettings, Role
+from pincrew.settings_files import save
 from pincrew.trust import TrustChain, first_record
 from pincrew.trust_record import SALT_BYTES
 

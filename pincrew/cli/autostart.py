@@ -21,7 +21,7 @@ from pincrew.cli.invocation import Invocation, command
 from pincrew.cli.prompts import agree, require_terminal
 from pincrew.errors import NotFound, WorldFault
 from pincrew.files import private_folder, read_file, told, write_file
-from pincrew.settings import cluster_environment_names, environment_names
+from pincrew.settings_files import cluster_environment_names, environment_names
 
 _BYTES_MAX = 64 * 1024
 

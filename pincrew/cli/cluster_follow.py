@@ -27,7 +27,7 @@ from pincrew.node_calls import NodeCalls
 from pincrew.node_choice import AUTO
 from pincrew.node_finding import address_of, authorization
 from pincrew.paths import ClusterPaths, cluster_name
-from pincrew.settings import load_cluster, load_settings
+from pincrew.settings_files import load_cluster, load_settings
 
 PROGRAM = "ipfs-cluster-follow"
 _NODE_TIMEOUT_S = 10.0

@@ -23,7 +23,7 @@ from pincrew.files import write_file
 from pincrew.node_choice import checked_choice
 from pincrew.paths import ClusterPaths
 from pincrew.quantities import parse_duration
-from pincrew.settings import cluster_in_force, load_settings
+from pincrew.settings_files import cluster_in_force, load_settings
 from pincrew.trust_view import kept_trust
 from pincrew.trusted import creation, publishing
 

@@ -23,7 +23,8 @@ from pincrew.node_address import NodeKind
 from pincrew.node_calls import NodeCalls
 from pincrew.node_finding import address_of
 from pincrew.paths import Home
-from pincrew.settings import NodeSettings, save
+from pincrew.settings import NodeSettings
+from pincrew.settings_files import save
 
 START_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 180.0

@@ -26,7 +26,8 @@ from pincrew.identity import load_key
 from pincrew.limits import CONFIG_DOCUMENT_BYTES_MAX
 from pincrew.node_finding import address_of
 from pincrew.paths import ClusterPaths
-from pincrew.settings import ClusterSettings, Settings, cluster_in_force, load_settings
+from pincrew.settings import ClusterSettings, Settings
+from pincrew.settings_files import cluster_in_force, load_settings
 from pincrew.tokens import TokenBook
 
 

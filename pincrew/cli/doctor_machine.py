@@ -16,7 +16,8 @@ from pincrew.node_address import FoundBy, NodeAddress, NodeKind
 from pincrew.node_choice import node_version
 from pincrew.node_finding import address_of, kind_of
 from pincrew.paths import ClusterPaths, Home
-from pincrew.settings import ClusterSettings, Settings, load_cluster
+from pincrew.settings import ClusterSettings, Settings
+from pincrew.settings_files import load_cluster
 
 _ROOM_BYTES = 1_000_000_000
 _CLOCK_OFF_S = 3_600.0  # of a curator's clock that may be wrong itself

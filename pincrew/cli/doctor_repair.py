@@ -20,7 +20,8 @@ from pincrew.cli.prompts import agree
 from pincrew.errors import Misuse, NotAllowed, PincrewError
 from pincrew.home_lock import Lock
 from pincrew.paths import ClusterPaths
-from pincrew.settings import Role, load_cluster
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster
 from pincrew.store.acquaintances import Acquaintance, Acquaintances
 from pincrew.store.database import Database
 from pincrew.store.trust_store import TrustStore

@@ -26,7 +26,9 @@ from pincrew.follow.source import parse_source
 from pincrew.node_address import NodeKind
 from pincrew.node_choice import checked_choice
 from pincrew.quantities import parse_duration, parse_percent
-from pincrew.settings import PartMode, checked_peer_name, load_settings, parse_limit
+from pincrew.setting_values import parse_limit
+from pincrew.settings import PartMode, checked_peer_name
+from pincrew.settings_files import load_settings
 
 
 def register(app: typer.Typer) -> None:

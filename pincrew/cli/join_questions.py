@@ -16,9 +16,11 @@ from pincrew.cli.invocation import Invocation
 from pincrew.cli.prompts import agree, ask
 from pincrew.errors import Misuse
 from pincrew.join_words import NO_LIMIT, is_own_node, usual_limit
+from pincrew.limit_settings import with_limits
 from pincrew.limits import JOIN_LIMIT_BYTES_MIN
 from pincrew.quantities import parse_size
-from pincrew.settings import ClusterSettings, checked_peer_name, parse_limit, with_limits
+from pincrew.setting_values import parse_limit
+from pincrew.settings import ClusterSettings, checked_peer_name
 
 
 def with_usual_limit(request: AcceptRequest, prospect: Prospect, *, is_agreed: bool) -> AcceptRequest:

@@ -17,21 +17,13 @@ from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.errors import DaemonNotRunning, Misuse, NotAllowed
 from pincrew.files import private_folder
+from pincrew.limit_settings import kept_months, network_limits, part_mode, with_limits, with_network
 from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.paths import ClusterPaths
 from pincrew.quantities import parse_percent
-from pincrew.settings import (
-    Role,
-    kept_months,
-    load_cluster,
-    load_settings,
-    network_limits,
-    part_mode,
-    save,
-    with_limits,
-    with_network,
-)
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster, load_settings, save
 
 _UNPIN, _LEAVE = "unpin", "leave"
 _ANSWERS = {"u": _UNPIN, _UNPIN: _UNPIN, "l": _LEAVE, _LEAVE: _LEAVE, "c": "", "cancel": "", "": ""}

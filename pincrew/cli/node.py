@@ -17,7 +17,7 @@ from pincrew.node_address import NodeKind
 from pincrew.node_calls import NodeCalls
 from pincrew.node_choice import checked_choice
 from pincrew.node_finding import address_of
-from pincrew.settings import load_settings
+from pincrew.settings_files import load_settings
 
 _NO_LIMIT_FROM = 2**63
 

@@ -16,7 +16,7 @@ from pincrew.cli.output import Output
 from pincrew.errors import Misuse
 from pincrew.paths import ClusterPaths
 from pincrew.pause import Pause, pause_asked
-from pincrew.settings import load_cluster, load_settings, save
+from pincrew.settings_files import load_cluster, load_settings, save
 from pincrew.timetable import timetable_of
 
 

@@ -249,8 +249,9 @@ def _wait(invocation: Invocation, cluster: str, batch: Batch, copies: int, deadl
             return ExitCode.DONE
         if deadline is not None and time.monotonic() >= deadline:
             short = f"{figures.count(len(waiting))} of {figures.plural(total, 'pin')}"
+            verb = "is" if len(waiting) == 1 else "are"
             invocation.output.say(
-                f"pincrew: Time ran out: {short} are not yet pinned by {figures.plural(copies, 'peer')}."
+                f"pincrew: Time ran out: {short} {verb} not yet pinned by {figures.plural(copies, 'peer')}."
                 f" They are on the list and go on being fetched. See `pincrew pin status -c {cluster}`."
             )
             return ExitCode.TIMED_OUT

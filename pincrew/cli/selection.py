@@ -7,7 +7,8 @@ import difflib
 
 from pincrew.errors import Misuse, NotAllowed, NotFound, PincrewError
 from pincrew.paths import ClusterPaths, Home
-from pincrew.settings import Role, load_cluster
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster
 
 
 def cluster(home: Home, name: str | None) -> ClusterPaths:

@@ -24,18 +24,9 @@ from pincrew.limits import ANNOUNCEMENT_TTL_S, CONFIG_DOCUMENT_BYTES_MAX
 from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.paths import ClusterPaths
-from pincrew.settings import (
-    CLUSTER_VARIABLE,
-    HIDDEN,
-    NO_REST,
-    ClusterSettings,
-    Role,
-    Tree,
-    cluster_in_force,
-    load_node,
-    load_settings,
-    setting_text,
-)
+from pincrew.setting_values import setting_text
+from pincrew.settings import HIDDEN, NO_REST, ClusterSettings, Role, Tree
+from pincrew.settings_files import CLUSTER_VARIABLE, cluster_in_force, load_node, load_settings
 from pincrew.trust_role import role_here
 
 

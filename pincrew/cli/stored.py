@@ -31,7 +31,8 @@ from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.paths import ClusterPaths, Home
 from pincrew.record import decode_record
-from pincrew.settings import Role, load_cluster
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster
 from pincrew.store.database import Database
 from pincrew.store.events import Events
 from pincrew.store.filters import Filter

@@ -20,7 +20,7 @@ from pincrew.cli.invocation import ClusterOption, Invocation, command
 from pincrew.cli.output import Output
 from pincrew.errors import Misuse, PincrewError
 from pincrew.node_address import NodeKind
-from pincrew.settings import load_settings, save
+from pincrew.settings_files import load_settings, save
 
 
 def register(app: typer.Typer) -> None:

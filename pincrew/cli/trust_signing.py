@@ -23,7 +23,7 @@ from pincrew.identity import load_key
 from pincrew.keys import SigningKey, peer_id, public_of
 from pincrew.limits import TRUST_PROPOSAL_BYTES_MAX
 from pincrew.paths import ClusterPaths, Home
-from pincrew.settings import find_cluster
+from pincrew.settings_files import find_cluster
 from pincrew.trust import TrustChain, TrustRecord
 from pincrew.trust_proposal import Proposal, parse_proposal, propose, render_proposal
 

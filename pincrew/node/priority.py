@@ -16,7 +16,8 @@ from pincrew.limits import NODE_NICENESS
 from pincrew.node_address import NodeKind
 from pincrew.node_finding import kind_of
 from pincrew.paths import Home
-from pincrew.settings import NodePriority, Role, Settings, load_cluster
+from pincrew.settings import NodePriority, Role, Settings
+from pincrew.settings_files import load_cluster
 
 # linux/ioprio.h, and the call's number (asm/unistd.h), for which the C library has no name.
 _WHO_PROCESS = 1

@@ -34,7 +34,8 @@ from pincrew.node.priority import is_low, yield_to_others
 from pincrew.node.rpc import build_rpc
 from pincrew.node.store import BlockStore
 from pincrew.paths import Home, NodePaths
-from pincrew.settings import NodeSettings, load_node, load_settings, save
+from pincrew.settings import NodeSettings
+from pincrew.settings_files import load_node, load_settings, save
 
 log = logging.getLogger("pincrew.node")
 

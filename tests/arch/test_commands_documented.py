@@ -13,7 +13,8 @@ import pytest
 from pincrew.api import shapes
 from pincrew.cli import answers
 from pincrew.cli.exit_codes import MEANING
-from pincrew.settings import ClusterSettings, NodeSettings, Settings, cluster_environment_names, environment_names
+from pincrew.settings import ClusterSettings, NodeSettings, Settings
+from pincrew.settings_files import cluster_environment_names, environment_names
 from support.command_tree import commands, options
 
 DOCS = Path(__file__).parents[2] / "docs"

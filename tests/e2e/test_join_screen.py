@@ -7,7 +7,7 @@ import os
 import pytest
 
 from pincrew.errors import DaemonNotRunning
-from pincrew.settings import load_cluster, load_node
+from pincrew.settings_files import load_cluster, load_node
 from support.machines import LISTEN, Crew, command, until
 from support.typist import Terminal
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pincrew.settings import load_cluster
+from pincrew.settings_files import load_cluster
 from support.ipfs_cluster import NO_IPFS_CLUSTER, find_ipfs_cluster
 from support.machines import Crew, Machine, made_up_cids
 

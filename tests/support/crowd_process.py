@@ -27,7 +27,8 @@ from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.peer import now_ms
-from pincrew.settings import Settings, load_cluster
+from pincrew.settings import Settings
+from pincrew.settings_files import load_cluster
 from pincrew.values import PinState
 
 NO_NODE = "/ip4/127.0.0.1/tcp/9"  # the discard port: a node that is down

@@ -12,7 +12,8 @@ from pincrew.trusted.creation import create
 
 from pincrew.cli.app import run
 from pincrew.paths import ClusterPaths, Home
-from pincrew.settings import ClusterSettings, Role, save
+from pincrew.settings import ClusterSettings, Role
+from pincrew.settings_files import save
 
 
 @dataclass

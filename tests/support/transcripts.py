@@ -20,7 +20,8 @@ from pincrew.api.client import Client
 from pincrew.files import private_folder
 from pincrew.kubo_process import KuboProcess, find_kubo
 from pincrew.paths import Home
-from pincrew.settings import NodeSettings, save
+from pincrew.settings import NodeSettings
+from pincrew.settings_files import save
 from support.kubo_process import running_kubo
 from support.machines import LISTEN, Crew, Machine, command, crew_in, free_port, until
 from support.typist import Terminal

@@ -24,7 +24,8 @@ from pincrew.kubo_rpc import KuboRpc
 from pincrew.node.car import CarReader, header_of, section_of
 from pincrew.node.multihash import cid_of
 from pincrew.paths import Home
-from pincrew.settings import Role, load_cluster, save
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster, save
 from pincrew.trust_role import role_here
 from support.fake_node import FakeKubo
 from support.machines import NOBODY, made_up_cids

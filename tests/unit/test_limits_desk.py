@@ -12,7 +12,8 @@ from pincrew.denylist import parse
 from pincrew.errors import Conflict, Misuse, NotAllowed
 from pincrew.paths import Home
 from pincrew.roster import Roster
-from pincrew.settings import PartMode, Role, load_cluster, save
+from pincrew.settings import PartMode, Role
+from pincrew.settings_files import load_cluster, save
 from pincrew.store.database import STATE_NUMBER
 from pincrew.store.filters import Filter
 from pincrew.tracker import NOT_PART

@@ -12,12 +12,12 @@ import trio
 import trio.testing
 
 from pincrew.errors import NodeDown
+from pincrew.limit_settings import kept_months
 from pincrew.month_keeper import MonthKeeper
 from pincrew.node_address import NodeKind
 from pincrew.node_client import Traffic
 from pincrew.node_keeper import KeptNode
 from pincrew.paths import Home
-from pincrew.settings import kept_months
 
 NOVEMBER, DECEMBER = datetime(2026, 11, 22, 12), datetime(2026, 12, 1, 0, 0, 3)
 

@@ -19,7 +19,8 @@ from pincrew.node_address import NodeKind
 from pincrew.node_client import Traffic
 from pincrew.paths import Home
 from pincrew.pinner import Hold
-from pincrew.settings import NodeSettings, Settings, load_node, load_settings, save
+from pincrew.settings import NodeSettings, Settings
+from pincrew.settings_files import load_node, load_settings, save
 
 DAY, NIGHT = datetime(2026, 5, 4, 12), datetime(2026, 5, 4, 23, 30)
 TWO_SETS = Settings(download_limit=1_000, quiet_hours="23:00-07:00", quiet_upload_limit=50)

@@ -13,7 +13,8 @@ from pincrew.errors import NodeDown, NodeRefused
 from pincrew.files import private_folder
 from pincrew.node_storage import NodeStorage
 from pincrew.paths import Home
-from pincrew.settings import ClusterSettings, NodeSettings, Settings, load_node, save
+from pincrew.settings import ClusterSettings, NodeSettings, Settings
+from pincrew.settings_files import load_node, save
 
 GIGABYTE = 10**9
 

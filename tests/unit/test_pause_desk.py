@@ -6,7 +6,7 @@ import pytest
 
 from pincrew.errors import Misuse
 from pincrew.paths import Home
-from pincrew.settings import load_cluster
+from pincrew.settings_files import load_cluster
 from unit.test_roster import calling, home, made, trio_test
 
 __all__ = ["home"]

@@ -20,7 +20,8 @@ from pincrew.nodes import Nodes
 from pincrew.ownership import Ownership
 from pincrew.paths import Home
 from pincrew.roster import Roster, leaf
-from pincrew.settings import Role, Settings, load_cluster, save
+from pincrew.settings import Role, Settings
+from pincrew.settings_files import load_cluster, save
 
 PATIENCE_S = 30.0
 

@@ -12,7 +12,8 @@ from pincrew.trusted.creation import Created, create
 from pincrew.errors import NotFound
 from pincrew.identity import load_key
 from pincrew.paths import Home
-from pincrew.settings import Role, load_cluster, save
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster, save
 from pincrew.store.database import Database
 from pincrew.store.trust_store import TrustStore
 from pincrew.trust import Cut

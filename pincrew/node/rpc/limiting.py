@@ -6,7 +6,7 @@ from pincrew.errors import Misuse
 from pincrew.limits import SILENCE_S_MAX
 from pincrew.node.rpc.arguments import Form
 from pincrew.node.rpc.call import Call, Command
-from pincrew.settings import with_texts
+from pincrew.settings_files import with_texts
 
 # The options, and which settings they are.
 _SETTINGS = {

@@ -10,7 +10,8 @@ from pincrew.cli import choosing
 from pincrew.cli.choosing import described
 from pincrew.node_choice import Choice
 from pincrew.paths import Home
-from pincrew.settings import Settings, load_cluster
+from pincrew.settings import Settings
+from pincrew.settings_files import load_cluster
 from support.fake_daemon import FakeDaemon
 from support.shape_examples import followed, offer, prospect
 from support.shell import Shell

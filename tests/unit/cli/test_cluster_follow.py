@@ -11,7 +11,8 @@ import pytest
 
 from pincrew.api.shapes import GlobalPinInfo, NodeInfo, PinInfo, SourceInfo
 from pincrew.cli.cluster_follow import main
-from pincrew.settings import ClusterSettings, load_cluster, save
+from pincrew.settings import ClusterSettings
+from pincrew.settings_files import load_cluster, save
 from support.fake_daemon import FakeDaemon
 from support.shape_examples import PEER, summary
 from support.shell import Result, Shell

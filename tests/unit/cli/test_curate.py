@@ -13,7 +13,7 @@ import pytest
 
 from pincrew.config_document import parse
 from pincrew.paths import Home
-from pincrew.settings import load_cluster
+from pincrew.settings_files import load_cluster
 from support.fake_daemon import FakeDaemon
 from support.shape_examples import summary
 from support.shell import Shell

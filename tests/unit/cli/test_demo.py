@@ -10,7 +10,7 @@ from pincrew.cli import demo
 from pincrew.cli.demo import Pinned
 from pincrew.cli.demo_machines import Machine, write_files
 from pincrew.kubo_process import find_kubo
-from pincrew.settings import load_node
+from pincrew.settings_files import load_node
 from support.shell import Shell
 
 

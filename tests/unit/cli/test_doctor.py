@@ -10,7 +10,7 @@ import pytest
 from pincrew.api.shapes import Check
 from pincrew.errors import Conflict, NotFound
 from pincrew.paths import Home
-from pincrew.settings import load_cluster
+from pincrew.settings_files import load_cluster
 from support.fake_daemon import FakeDaemon
 from support.shape_examples import daemon_info
 from support.shell import Result, Shell

@@ -14,7 +14,8 @@ from pincrew.errors import StoreFault
 from pincrew.home_lock import Lock
 from pincrew.identity import load_key
 from pincrew.paths import ClusterPaths, Home
-from pincrew.settings import ClusterSettings, Role, load_cluster, save
+from pincrew.settings import ClusterSettings, Role
+from pincrew.settings_files import load_cluster, save
 from pincrew.store.acquaintances import Acquaintance, Acquaintances
 from pincrew.store.database import Database
 from pincrew.store.trust_store import TrustStore

@@ -13,7 +13,7 @@ import pytest
 from pincrew.api.shapes import Limits, LimitsChanged, NetworkLimits
 from pincrew.errors import Misuse
 from pincrew.month import Months
-from pincrew.settings import load_cluster, load_settings, save
+from pincrew.settings_files import load_cluster, load_settings, save
 from support.fake_daemon import FakeDaemon, Request
 from support.shell import Shell
 

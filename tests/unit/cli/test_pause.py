@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from pincrew.api.shapes import Paused
-from pincrew.settings import Settings, load_cluster, save
+from pincrew.settings import Settings
+from pincrew.settings_files import load_cluster, save
 from support.fake_daemon import FakeDaemon
 from support.shell import Shell
 

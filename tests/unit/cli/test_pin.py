@@ -145,4 +145,4 @@ def test_wait_runs_out_of_time(shell: Shell, daemon: FakeDaemon) -> None:
     result = shell("pin", "add", CID, "--wait", "1", "--timeout", "0.001s")
     assert result.code == 7
     assert result.out.split() == [CID]
-    assert "Time ran out" in result.err
+    assert "Time ran out: 1 of 1 pin is not yet pinned by" in result.err

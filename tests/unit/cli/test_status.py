@@ -73,6 +73,13 @@ def test_peers(shell: Shell, daemon: FakeDaemon) -> None:
     assert "\x1b" not in result.out
 
 
+def test_a_curator_that_was_never_met(shell: Shell, daemon: FakeDaemon) -> None:
+    shell.followed()
+    line = PeerLine("books", PEER, "", "curator", False, None, None, None, None, None, None)
+    daemon.on("GET", "/clusters/books/peers", [line])
+    assert "never seen" in shell("peers").out
+
+
 OTHER_PEER = "12D3KooWGRUTB7hXeHFMdkyGmy1kVrQjxhcwxhkuTCfYyQQLaxj9"
 
 

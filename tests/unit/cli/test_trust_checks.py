@@ -13,7 +13,8 @@ from pincrew.cli.trust_checks import trust_checks
 from pincrew.files import write_file
 from pincrew.identity import load_key
 from pincrew.paths import Home
-from pincrew.settings import ClusterSettings, Role, load_cluster
+from pincrew.settings import ClusterSettings, Role
+from pincrew.settings_files import load_cluster
 from pincrew.store.database import Database
 from pincrew.store.trust_store import TrustStore
 from pincrew.trust import TrustChain

@@ -17,7 +17,8 @@ from pincrew.errors import Conflict, Forged, Malformed, Misuse, PincrewError, So
 from pincrew.identity import load_key, load_secret, render_secret
 from pincrew.keys import SigningKey, peer_id
 from pincrew.paths import Home
-from pincrew.settings import Role, load_cluster
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster
 from pincrew.trust import TrustChain
 from support.signers import CURATOR, chain, first
 

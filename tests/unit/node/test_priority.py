@@ -11,7 +11,8 @@ import pytest
 from pincrew.limits import NODE_NICENESS
 from pincrew.node.priority import is_low
 from pincrew.paths import Home
-from pincrew.settings import ClusterSettings, NodePriority, Role, Settings, save
+from pincrew.settings import ClusterSettings, NodePriority, Role, Settings
+from pincrew.settings_files import save
 
 PROGRAM = """
 import ctypes, os, threading

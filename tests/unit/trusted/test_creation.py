@@ -16,7 +16,8 @@ from pincrew.errors import Conflict, Misuse, StoreFault
 from pincrew.identity import load_key, load_secret
 from pincrew.keys import peer_id
 from pincrew.paths import Home
-from pincrew.settings import Role, load_cluster
+from pincrew.settings import Role
+from pincrew.settings_files import load_cluster
 
 
 @pytest.fixture

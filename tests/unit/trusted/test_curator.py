@@ -15,7 +15,7 @@ from pincrew.errors import Conflict
 from pincrew.keys import peer_id
 from pincrew.paths import Home
 from pincrew.roster import Roster
-from pincrew.settings import load_cluster, save
+from pincrew.settings_files import load_cluster, save
 from sim.swarm import key_of
 from support.machines import made_up_cids
 from unit.test_roster import calling, home, made, trio_test
