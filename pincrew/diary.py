@@ -80,7 +80,7 @@ def describe(kind: str, fields: dict[str, Any]) -> str:
         "pin_failed": f"{what} was not pinned: {fields.get('cause')}",
         "unpinned": f"{what} was unpinned"
         if fields.get("outcome") != "kept"
-        else f"{what} left the list and stays pinned: it is yours, or another cluster's",
+        else f"{what} is not to be kept here any more and stays pinned: it is yours, or another cluster's",
         "list_changed": f"the list changed: {plural(fields.get('rows') or 0, 'pin')}",
         "session_stopped": f"a session of curator {fields.get('curator')} was stopped: {fields.get('reason')}",
         "write_lost": f"your change of {fields.get('cid')} lost against a concurrent one of {fields.get('to')}",

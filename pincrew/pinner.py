@@ -29,7 +29,6 @@ from pincrew.bookkeeper import Bookkeeper, OnEvent, Work
 from pincrew.letting_go import LettingGo
 from pincrew.limits import (
     CANDIDATES_PER_SLICE,
-    CHANGES_GATHER_S,
     CHANGES_PER_SLICE,
     LANE_DRY_S,
     PIN_NO_PROGRESS_TIMEOUT_S,
@@ -329,15 +328,12 @@ class Pinner:
     # ---- rows -> events -> statuses --------------------------------------------------------------------------------
     async def _follow_changes(self) -> None:
         while True:
-            looked_at = trio.current_time()
             async with self._keeper.turn:
                 changes = await self._keeper.ask(self._keeper.book.changes, CHANGES_PER_SLICE)
                 if changes:
                     await self._take_changes(changes)
             if len(changes) < CHANGES_PER_SLICE:
                 await self._changes_bell.wait()
-                # The first is taken at once. Those that come one by one behind it would cost a transaction each.
-                await trio.sleep_until(looked_at + CHANGES_GATHER_S)
 
     async def _take_changes(self, changes: Sequence[Change]) -> None:
         stopped = []

@@ -115,7 +115,11 @@ def test_what_waits_to_be_written_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("list_changed", {"rows": 1}, "the list changed: 1 pin"),
         ("pinned", {"cid": "bafy"}, "bafy is pinned"),
-        ("unpinned", {"name": "a", "outcome": "kept"}, "a left the list and stays pinned: it is yours"),
+        (
+            "unpinned",
+            {"name": "a", "outcome": "kept"},
+            "a is not to be kept here any more and stays pinned: it is yours",
+        ),
         ("unpinned", {"name": "a"}, "a was unpinned"),
         ("node_down", {"trouble": "The IPFS node does not answer: gone"}, "The IPFS node does not answer: gone"),
         ("part_changed", {"share": 0.3142}, "the part that is kept is 31.4 % of the list"),
