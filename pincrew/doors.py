@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import ssl
@@ -63,12 +64,13 @@ def checked_local(address: str, chosen_by: str, whoever: str) -> str:
 
 
 def _http_config(
-    bind: str | None, tls: Tls | None = None, *, connections_max: int | None = None
+    bind: str | None, tls: Tls | None = None, *, connections_max: int | None = None, stall_s: float = math.inf
 ) -> hypercorn.config.Config:
     config = hypercorn.config.Config()
     if bind is not None:
         config.bind = [bind]
     config.room = None if connections_max is None else Room(connections_max)
+    config.stall_s = stall_s
     config.h11_max_incomplete_size = limits.HTTP_HEAD_BYTES_MAX
     config.keep_alive_timeout = limits.HTTP_IDLE_TIMEOUT_S
     config.ssl_handshake_timeout = limits.HTTP_HANDSHAKE_TIMEOUT_S
@@ -168,7 +170,8 @@ async def serve_tcp(
     settle_server()
     try:
         async with trio.open_nursery() as nursery:
-            config = _http_config(_bound(address), tls, connections_max=connections_max)
+            stall_s = math.inf if connections_max is None else limits.HTTP_SEND_STALL_S
+            config = _http_config(_bound(address), tls, connections_max=connections_max, stall_s=stall_s)
             binds: list[str] = await nursery.start(
                 partial(hypercorn.trio.serve, app, config, shutdown_trigger=stopping.wait)
             )

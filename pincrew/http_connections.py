@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -58,6 +59,7 @@ class Connection(TCPServer):  # type: ignore[misc] # hypercorn's trio side has n
     """
 
     _has_hung_up = False
+    _sending_since: float | None = None
 
     async def run(self) -> None:
         room: Room | None = getattr(self.config, "room", None)
@@ -90,9 +92,21 @@ class Connection(TCPServer):  # type: ignore[misc] # hypercorn's trio side has n
         with trio.move_on_after(limits.HTTP_CLOSE_TIMEOUT_S, shield=True):
             await super()._close()
 
-    async def _close_at_the_end(self) -> None:
+    async def protocol_send(self, event: Any) -> None:
+        self._sending_since = trio.current_time()
         try:
-            await trio.sleep_forever()
+            await super().protocol_send(event)
+        finally:
+            self._sending_since = None
+
+    async def _close_at_the_end(self) -> None:
+        """Close it once the server ends, or a client takes nothing of an answer for too long where that is bounded."""
+        stall_s = getattr(self.config, "stall_s", math.inf)
+        try:
+            while (  # noqa: ASYNC110 (a look now and then costs less than a timer for each piece that is sent)
+                self._sending_since is None or trio.current_time() < self._sending_since + stall_s
+            ):
+                await trio.sleep(stall_s / 4)
         finally:
             stream: Any = self.stream
             getattr(stream, "transport_stream", stream).socket.close()  # it wakes a send that is stuck

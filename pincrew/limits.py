@@ -113,6 +113,7 @@ REQUEST_TIMEOUT_S = 15.0
 REQUEST_CIDS_MAX = 1_000
 HTTP_REQUESTS_PER_CONNECTION_MAX = 1_000_000_000  # whoever asks for much keeps its connection
 HTTP_CLOSE_TIMEOUT_S = 1.0
+HTTP_SEND_STALL_S = 120.0  # a client that takes nothing of an answer, where connections are counted
 REST_CONNECTIONS_MAX = 256  # at once, of each door of a cluster's REST API
 REST_CIDS_MAX = 1_000  # named in one request of ipfs-cluster's API
 REST_ADDED_LINES_WAITING_MAX = 100_000  # for a client that reads only after it has sent all

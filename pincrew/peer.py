@@ -254,7 +254,7 @@ class Peer:
             on_announcements=self.announcer.changed,
             on_handshake_failed=self._handshake_failed,
             take_blocks=self.node.import_car if self.options.writes else None,
-            room=lambda: self.node_room.free_bytes,
+            room=self._room_for_blocks,
         )
         config = NetworkConfig(
             key=self.key,
@@ -491,6 +491,12 @@ class Peer:
         self.month_ends_ms = None
         self.reasons.pop(ReasonCode.MONTHLY_CAP, None)
         self.pinner.go_on(Hold.MONTH)
+
+    def _room_for_blocks(self) -> int | None:
+        """Return how much others may put into the node; a Kubo goes on beyond its own limit, as where it pins."""
+        if self.options.node_kind is NodeKind.EMBEDDED:
+            return self.node_room.free_bytes
+        return None if self.node_room.volume is None else self.node_room.volume.free
 
     @property
     def is_paused(self) -> bool:

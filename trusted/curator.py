@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import trio
 from pincrew.trusted.author import Author, WriteRequest
@@ -32,8 +33,8 @@ from pincrew.paths import ClusterPaths
 from pincrew.peer import Peer, now_ms
 from pincrew.record import decode_record
 from pincrew.settings import ClusterSettings, Settings, checked_replication
-from pincrew.store.watched_rows import WatchedRows
-from pincrew.values import Pin, PinState
+from pincrew.store.watched_rows import WatchedRow, WatchedRows
+from pincrew.values import Pin, PinState, PinType
 
 _CHECKED_PER_SLICE = 500
 _RAW = b"\x01\x55\x12\x20"
@@ -63,6 +64,7 @@ class Curator(Cluster):
         alerts = self.repinner.alerts.newest_first
         self.rest = WritingRestDesk(peer, self.statuses, self.write, self.put, self.allocate, alerts)
         self._has_written_shards = False
+        self._shards_turn = trio.Lock()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled."""
@@ -100,12 +102,38 @@ class Curator(Cluster):
         Raises Misuse before anything is written when one of them is not valid or there are too few peers to keep it,
         NotAllowed where this peer was revoked.
         """
+        async with self._turn(is_for_shards=any(one.type == PinType.META.value for one in requests)):
+            return await self._write(requests)
+
+    async def put(self, request: shapes.PinRequest) -> Pin:
+        """Make one pin durable, and return it. Raises as ``write``."""
+        async with self._turn():
+            [[wanted]] = [some async for some in self._wanted([request])]
+            if wanted.pin is None:
+                raise Misuse(f"{request.cid} is to be removed, not pinned")
+            await self._writer.write([wanted.request()])
+        return wanted.pin
+
+    @asynccontextmanager
+    async def _turn(self, *, is_for_shards: bool = False) -> AsyncIterator[None]:
+        """What is content in shards must not change between a look at it and the write that follows."""
+        self._has_written_shards |= is_for_shards
+        # A list without such content is spared this, and a look at each new pin.
+        if self._may_have_shards():
+            async with self._shards_turn:
+                yield
+        else:
+            yield
+
+    def _may_have_shards(self) -> bool:
+        return self._has_written_shards or self.repinner.may_have_shards()
+
+    async def _write(self, requests: Sequence[shapes.PinRequest]) -> tuple[int, int, list[str]]:
         wanted: list[WriteRequest] = []
         taking: list[WantedPin] = []
         async for some in self._wanted(requests):
             wanted += [one.request() for one in some]
             taking += [one for one in some if one.takes_along]
-        self._has_written_shards |= any(one.pin is not None for one in taking)
         along = await trio.to_thread.run_sync(self._taken_along, taking) if taking else []
         absent = await self._writer.write([*wanted, *along])
         removed = sum(request.record is None and request.cid not in absent for request in wanted)
@@ -116,14 +144,6 @@ class Curator(Cluster):
         ]
         return sum(one.record is not None for one in wanted), removed, missing
 
-    async def put(self, request: shapes.PinRequest) -> Pin:
-        """Make one pin durable, and return it. Raises as ``write``."""
-        [[wanted]] = [some async for some in self._wanted([request])]
-        if wanted.pin is None:
-            raise Misuse(f"{request.cid} is to be removed, not pinned")
-        await self._writer.write([wanted.request()])
-        return wanted.pin
-
     async def _wanted(self, requests: Sequence[shapes.PinRequest]) -> AsyncIterator[list[WantedPin]]:
         """Yield what is wanted, in slices, checked and with peers chosen."""
         self.trust.check_curator()
@@ -131,8 +151,7 @@ class Curator(Cluster):
         allocator: Allocator | None = None
         for start in range(0, len(requests), _CHECKED_PER_SLICE):
             pins = [wanted_pin(one, at, replication) for one in requests[start : start + _CHECKED_PER_SLICE]]
-            # A list without such content is spared a look at each new pin.
-            if self._has_written_shards or self.repinner.may_have_shards():
+            if self._may_have_shards():
                 await trio.to_thread.run_sync(self._check_whole, pins)
             if any(one.is_to_be_allocated for one in pins):
                 allocator = allocator or self.repinner.allocator()
@@ -153,22 +172,28 @@ class Curator(Cluster):
         return Allocation(minimum, maximum, found)
 
     def _check_whole(self, pins: Sequence[WantedPin]) -> None:
-        check_whole(pins, self._parts([one.cid for one in pins]).get)
+        rows = self._part_rows([one.cid for one in pins])
+        check_whole(pins, {cid: decode_record(cid, row.record) for cid, row in rows.items()}.get)
 
     def _taken_along(self, taking: Sequence[WantedPin]) -> list[WriteRequest]:
         """Return the removals of parts of content that goes, or is added anew. Raises Conflict."""
         asked = frozenset(one.cid for one in taking)
-        known = self._parts([one.cid for one in taking])
+        known = self._part_rows([one.cid for one in taking])
+        seen: dict[bytes, WatchedRow] = {}
 
         def find(cid: bytes) -> Pin | None:
-            return known.get(cid) if cid in asked else self._parts([cid]).get(cid)
+            rows = known if cid in asked else self._part_rows([cid])
+            if (row := rows.get(cid)) is None:
+                return None
+            seen[cid] = row
+            return decode_record(cid, row.record)
 
-        return [WriteRequest(cid, None) for cid in taken_along(taking, find)]
+        # Each only as it was looked at: another curator may have put something else in its place.
+        return [WriteRequest(cid, None, seen[cid].put) for cid in taken_along(taking, find)]
 
-    def _parts(self, cids: Sequence[bytes]) -> dict[bytes, Pin]:
-        """Return those of the list's pins that are of content in shards."""
-        rows = [row for row in self._rows.of(cids) if _PART in row.record]
-        return {row.cid: decode_record(row.cid, row.record) for row in rows}
+    def _part_rows(self, cids: Sequence[bytes]) -> dict[bytes, WatchedRow]:
+        """Return the rows of those pins that are of content in shards, as far as a glance tells."""
+        return {row.cid: row for row in self._rows.of(cids) if _PART in row.record}
 
     def _allocated(self, wanted: Sequence[WantedPin], allocator: Allocator) -> list[WantedPin]:
         rows = self._rows.of([one.cid for one in wanted if one.is_to_be_allocated])

@@ -12,7 +12,7 @@ from dataclasses import replace
 import msgspec
 import trio
 from pincrew.trusted.adding import Sink, add_car, add_files, deliveries, delivering
-from pincrew.trusted.pin_requests import Allocation
+from pincrew.trusted.pin_requests import Allocation, wanted_pin
 from pincrew.trusted.shard_pins import ShardWanted, requests_for
 from pincrew.trusted.sharding import Place, Shard, Sharding
 
@@ -20,12 +20,12 @@ from pincrew import limits
 from pincrew.alerts import Alert
 from pincrew.api.lines import pin_object, time_text
 from pincrew.api.shapes import PinObject, PinRequest
-from pincrew.cid import cid_text
+from pincrew.cid import cid_text, parse_cid
 from pincrew.errors import Conflict, Misuse, NotFound
 from pincrew.node.answering import printable
 from pincrew.node.importing import Added, Entry, Progress
 from pincrew.node_keeper import identity_once_started
-from pincrew.peer import Peer
+from pincrew.peer import Peer, now_ms
 from pincrew.pin_statuses import PinStatuses
 from pincrew.rest import shapes
 from pincrew.rest.add_options import AddWish
@@ -44,6 +44,7 @@ Write = Callable[[Sequence[PinRequest]], Awaitable[tuple[int, int, list[str]]]]
 # Hands blocks on; returns what they are, and the bytes of a CAR.
 _Work = Callable[[Sink], Awaitable[tuple[Added, int]]]
 _NONCE_BYTES = 16
+_NO_CONTENT = parse_cid("bafkqaaa")
 
 
 class WritingRestDesk(RestDesk):
@@ -127,6 +128,7 @@ class WritingRestDesk(RestDesk):
                 if wish.in_shards and roots_so_far > 1:
                     raise Misuse("What is added in shards has one root", next_step="Put a folder around it")
 
+        _check_options(options)
         if wish.in_shards:
 
             async def work(blocks: Sink) -> tuple[Added, int]:
@@ -146,6 +148,7 @@ class WritingRestDesk(RestDesk):
 
     async def add_car(self, car: AsyncIterator[bytes], wish: AddWish, options: PinOptions, emit: Emit) -> None:
         """Add what a CAR holds, whatever codecs its blocks are of, then pin its one root."""
+        _check_options(options)
         if wish.in_shards:
 
             async def work(blocks: Sink) -> tuple[Added, int]:
@@ -165,11 +168,10 @@ class WritingRestDesk(RestDesk):
 
     async def _add_in_shards(self, work: _Work, wish: AddWish, options: PinOptions, emit: Emit) -> None:
         """Add what ``work`` hands on, each shard to the nodes of those who are to keep it, then pin it all."""
-        done: list[Shard] = []
 
         async def on_shard(shard: Shard) -> None:
-            name, added = f"shard-{len(done)}", Added("", shard.dag.root, shard.size, root=False)
-            done.append(shard)
+            name = f"shard-{len(sharding.shards) - 1}"
+            added = Added("", shard.dag.root, shard.size, root=False)
             await emit(msgspec.structs.replace(_output(added, shard.place.peers, shard.failed), name=name))
 
         size_max = options.shard_size or limits.SHARD_BYTES_DEFAULT
@@ -183,7 +185,9 @@ class WritingRestDesk(RestDesk):
             root, car_bytes = await work(sharding)
             await self._check_is_no_pin(root.cid)
             cluster_dag = await sharding.put_list(self._destinations(wish, ()))
+        done = sharding.shards
         wanted = [ShardWanted(one.dag.root, one.size, one.dag.depth, one.place.allocation) for one in done]
+        await self._check_is_no_pin(root.cid)  # it may have been pinned while the list of shards went out
         await self._write(
             requests_for(_request(root.cid, replace(options, mode=PinMode.RECURSIVE)), cluster_dag, wanted)
         )
@@ -237,6 +241,11 @@ class WritingRestDesk(RestDesk):
             peers = list(allocation.peers) or None
             requests.append(msgspec.structs.replace(request, size=root.size, allocations=peers))
         await self._write(requests)
+
+
+def _check_options(options: PinOptions) -> None:
+    """Raise Misuse for what could not be written, before hours of adding and not after them."""
+    wanted_pin(_request(_NO_CONTENT, options), now_ms()).request()
 
 
 def _output(added: Added, keepers: Sequence[str] = (), failed: Mapping[str, str] | None = None) -> shapes.AddedOutput:

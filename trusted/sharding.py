@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import trio
 from pincrew.trusted.adding import Blocks, Deliveries
 from pincrew.trusted.pin_requests import Allocation
 
@@ -61,7 +62,10 @@ class Sharding:
         place: Callable[[], Place],
         on_shard: Callable[[Shard], Awaitable[None]],
     ) -> None:
-        """A shard has at most ``size_max`` bytes of blocks; ``place`` says where the next is to go."""
+        """A shard has at most ``size_max`` bytes of blocks; ``place`` says where the next is to go.
+
+        ``shards`` are those that are stored, without the blocks of their lists.
+        """
         self.shards: list[Shard] = []
         self._deliveries = deliveries
         self._size_max = size_max
@@ -118,11 +122,14 @@ class Sharding:
 
     async def _end(self, shard: _Open) -> None:
         self._open = None
-        dag = list_of(tuple(shard.links), self._nonce)
+        # Of the smallest blocks 100,000 links: a tenth of a second, in which the API should answer.
+        dag = await trio.to_thread.run_sync(list_of, tuple(shard.links), self._nonce)
         await shard.blocks.put_many(dag.blocks)
         await shard.blocks.finish()
-        done = Shard(dag, shard.size + sum(len(data) for _, data in dag.blocks), shard.place, shard.blocks.failed())
-        self.shards.append(done)
+        size = shard.size + sum(len(data) for _, data in dag.blocks)
+        done = Shard(dag, size, shard.place, shard.blocks.failed())
+        # Its blocks are stored: thousands of such lists would not fit into memory.
+        self.shards.append(done._replace(dag=dag._replace(blocks=())))
         await self._on_shard(done)
 
     async def put_list(self, peers: Sequence[str]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,9 +43,11 @@ class Ends:
 class ByteStream(trio.abc.HalfCloseableStream):
     """One stream. One task may read and one may send."""
 
-    def __init__(self, peer: str, stream: Any) -> None:
+    def __init__(self, peer: str, stream: Any, *, stall_s: float = math.inf) -> None:
+        """A reader that takes nothing for ``stall_s`` breaks it."""
         self.peer = peer
         self._stream = stream
+        self._stall_s = stall_s
         self._is_cut = False
         self._waiting: set[trio.CancelScope] = set()
         self.socket = Ends(self, stream.get_remote_address())
@@ -135,5 +138,8 @@ class ByteStream(trio.abc.HalfCloseableStream):
     async def _wait_for_room(self, size: int) -> None:
         """Wait until the reader's window takes ``size`` bytes: yamux kills a stream that writes beyond it for 5 s."""
         muxed = self._stream.muxed_stream
-        while getattr(muxed, "send_window", size) < size and not muxed.closed:  # noqa: ASYNC110 (yamux has no event)
-            await trio.sleep(_POLL_S)
+        with trio.move_on_after(self._stall_s) as stall:
+            while getattr(muxed, "send_window", size) < size and not muxed.closed:  # noqa: ASYNC110 (yamux has no event)
+                await trio.sleep(_POLL_S)
+        if stall.cancelled_caught:
+            raise trio.BrokenResourceError

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pincrew import limits
-from pincrew.errors import PeerFault
 from pincrew.network.byte_stream import ByteStream
 from pincrew.network.connections import peer_of
 
@@ -34,12 +33,12 @@ class Guests:
         """Serve one stream to its end."""
         peer = peer_of(raw)
         if self._open[peer] >= limits.GUEST_STREAMS_PER_PEER_MAX or self._open.total() >= limits.GUEST_STREAMS_MAX:
-            raise PeerFault("Too many streams at once", where=peer)
+            return  # the host resets it; a word in the log for each would let strangers fill that
         raw.swarm_conn.pincrew_had_guest = True
         self._open[peer] += 1
         self._notice(peer)
         try:
-            stream = ByteStream(peer, raw)
+            stream = ByteStream(peer, raw, stall_s=limits.SEND_STALL_TIMEOUT_S)
             await serve(stream)
             await stream.drain()
         finally:

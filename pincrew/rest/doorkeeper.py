@@ -140,7 +140,7 @@ class Doorkeeper:
         if isinstance(found, Caller):
             return found
         if shows_password(authorization):
-            self._brake.failed(address, now_ms)
+            self._brake.failed(address, authorization, now_ms)
         return _unknown(found)
 
 

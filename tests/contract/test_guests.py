@@ -91,6 +91,24 @@ async def test_only_so_many_streams_of_a_guest_are_open(monkeypatch: pytest.Monk
 
 
 @trio_test
+async def test_a_guest_who_takes_nothing_of_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not show who it is, and would keep the room of another for ever."""
+    monkeypatch.setattr(limits, "SEND_STALL_TIMEOUT_S", 0.3)
+    one, has_come = Member(1), trio.Event()
+
+    async def pour(stream: ByteStream) -> None:
+        has_come.set()
+        while True:
+            await stream.send_all(bytes(100_000))
+
+    async with running(one), visiting(None) as visitor:
+        with one.network.taking_guests(SPOKEN, pour):
+            await called(visitor, one)
+            await has_come.wait()
+            await until(lambda: visitor.peer not in one.network._guests, "it is given up")
+
+
+@trio_test
 async def test_a_guest_who_goes_is_hung_up_on_and_nobody_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SYNC_OPEN_TIMEOUT_S", 0.2)
     one = Member(1)

@@ -13,7 +13,7 @@ import pytest
 import trio
 import trio.testing
 
-from pincrew.doors import serve_socket
+from pincrew.doors import serve_socket, serve_tcp
 from pincrew.errors import NodeDown
 from pincrew.rest.server import build_rest_app
 from support.rest_door import FollowingDoor, WritingDoor
@@ -237,5 +237,51 @@ def test_what_trailers_are_sent_are_the_application_s(tmp_path: Path) -> None:
                     head, body, found = await caller.ask("HEAD", "/with")
                     assert (head.status_code, body, found) == (200, b"", [])
                 stopping.set()
+
+    trio.run(main)
+
+
+def test_who_takes_nothing_of_an_answer_loses_the_connection_where_they_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pincrew.limits.HTTP_SEND_STALL_S", 0.4)
+
+    async def main() -> None:
+        ended = trio.Event()
+
+        async def pour(scope: Any, receive: Any, send: Any) -> None:
+            """Send without end, until the client is gone."""
+
+            async def listen() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                nursery.cancel_scope.cancel()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                while True:
+                    await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+            ended.set()
+
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(
+                partial(serve_tcp, pour, "127.0.0.1:0", "--rest", trio.Event(), connections_max=1)
+            )
+            port = int(url.rstrip("/").rpartition(":")[2])
+            with trio.fail_after(DEADLINE_S):
+                async with await trio.open_tcp_stream("127.0.0.1", port) as silent:
+                    await silent.send_all(ONE)
+                    await ended.wait()
+                    while not await _is_served(port):  # noqa: ASYNC110 (as soon as the connection is given up, there is room again)
+                        await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+    async def _is_served(port: int) -> bool:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(ONE)
+                return (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+        return False
 
     trio.run(main)

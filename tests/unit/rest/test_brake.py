@@ -12,8 +12,8 @@ WINDOW_MS = int(limits.GUESS_WINDOW_S * 1_000)
 
 
 def failed(brake: Brake, address: str, times: int = limits.GUESSES_MAX, now_ms: int = NOW_MS) -> None:
-    for _ in range(times):
-        brake.failed(address, now_ms)
+    for number in range(times):
+        brake.failed(address, f"guess {number} of {now_ms}", now_ms)
 
 
 def test_ten_within_a_minute_and_then_none_until_it_is_over() -> None:
@@ -53,6 +53,15 @@ def test_of_many_addresses_the_latest_are_known() -> None:
     assert brake.wait_s("192.0.2.1", NOW_MS)
     failed(brake, "198.51.100.1", 1)
     assert not brake.wait_s("192.0.2.1", NOW_MS) and len(brake._failures) == limits.GUESSING_ADDRESSES_MAX
+
+
+def test_one_wrong_password_again_and_again_is_no_guessing() -> None:
+    brake = Brake()
+    for _ in range(3 * limits.GUESSES_MAX):
+        brake.failed("192.0.2.1", "that of yesterday", NOW_MS)
+    assert brake.wait_s("192.0.2.1", NOW_MS) == 0
+    failed(brake, "192.0.2.1", limits.GUESSES_MAX - 1)
+    assert brake.wait_s("192.0.2.1", NOW_MS) == 60
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_waiting() -> None:
