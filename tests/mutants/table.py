@@ -2116,8 +2116,8 @@ SHARDS: tuple[Mutant, ...] = (
     Mutant(
         "shards: two contents share a shard",
         "trusted/sharding.py",
-        "list_of(tuple(shard.links), self._nonce)",
-        "list_of(tuple(shard.links))",
+        "run_sync(list_of, tuple(shard.links), self._nonce)",
+        "run_sync(list_of, tuple(shard.links))",
         SHARDING_TESTS + "test_the_same_content_makes_other_shards",
     ),
     Mutant(
