@@ -127,6 +127,8 @@ def running_peer(path: Path | None = None, *, tls: ssl.SSLContext | None = None)
         def handle_error(self, *_: object) -> None:
             """Say nothing: clients that hang up are part of the tests."""
 
+    if path is not None:
+        path.unlink(missing_ok=True)  # what a run that was killed left; long paths of tests have short names in common
     with Server(str(path) if path else ("127.0.0.1", 0), Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -138,3 +140,5 @@ def running_peer(path: Path | None = None, *, tls: ssl.SSLContext | None = None)
         finally:
             server.shutdown()
             thread.join()
+            if path is not None:
+                path.unlink(missing_ok=True)
