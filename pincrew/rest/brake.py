@@ -8,7 +8,6 @@ yesterday does not guess. The right password waits with the wrong ones, or guess
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
 
@@ -20,10 +19,11 @@ _WINDOW_MS = int(limits.GUESS_WINDOW_S * 1_000)
 class Brake:
     """Counts by address. The table is bounded: of many addresses those that failed last are known."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes) -> None:
+        """``key`` is random, so that what is kept of guesses says nothing of them."""
         # By address: since when, and the keyed hashes of what was wrong.
         self._failures: OrderedDict[str, tuple[int, set[bytes]]] = OrderedDict()
-        self._key = os.urandom(32)
+        self._key = key
 
     def failed(self, address: str, guess: str, now_ms: int) -> None:
         """Note that ``guess``, which came from an address, was wrong."""

@@ -8,6 +8,7 @@ users or tokens, who its caller is. On a libp2p stream, where no browser is, the
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ class Doorkeeper:
         self._rules = rules
         self._free = free
         self._clock_ms = clock_ms
-        self._brake = Brake()
+        self._brake = Brake(secrets.token_bytes(32))
         self._has_complained = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,7 +17,7 @@ def failed(brake: Brake, address: str, times: int = limits.GUESSES_MAX, now_ms: 
 
 
 def test_ten_within_a_minute_and_then_none_until_it_is_over() -> None:
-    brake = Brake()
+    brake = Brake(bytes(32))
     failed(brake, "192.0.2.1", limits.GUESSES_MAX - 1)
     assert brake.wait_s("192.0.2.1", NOW_MS) == 0
     failed(brake, "192.0.2.1", 1, NOW_MS + 10_000)
@@ -40,13 +40,13 @@ def test_ten_within_a_minute_and_then_none_until_it_is_over() -> None:
     ],
 )
 def test_what_counts_as_one(one: str, other: str, is_same: bool) -> None:
-    brake = Brake()
+    brake = Brake(bytes(32))
     failed(brake, one)
     assert bool(brake.wait_s(other, NOW_MS)) is is_same
 
 
 def test_of_many_addresses_the_latest_are_known() -> None:
-    brake = Brake()
+    brake = Brake(bytes(32))
     failed(brake, "192.0.2.1")
     for number in range(limits.GUESSING_ADDRESSES_MAX - 1):
         failed(brake, f"10.0.{number // 256}.{number % 256}", 1)
@@ -56,7 +56,7 @@ def test_of_many_addresses_the_latest_are_known() -> None:
 
 
 def test_one_wrong_password_again_and_again_is_no_guessing() -> None:
-    brake = Brake()
+    brake = Brake(bytes(32))
     for _ in range(3 * limits.GUESSES_MAX):
         brake.failed("192.0.2.1", "that of yesterday", NOW_MS)
     assert brake.wait_s("192.0.2.1", NOW_MS) == 0
@@ -65,6 +65,6 @@ def test_one_wrong_password_again_and_again_is_no_guessing() -> None:
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_waiting() -> None:
-    brake = Brake()
+    brake = Brake(bytes(32))
     failed(brake, "192.0.2.1")
     assert brake.wait_s("192.0.2.1", NOW_MS - 1) == 0
