@@ -22,7 +22,7 @@ from pincrew.tracker import OWN_DECISION_MS, Leaving, Progress
 from pincrew.values import PinState
 from pincrew.workplace import Workplace
 
-_IDLE_S = 60.0  # whatever there is to do rings a bell; should one ever be missed, it costs no more than this
+_IDLE_S = 15.0  # whatever there is to do rings a bell; should one ever be missed, it costs no more than this
 
 
 class LettingGo:

@@ -50,7 +50,7 @@ from pincrew.tracker import Candidate, Change, Event, Lane, PinBook, Progress, S
 from pincrew.values import Choice, Pin, PinState
 from pincrew.workplace import Workplace
 
-_IDLE_S = 60.0  # whatever there is to do rings a bell; should one ever be missed, it costs no more than this
+_IDLE_S = 15.0  # whatever there is to do rings a bell; should one ever be missed, it costs no more than this
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def test_a_status_taken_back_is_not_written() -> None:
 
 @pytest.mark.parametrize("state", [PinState.QUEUED, PinState.UNPINNING])
 def test_a_row_that_changed_when_its_task_was_just_over_is_looked_for_again(state: PinState) -> None:
-    """Whoever looked for it before found it busy, and would not look again for a minute."""
+    """Whoever looked for it before found it busy, and would not look again for a while."""
 
     async def test(keeper: Bookkeeper, book: MemoryBook, heard: list[Any]) -> None:
         work = Work(CID, pin_of(1), Progress(PinState.PINNING), 0)
